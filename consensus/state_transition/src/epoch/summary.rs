@@ -1,0 +1,294 @@
+//! What an epoch transition needs of the registry, in flat arrays.
+
+use crate::error::{EpochError, StateError};
+use crate::helpers::accessors::{get_current_epoch, get_previous_epoch};
+use milhouse::{List, UpdateMap, Value};
+use types::constants::{FAR_FUTURE_EPOCH, TIMELY_TARGET_FLAG_INDEX};
+use types::{BeaconState, Epoch, Gwei, Preset, SafeArith, ValidatorIndex};
+
+/// The state of one validator in bits.
+///
+/// Bits 0 to 2 are the participation flags of the previous epoch, and are set only if the validator was active then and is
+/// not slashed: exactly the members of `get_unslashed_participating_indices`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Status(u16);
+
+impl Status {
+    const FLAGS: u16 = 0b111;
+    const ELIGIBLE: u16 = 1 << 3;
+    const ACTIVE_NEXT: u16 = 1 << 4;
+    const ACTIVE_LOOKAHEAD: u16 = 1 << 5;
+    const COMPOUNDING: u16 = 1 << 6;
+
+    const fn has(self, bit: u16) -> bool {
+        self.0 & bit != 0
+    }
+
+    /// Whether the validator is in `get_unslashed_participating_indices(flag_index, previous_epoch)`.
+    pub(crate) const fn participated(self, flag_index: usize) -> bool {
+        self.0 >> flag_index & 1 == 1
+    }
+
+    /// Whether the validator is in `get_eligible_validator_indices`.
+    pub(crate) const fn is_eligible(self) -> bool {
+        self.has(Self::ELIGIBLE)
+    }
+
+    /// Whether the validator is active in the next epoch.
+    pub(crate) const fn is_active_next(self) -> bool {
+        self.has(Self::ACTIVE_NEXT)
+    }
+
+    /// Whether the validator is active in the epoch whose proposers this transition chooses.
+    pub(crate) const fn is_active_in_lookahead(self) -> bool {
+        self.has(Self::ACTIVE_LOOKAHEAD)
+    }
+
+    /// Whether its effective balance may grow beyond `MIN_ACTIVATION_BALANCE`.
+    pub(crate) const fn is_compounding(self) -> bool {
+        self.has(Self::COMPOUNDING)
+    }
+}
+
+/// The registry at the start of an epoch transition. The arrays run parallel to the registry.
+///
+/// Bits of a validator stay true during the whole transition: registry updates act at least `MAX_SEED_LOOKAHEAD`
+/// epochs ahead, and nothing in the transition slashes.
+#[derive(Debug)]
+pub(crate) struct EpochSummary {
+    pub(crate) previous_epoch: Epoch,
+    pub(crate) current_epoch: Epoch,
+    pub(crate) effective_balances: Vec<Gwei>,
+    pub(crate) statuses: Vec<Status>,
+    /// Read by the stage that needs them first, see [`Self::read_balances`].
+    pub(crate) balances: Vec<Gwei>,
+    /// Read by the stage that needs them first, see [`Self::read_inactivity_scores`].
+    pub(crate) inactivity_scores: Vec<u64>,
+    /// Whether `balances` differs from the state's.
+    balances_changed: bool,
+    /// Validators whose balance a stage changed in the state, behind the back of `balances`.
+    pub(crate) touched: Vec<ValidatorIndex>,
+    /// At least one increment, as in `get_total_balance`.
+    pub(crate) total_active_balance: Gwei,
+    /// By flag, unslashed participation of the previous epoch; not clamped.
+    previous_flag_balances: [Gwei; 3],
+    /// Unslashed target votes of the current epoch; not clamped.
+    current_target_balance: Gwei,
+    /// Who may enter or leave the activation queue: not activated yet.
+    pub(crate) pending_activation: Vec<ValidatorIndex>,
+    /// Active validators with their effective balance, who may be below an ejection balance: at most the activation balance.
+    pub(crate) low_balance: Vec<(ValidatorIndex, Gwei)>,
+    /// Slashed validators in the middle of their withdrawability delay.
+    pub(crate) correlation_penalty: Vec<ValidatorIndex>,
+    /// Upper bound of the effective balances.
+    pub(crate) max_effective_balance: Gwei,
+}
+
+impl EpochSummary {
+    /// Reads the registry and both participation lists, once.
+    pub(crate) fn new<P: Preset>(state: &BeaconState<P>) -> Result<Self, EpochError> {
+        let validators = state.validators();
+        let len = validators.len();
+        check_len("previous_epoch_participation", state.previous_epoch_participation().len(), len)?;
+        check_len("current_epoch_participation", state.current_epoch_participation().len(), len)?;
+        check_len("balances", state.balances().len(), len)?;
+        check_len("inactivity_scores", state.inactivity_scores().len(), len)?;
+
+        let previous_epoch = get_previous_epoch(state);
+        let current_epoch = get_current_epoch(state);
+        let next_epoch = current_epoch.safe_add(1u64)?;
+        let lookahead_epoch = next_epoch.safe_add(P::MIN_SEED_LOOKAHEAD)?;
+        let penalty_epoch = current_epoch.safe_add(P::EPOCHS_PER_SLASHINGS_VECTOR >> 1)?;
+
+        let mut summary = Self {
+            previous_epoch,
+            current_epoch,
+            effective_balances: Vec::with_capacity(len),
+            statuses: Vec::with_capacity(len),
+            balances: Vec::new(),
+            inactivity_scores: Vec::new(),
+            balances_changed: false,
+            touched: Vec::new(),
+            total_active_balance: 0,
+            previous_flag_balances: [0; 3],
+            current_target_balance: 0,
+            pending_activation: Vec::new(),
+            low_balance: Vec::new(),
+            correlation_penalty: Vec::new(),
+            max_effective_balance: 0,
+        };
+        let participation = state
+            .previous_epoch_participation()
+            .iter()
+            .zip(state.current_epoch_participation());
+        for (index, (validator, (previous, current))) in (0u64..).zip(validators.iter().zip(participation)) {
+            let effective_balance = validator.effective_balance;
+            let active_previous = validator.is_active_at(previous_epoch);
+            let mut status = 0;
+            if !validator.slashed && active_previous {
+                let flags = u16::from(*previous) & Status::FLAGS;
+                status |= flags;
+                for (flag_index, balance) in summary.previous_flag_balances.iter_mut().enumerate() {
+                    if flags >> flag_index & 1 == 1 {
+                        balance.safe_add_assign(effective_balance)?;
+                    }
+                }
+            }
+            // Spec: phase0/beacon-chain.md#get_eligible_validator_indices
+            if active_previous
+                || (validator.slashed && previous_epoch.saturating_add(1u64) < validator.withdrawable_epoch)
+            {
+                status |= Status::ELIGIBLE;
+            }
+            if validator.is_active_at(current_epoch) {
+                summary.total_active_balance.safe_add_assign(effective_balance)?;
+                if !validator.slashed && current >> TIMELY_TARGET_FLAG_INDEX & 1 == 1 {
+                    summary.current_target_balance.safe_add_assign(effective_balance)?;
+                }
+                if effective_balance < P::MIN_ACTIVATION_BALANCE {
+                    summary.low_balance.push((ValidatorIndex::new(index), effective_balance));
+                }
+            }
+            if validator.is_active_at(next_epoch) {
+                status |= Status::ACTIVE_NEXT;
+            }
+            if validator.is_active_at(lookahead_epoch) {
+                status |= Status::ACTIVE_LOOKAHEAD;
+            }
+            if validator.has_compounding_withdrawal_credential() {
+                status |= Status::COMPOUNDING;
+            }
+            if validator.activation_epoch == FAR_FUTURE_EPOCH
+                || validator.activation_eligibility_epoch == FAR_FUTURE_EPOCH
+            {
+                summary.pending_activation.push(ValidatorIndex::new(index));
+            }
+            if validator.slashed && validator.withdrawable_epoch == penalty_epoch {
+                summary.correlation_penalty.push(ValidatorIndex::new(index));
+            }
+            summary.max_effective_balance = summary.max_effective_balance.max(effective_balance);
+            summary.effective_balances.push(effective_balance);
+            summary.statuses.push(Status(status));
+        }
+        summary.total_active_balance = summary.total_active_balance.max(P::EFFECTIVE_BALANCE_INCREMENT);
+        state
+            .caches()
+            .remember_total_active_balance(current_epoch, summary.total_active_balance);
+        Ok(summary)
+    }
+
+    /// Effective balance of those who earned a flag in the previous epoch, at least one increment.
+    pub(crate) fn previous_flag_balance<P: Preset>(&self, flag_index: usize) -> Gwei {
+        self.previous_flag_balances
+            .get(flag_index)
+            .copied()
+            .unwrap_or_default()
+            .max(P::EFFECTIVE_BALANCE_INCREMENT)
+    }
+
+    /// Effective balance of those who voted for the target of the current epoch, at least one increment.
+    pub(crate) fn current_target_balance<P: Preset>(&self) -> Gwei {
+        self.current_target_balance.max(P::EFFECTIVE_BALANCE_INCREMENT)
+    }
+
+    /// Loads the balances, if no stage has done so.
+    pub(crate) fn read_balances<P: Preset>(&mut self, state: &BeaconState<P>) {
+        if self.balances.len() < self.statuses.len() {
+            self.balances = state.balances().iter().copied().collect();
+        }
+    }
+
+    /// Loads the inactivity scores, if no stage has done so.
+    pub(crate) fn read_inactivity_scores<P: Preset>(&mut self, state: &BeaconState<P>) {
+        if self.inactivity_scores.len() < self.statuses.len() {
+            self.inactivity_scores = state.inactivity_scores().iter().copied().collect();
+        }
+    }
+
+    /// Says that `balances` has been changed and must be written.
+    pub(crate) fn mark_balances_changed(&mut self) {
+        self.balances_changed = true;
+    }
+
+    /// Writes `balances` into the state, if a stage has changed them.
+    pub(crate) fn write_balances<P: Preset>(&mut self, state: &mut BeaconState<P>) -> Result<(), StateError> {
+        if std::mem::take(&mut self.balances_changed) {
+            rewrite(state.balances_mut(), &self.balances)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the balances in `touched`, and the validators that were appended meanwhile.
+    pub(crate) fn reread_touched<P: Preset>(&mut self, state: &BeaconState<P>) -> Result<(), StateError> {
+        self.read_balances(state);
+        for index in std::mem::take(&mut self.touched) {
+            if let (Some(held), Some(balance)) = (
+                self.balances.get_mut(index.as_usize()),
+                state.balances().get(index.as_usize()),
+            ) {
+                *held = *balance;
+            }
+        }
+        let known = self.statuses.len();
+        for validator in state.validators().iter_from(known)? {
+            // Not active before its activation, which lies at least five epochs ahead.
+            self.statuses.push(Status(match validator.has_compounding_withdrawal_credential() {
+                true => Status::COMPOUNDING,
+                false => 0,
+            }));
+            self.effective_balances.push(validator.effective_balance);
+            self.max_effective_balance = self.max_effective_balance.max(validator.effective_balance);
+        }
+        let known = self.balances.len();
+        self.balances.extend(state.balances().iter_from(known)?);
+        Ok(())
+    }
+
+    /// Registry indices of those active in the epoch whose proposers are chosen now, ascending.
+    pub(crate) fn active_in_lookahead(&self) -> Vec<u32> {
+        (0u32..)
+            .zip(&self.statuses)
+            .filter(|(_, status)| status.is_active_in_lookahead())
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// Effective balance by registry index.
+    pub(crate) fn effective_balance(&self, index: u32) -> Result<Gwei, StateError> {
+        self.effective_balances
+            .get(index as usize)
+            .copied()
+            .ok_or(StateError::UnknownValidator {
+                index: ValidatorIndex::new(u64::from(index)),
+                len: self.effective_balances.len(),
+            })
+    }
+}
+
+fn check_len(list: &'static str, found: usize, expected: usize) -> Result<(), StateError> {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(StateError::RegistryLengthMismatch { list, expected, found })
+    }
+}
+
+/// Makes `list` hold `values`, leaving subtrees alone in which nothing changes.
+///
+/// `values` has the length of the list.
+pub(crate) fn rewrite<T, N, U>(list: &mut List<T, N, U>, values: &[T]) -> Result<(), StateError>
+where
+    T: Value + Copy,
+    N: typenum::Unsigned,
+    U: UpdateMap<T>,
+{
+    list.apply_updates()?;
+    let mut updates = U::default();
+    for (index, (old, new)) in list.iter().zip(values).enumerate() {
+        if old != new {
+            updates.insert(index, *new);
+        }
+    }
+    list.bulk_update(updates)?;
+    Ok(list.apply_updates()?)
+}

@@ -1,0 +1,324 @@
+//! Genesis states for devnets: Fulu or `dvt` from the first slot, validators and groups given, no deposits.
+//!
+//! The shape is that of the genesis states that the specification's tests start from: everybody with a full balance is
+//! active from epoch 0.
+
+use crate::dvt;
+use crate::epoch::lookahead::initialize_proposer_lookahead;
+use crate::error::{GenesisError, StateError};
+use crate::helpers::accessors::get_activation_exit_churn_limit;
+use crate::helpers::accessors::get_consolidation_churn_limit;
+use crate::helpers::misc::compute_activation_exit_epoch;
+use crate::helpers::mutators::get_validator_from_deposit;
+use crate::sync_committee::get_next_sync_committee;
+use milhouse::{List, Vector};
+use ssz_types::{FixedVector, VariableList};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tree_hash::TreeHash;
+use types::caches::Caches;
+use types::constants::{
+    GENESIS_EPOCH, GENESIS_SLOT, MAX_GROUP_SIZE, UNSET_DEPOSIT_REQUESTS_START_INDEX,
+};
+use types::{
+    BeaconBlockBodyDvt, BeaconBlockBodyFulu, BeaconBlockDvt, BeaconBlockFulu, BeaconBlockHeader,
+    BeaconState, BeaconStateDvt, BeaconStateFulu, ChainSpec, Checkpoint, Epoch, Eth1Data,
+    ExecutionPayloadHeader, Fork, ForkName, Group, Gwei, Hash32, KeySet, Preset, PublicKeyBytes, Root,
+    SignatureBytes, SignedBeaconBlock, SignedBeaconBlockDvt, SignedBeaconBlockFulu, Signers, SyncAggregate,
+    SyncCommittee, ValidatorIndex, VirtualKey,
+};
+
+/// Root of the deposit contract's tree without deposits.
+const EMPTY_DEPOSIT_ROOT: Root = Root::new([
+    0xd7, 0x0a, 0x23, 0x47, 0x31, 0x28, 0x5c, 0x68, 0x04, 0xc2, 0xa4, 0xf5, 0x67, 0x11, 0xdd, 0xb8, 0xc8, 0x2c,
+    0x99, 0x74, 0x0f, 0x20, 0x78, 0x54, 0x89, 0x10, 0x28, 0xaf, 0x34, 0xe2, 0x7e, 0x5e,
+]);
+
+/// A registry entry at genesis.
+#[derive(Debug, Clone)]
+pub struct GenesisValidator {
+    /// Registry key.
+    pub pubkey: PublicKeyBytes,
+    /// Withdrawal credentials, prefix included.
+    pub withdrawal_credentials: Hash32,
+    /// Balance in Gwei; the effective balance follows from it and from the credentials.
+    pub balance: Gwei,
+    /// The key set that is in force from epoch 0, if this is a group.
+    pub group: Option<GenesisGroup>,
+}
+
+/// A key set that is in force from epoch 0.
+#[derive(Debug, Clone)]
+pub struct GenesisGroup {
+    /// How many keys must sign.
+    pub threshold: u8,
+    /// Keys in order.
+    pub keys: Vec<VirtualKey>,
+}
+
+/// The genesis state of a chain whose first fork is the latest one that `spec` puts at epoch 0.
+///
+/// The state comes with its genesis validators root, committees and proposers; its root is the state root of
+/// [`genesis_block`].
+pub fn genesis_state<P: Preset>(
+    genesis_time: u64,
+    validators: &[GenesisValidator],
+    execution_payload_header: ExecutionPayloadHeader<P>,
+    spec: &ChainSpec,
+) -> Result<BeaconState<P>, GenesisError> {
+    let fork_name = if spec.dvt_fork_epoch == GENESIS_EPOCH {
+        ForkName::Dvt
+    } else if spec.fulu_fork_epoch == GENESIS_EPOCH {
+        ForkName::Fulu
+    } else {
+        return Err(GenesisError::UnsupportedFork);
+    };
+    check_validators(validators, fork_name)?;
+
+    let mut state = empty_state(genesis_time, execution_payload_header, spec)?;
+    for genesis_validator in validators {
+        let mut validator = get_validator_from_deposit::<P>(
+            genesis_validator.pubkey,
+            genesis_validator.withdrawal_credentials,
+            genesis_validator.balance,
+        )?;
+        if validator.effective_balance >= P::MIN_ACTIVATION_BALANCE {
+            validator.activation_eligibility_epoch = GENESIS_EPOCH;
+            validator.activation_epoch = GENESIS_EPOCH;
+        }
+        state.validators.push(validator)?;
+        state.balances.push(genesis_validator.balance)?;
+        state.previous_epoch_participation.push(0)?;
+        state.current_epoch_participation.push(0)?;
+        state.inactivity_scores.push(0)?;
+    }
+    state.validators.apply_updates()?;
+    if !state.validators.iter().any(|validator| validator.is_active_at(GENESIS_EPOCH)) {
+        return Err(GenesisError::NoValidators);
+    }
+    state.genesis_validators_root = state.validators.tree_hash_root();
+    let mut state = BeaconState::Fulu(state);
+    state.apply_pending_mutations()?;
+
+    if fork_name == ForkName::Dvt {
+        state = into_dvt(state, validators, spec)?;
+    }
+    state.latest_block_header_mut().body_root = genesis_body_root::<P>(fork_name);
+    *state.earliest_exit_epoch_mut() = compute_activation_exit_epoch::<P>(GENESIS_EPOCH)?;
+    *state.earliest_consolidation_epoch_mut() = compute_activation_exit_epoch::<P>(GENESIS_EPOCH)?;
+    *state.exit_balance_to_consume_mut() = get_activation_exit_churn_limit(&state, spec)?;
+    *state.consolidation_balance_to_consume_mut() = get_consolidation_churn_limit(&state, spec)?;
+
+    fill_sync_committees(&mut state, spec)?;
+    let lookahead = initialize_proposer_lookahead(&state)?;
+    *state.proposer_lookahead_mut() = Vector::new(lookahead)?;
+    state.apply_pending_mutations()?;
+    Ok(state)
+}
+
+/// The block that a genesis state stands for: empty, unsigned, of slot 0.
+pub fn genesis_block<P: Preset>(state: &mut BeaconState<P>) -> Result<SignedBeaconBlock<P>, GenesisError> {
+    let state_root = state.canonical_root()?;
+    let slot = GENESIS_SLOT;
+    let proposer_index = ValidatorIndex::new(0);
+    let parent_root = Root::ZERO;
+    let signature = SignatureBytes::ZERO;
+    Ok(match state {
+        BeaconState::Fulu(_) => SignedBeaconBlock::Fulu(SignedBeaconBlockFulu {
+            message: BeaconBlockFulu { slot, proposer_index, parent_root, state_root, body: empty_body_fulu() },
+            signature,
+        }),
+        BeaconState::Dvt(_) => SignedBeaconBlock::Dvt(SignedBeaconBlockDvt {
+            message: BeaconBlockDvt { slot, proposer_index, parent_root, state_root, body: empty_body_dvt() },
+            signature,
+            signers: Signers::default(),
+            proofs: VariableList::empty(),
+        }),
+    })
+}
+
+fn check_validators(validators: &[GenesisValidator], fork_name: ForkName) -> Result<(), GenesisError> {
+    let mut seen = HashMap::with_capacity(validators.len());
+    for (index, validator) in (0u64..).zip(validators) {
+        let index = ValidatorIndex::new(index);
+        if let Some(first) = seen.insert(validator.pubkey, index) {
+            return Err(GenesisError::DuplicateKey { first, second: index });
+        }
+        let Some(group) = &validator.group else {
+            continue;
+        };
+        if fork_name < ForkName::Dvt {
+            return Err(GenesisError::GroupsBeforeDvt { index });
+        }
+        let keys = group.keys.len();
+        if group.threshold == 0 || usize::from(group.threshold) > keys || keys as u64 > MAX_GROUP_SIZE {
+            return Err(GenesisError::InvalidGroup { index, keys, threshold: group.threshold });
+        }
+    }
+    Ok(())
+}
+
+/// Everything but the registry and what is derived from it.
+fn empty_state<P: Preset>(
+    genesis_time: u64,
+    execution_payload_header: ExecutionPayloadHeader<P>,
+    spec: &ChainSpec,
+) -> Result<BeaconStateFulu<P>, StateError> {
+    let eth1_block_hash = execution_payload_header.block_hash;
+    let no_committee = Arc::new(SyncCommittee {
+        pubkeys: FixedVector::default(),
+        aggregate_pubkey: PublicKeyBytes::ZERO,
+    });
+    Ok(BeaconStateFulu {
+        genesis_time,
+        genesis_validators_root: Root::ZERO,
+        slot: GENESIS_SLOT,
+        fork: Fork {
+            previous_version: spec.fulu_fork_version,
+            current_version: spec.fulu_fork_version,
+            epoch: GENESIS_EPOCH,
+        },
+        latest_block_header: BeaconBlockHeader::default(),
+        block_roots: Vector::default(),
+        state_roots: Vector::default(),
+        historical_roots: List::empty(),
+        eth1_data: Eth1Data {
+            deposit_root: EMPTY_DEPOSIT_ROOT,
+            deposit_count: 0,
+            block_hash: eth1_block_hash,
+        },
+        eth1_data_votes: List::empty(),
+        eth1_deposit_index: 0,
+        validators: List::empty(),
+        balances: List::empty(),
+        randao_mixes: Vector::from_elem(eth1_block_hash)?,
+        slashings: Vector::default(),
+        previous_epoch_participation: List::empty(),
+        current_epoch_participation: List::empty(),
+        justification_bits: Default::default(),
+        previous_justified_checkpoint: Checkpoint::default(),
+        current_justified_checkpoint: Checkpoint::default(),
+        finalized_checkpoint: Checkpoint::default(),
+        inactivity_scores: List::empty(),
+        current_sync_committee: Arc::clone(&no_committee),
+        next_sync_committee: no_committee,
+        latest_execution_payload_header: execution_payload_header,
+        next_withdrawal_index: 0,
+        next_withdrawal_validator_index: ValidatorIndex::new(0),
+        historical_summaries: List::empty(),
+        deposit_requests_start_index: UNSET_DEPOSIT_REQUESTS_START_INDEX,
+        deposit_balance_to_consume: 0,
+        exit_balance_to_consume: 0,
+        earliest_exit_epoch: Epoch::new(0),
+        consolidation_balance_to_consume: 0,
+        earliest_consolidation_epoch: Epoch::new(0),
+        pending_deposits: List::empty(),
+        pending_partial_withdrawals: List::empty(),
+        pending_consolidations: List::empty(),
+        proposer_lookahead: Vector::default(),
+        caches: Caches::default(),
+    })
+}
+
+/// Adds the groups. Sync committees are filled in afterwards.
+fn into_dvt<P: Preset>(
+    state: BeaconState<P>,
+    validators: &[GenesisValidator],
+    spec: &ChainSpec,
+) -> Result<BeaconState<P>, GenesisError> {
+    let BeaconState::Fulu(pre) = state else {
+        return Ok(state);
+    };
+    let mut post: BeaconStateDvt<P> = crate::upgrade::into_dvt(pre, Arc::default(), Arc::default());
+    post.fork = Fork {
+        previous_version: spec.dvt_fork_version,
+        current_version: spec.dvt_fork_version,
+        epoch: GENESIS_EPOCH,
+    };
+    for (index, validator) in (0u64..).zip(validators) {
+        let Some(group) = &validator.group else {
+            continue;
+        };
+        let key_set = KeySet {
+            activation_epoch: GENESIS_EPOCH,
+            threshold: group.threshold,
+            keys: VariableList::new(group.keys.clone())?,
+        };
+        post.groups.push(Group {
+            validator_index: ValidatorIndex::new(index),
+            sequence: 0,
+            key_sets: VariableList::new(vec![key_set])?,
+        })?;
+        post.previous_group_participation.push(0)?;
+        post.current_group_participation.push(0)?;
+    }
+    let mut state = BeaconState::Dvt(post);
+    state.apply_pending_mutations()?;
+    Ok(state)
+}
+
+fn fill_sync_committees<P: Preset>(state: &mut BeaconState<P>, spec: &ChainSpec) -> Result<(), StateError> {
+    let committee = if matches!(state, BeaconState::Dvt(_)) {
+        let (committee, indices) = dvt::sync_committee::get_next_sync_committee(state, spec)?;
+        if let BeaconState::Dvt(state) = state {
+            state.current_sync_committee_indices = Arc::new(indices);
+            state.next_sync_committee_indices = Arc::clone(&state.current_sync_committee_indices);
+        }
+        committee
+    } else {
+        get_next_sync_committee(state)?
+    };
+    let committee = Arc::new(committee);
+    *state.current_sync_committee_mut() = Arc::clone(&committee);
+    *state.next_sync_committee_mut() = committee;
+    Ok(())
+}
+
+fn genesis_body_root<P: Preset>(fork_name: ForkName) -> Root {
+    match fork_name {
+        ForkName::Fulu => empty_body_fulu::<P>().tree_hash_root(),
+        ForkName::Dvt => empty_body_dvt::<P>().tree_hash_root(),
+    }
+}
+
+fn empty_sync_aggregate<P: Preset>() -> SyncAggregate<P> {
+    SyncAggregate { sync_committee_bits: Default::default(), sync_committee_signature: SignatureBytes::ZERO }
+}
+
+fn empty_body_fulu<P: Preset>() -> BeaconBlockBodyFulu<P> {
+    BeaconBlockBodyFulu {
+        randao_reveal: SignatureBytes::ZERO,
+        eth1_data: Eth1Data::default(),
+        graffiti: Hash32::ZERO,
+        proposer_slashings: VariableList::empty(),
+        attester_slashings: VariableList::empty(),
+        attestations: VariableList::empty(),
+        deposits: VariableList::empty(),
+        voluntary_exits: VariableList::empty(),
+        sync_aggregate: empty_sync_aggregate(),
+        execution_payload: Default::default(),
+        bls_to_execution_changes: VariableList::empty(),
+        blob_kzg_commitments: VariableList::empty(),
+        execution_requests: Default::default(),
+    }
+}
+
+fn empty_body_dvt<P: Preset>() -> BeaconBlockBodyDvt<P> {
+    BeaconBlockBodyDvt {
+        randao_reveal: SignatureBytes::ZERO,
+        eth1_data: Eth1Data::default(),
+        graffiti: Hash32::ZERO,
+        proposer_slashings: VariableList::empty(),
+        attester_slashings: VariableList::empty(),
+        attestations: VariableList::empty(),
+        deposits: VariableList::empty(),
+        voluntary_exits: VariableList::empty(),
+        sync_aggregate: empty_sync_aggregate(),
+        execution_payload: Default::default(),
+        bls_to_execution_changes: VariableList::empty(),
+        blob_kzg_commitments: VariableList::empty(),
+        execution_requests: Default::default(),
+        key_set_changes: VariableList::empty(),
+        randao_proof: VariableList::empty(),
+    }
+}
