@@ -26,7 +26,7 @@ mod attestation;
 mod blinded_block;
 #[expect(missing_docs, reason = "superstruct does not document what it generates")]
 mod block;
-//mod chain_spec;
+mod chain_spec;
 #[expect(missing_docs, reason = "superstruct does not document what it generates")]
 mod data_column;
 mod execution;
@@ -47,7 +47,7 @@ pub use arith::{ArithError, SafeArith};
 pub use attestation::*;
 pub use blinded_block::*;
 pub use block::*;
-//pub use chain_spec::*;
+pub use chain_spec::*;
 pub use data_column::*;
 pub use execution::*;
 pub use fork_versioned::{ForkVersioned, WrongFork};
