@@ -7,7 +7,7 @@
 use types::{ArithError, Epoch, PublicKeyBytes, Slot, ValidatorIndex};
 
 /// A question to a state that it cannot answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum StateError {
     /// The registry has no such entry.
     #[error("validator {index} is unknown: the registry has {len} entries")]
@@ -126,7 +126,7 @@ impl From<ssz_types::Error> for StateError {
 }
 
 /// An epoch transition that could not be made.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum EpochError {
     /// The state could not answer.
     #[error(transparent)]
@@ -162,7 +162,7 @@ impl From<ssz_types::Error> for EpochError {
 }
 
 /// A state that could not be advanced to a slot.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum SlotError {
     /// States only move forward.
     #[error("cannot advance a state of slot {state_slot} to slot {slot}: it is not later")]
@@ -191,7 +191,7 @@ pub enum SlotError {
 }
 
 /// A genesis state that cannot be built from what was given.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum GenesisError {
     /// The state could not be filled.
     #[error(transparent)]
