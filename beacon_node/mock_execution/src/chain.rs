@@ -615,3 +615,7 @@ impl Chain {
             .ok_or_else(|| RpcError::unknown_payload(id))
     }
 }
+
+#[cfg(test)]
+#[path = "chain_tests.rs"]
+mod tests;

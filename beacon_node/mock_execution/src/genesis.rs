@@ -126,3 +126,32 @@ impl Block {
         block
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use types::Minimal;
+
+    #[test]
+    fn a_beacon_state_embeds_the_genesis_and_gives_it_back() {
+        let parameters = GenesisParameters {
+            extra_data: Bytes::from_static(b"devnet 7"),
+            ..GenesisParameters::at(1_700_000_000)
+        };
+        let block = genesis_block(&parameters);
+        let header = block.to_payload_header::<Minimal>().unwrap();
+        assert_eq!(header.block_hash, block.hash);
+        assert_eq!(Block::from_payload_header(&header), block);
+        assert_ne!(genesis_block(&GenesisParameters::at(1_700_000_000)).hash, block.hash);
+    }
+
+    #[test]
+    fn extra_data_of_more_than_32_bytes_does_not_fit() {
+        let parameters = GenesisParameters {
+            extra_data: vec![0; 33].into(),
+            ..GenesisParameters::at(1)
+        };
+        let error = genesis_block(&parameters).to_payload_header::<Minimal>().unwrap_err();
+        assert_eq!(error, ExtraDataTooLong { found: 33, limit: 32 });
+    }
+}

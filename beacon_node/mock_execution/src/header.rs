@@ -360,3 +360,71 @@ pub(crate) fn blob_versioned_hashes(transactions: &[Bytes]) -> Option<Vec<B256>>
     }
     Some(hashes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::{address, hex};
+
+    /// Headers of the test chain that comes with the execution APIs, with their hashes.
+    #[test]
+    fn hashes_of_real_prague_headers_are_computed() {
+        let blocks: Vec<serde_json::Value> = serde_json::from_str(include_str!("../tests/data/headers.json")).unwrap();
+        assert_eq!(blocks.len(), 2);
+        for block in blocks {
+            let header = Header::deserialize(&block).unwrap();
+            assert_eq!(header.hash(), B256::deserialize(&block["hash"]).unwrap());
+        }
+    }
+
+    /// From the Shanghai block of the same chain.
+    #[test]
+    fn withdrawals_root_of_a_real_block_is_computed() {
+        let withdrawal = Withdrawal {
+            index: 0,
+            validator_index: 5,
+            address: address!("3ae75c08b4c907eb63a8960c45b86e1e9ab6123c"),
+            amount: 100,
+        };
+        let expected = b256!("0cbd4206b2131f21f541589e2bb2ad8cfceb1875f04acde910ea91933245f92b");
+        assert_eq!(withdrawals_root(&[withdrawal]), expected);
+    }
+
+    #[test]
+    fn no_requests_commit_to_the_hash_of_nothing() {
+        let nothing = b256!("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(requests_hash(&[]), nothing);
+        assert_eq!(requests_hash(&[Bytes::from_static(&[1])]), nothing);
+        assert_ne!(requests_hash(&[Bytes::from_static(&[1, 2])]), nothing);
+    }
+
+    /// A transaction from the examples of the Engine API.
+    #[test]
+    fn versioned_hashes_of_a_blob_transaction_are_found() {
+        let blob = Bytes::from(hex!(
+            "03f88f0780843b9aca008506fc23ac00830186a09400000000000000000000000000000000000001008080c001e1a0010657f37554c781402a22917dee2f75def7ab966d7b770905398eba3c44401401a0840650aa8f74d2b07f40067dc33b715078d73422f01da17abdbd11e02bbdfda9a04b2260f6022bf53eadb337b3e59514936f7317d872defb891a708ee279bdca90"
+        ));
+        let expected = b256!("010657f37554c781402a22917dee2f75def7ab966d7b770905398eba3c444014");
+        let legacy = Bytes::from_static(&[0xc0]);
+        assert_eq!(blob_versioned_hashes(&[legacy, blob.clone()]), Some(vec![expected]));
+        assert_eq!(blob_versioned_hashes(&[blob.slice(..60)]), None);
+    }
+
+    #[test]
+    fn base_fee_falls_with_empty_blocks_and_rises_with_full_ones() {
+        let fee = |gas_used, base_fee: u64| {
+            let header = Header {
+                gas_limit: 1_000,
+                gas_used,
+                base_fee_per_gas: U256::from(base_fee),
+                ..Header::default()
+            };
+            u64::try_from(header.next_base_fee()).unwrap()
+        };
+        assert_eq!(fee(0, 800), 700);
+        assert_eq!(fee(500, 800), 800);
+        assert_eq!(fee(1_000, 800), 900);
+        assert_eq!(fee(501, 1), 2, "it rises at least by one");
+        assert_eq!(fee(0, 7), 7);
+    }
+}
