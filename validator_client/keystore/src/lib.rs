@@ -1,1 +1,32 @@
-//! keystore
+//! A validator's keys on disk.
+//!
+//! - [`Keystore`]: one encrypted key (EIP-2335, version 4);
+//! - [`Password`]: the normalised password of a keystore;
+//! - [`ValidatorDefinitions`]: `validator_definitions.yml`, the list of what to run, in Lighthouse's format;
+//! - [`ValidatorsDir`]: Lighthouse's directory layout, discovery and unlocking of keys;
+//! - [`LockFile`]: two clients never run on the same keys;
+//! - [`account`]: making keys from a seed.
+//!
+//! Errors name the file, the field in it, and what was expected.
+
+pub mod account;
+mod definitions;
+mod fields;
+mod file;
+mod kdf;
+mod keystore;
+mod lock;
+mod password;
+mod scrypt;
+mod validators_dir;
+
+pub use definitions::{
+    DEFINITIONS_FILE, DefinitionsError, SigningDefinition, ValidatorDefinition, ValidatorDefinitions,
+};
+pub use fields::FieldError;
+pub use file::{FileError, read_limited, write_atomically};
+pub use kdf::{Kdf, KdfError};
+pub use keystore::{Keystore, KeystoreError};
+pub use lock::{LockError, LockFile};
+pub use password::{Password, PasswordError};
+pub use validators_dir::{Discovered, KEYSTORE_FILE, LOCK_FILE, LoadError, LoadedKey, ValidatorsDir};

@@ -1,0 +1,84 @@
+//! Making validator keys from a seed, for devnets and for tools.
+
+use crate::definitions::{DefinitionsError, ValidatorDefinition};
+use crate::kdf::Kdf;
+use crate::keystore::{Keystore, KeystoreError};
+use crate::password::Password;
+use crate::validators_dir::{LoadError, ValidatorsDir};
+use bls::{BlsError, KeyPath, SecretKey};
+
+/// Keys could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// Derivation.
+    #[error("could not derive key {path} from the seed: {source}")]
+    Derivation {
+        /// EIP-2334 path.
+        path: String,
+        /// What is wrong.
+        source: BlsError,
+    },
+    /// Encryption.
+    #[error("key {path}: {source}")]
+    Keystore {
+        /// EIP-2334 path.
+        path: String,
+        /// What is wrong.
+        source: KeystoreError,
+    },
+    /// Storing.
+    #[error(transparent)]
+    Store(#[from] LoadError),
+    /// Definitions.
+    #[error(transparent)]
+    Definitions(#[from] DefinitionsError),
+}
+
+/// Derives the signing key of an account from a seed of at least 32 bytes (EIP-2333, EIP-2334).
+pub fn derive_voting_key(seed: &[u8], account: u32) -> Result<SecretKey, AccountError> {
+    let path = KeyPath::signing_key(account);
+    SecretKey::derive_path(seed, &path).map_err(|source| AccountError::Derivation {
+        path: path.to_string(),
+        source,
+    })
+}
+
+/// Puts a key into a validators directory: keystore with a random password, secret, definition. A key that is there
+/// already is left as it is. Returns its definition.
+pub fn add_key(
+    dir: &ValidatorsDir,
+    secret_key: &SecretKey,
+    kdf: Kdf,
+    path: &str,
+) -> Result<ValidatorDefinition, AccountError> {
+    let mut definitions = dir.definitions()?;
+    let pubkey = secret_key.public_key().to_bytes();
+    if let Some(existing) = definitions.get(&pubkey) {
+        return Ok(existing.clone());
+    }
+    let password = Password::random();
+    let keystore =
+        Keystore::encrypt(secret_key, &password, kdf, path, None).map_err(|source| AccountError::Keystore {
+            path: path.to_owned(),
+            source,
+        })?;
+    let definition = dir.store(&keystore, &password)?;
+    definitions.insert(definition.clone());
+    dir.save(&definitions)?;
+    Ok(definition)
+}
+
+/// [`add_key`] for the signing keys of consecutive accounts of a seed.
+pub fn add_keys_from_seed(
+    dir: &ValidatorsDir,
+    seed: &[u8],
+    accounts: std::ops::Range<u32>,
+    kdf: impl Fn() -> Kdf,
+) -> Result<Vec<ValidatorDefinition>, AccountError> {
+    accounts
+        .map(|account| {
+            let secret_key = derive_voting_key(seed, account)?;
+            add_key(dir, &secret_key, kdf(), &KeyPath::signing_key(account).to_string())
+        })
+        .collect()
+}

@@ -1,0 +1,103 @@
+//! Slashing protection between a message and the keys.
+
+use crate::message::SignableMessage;
+use crate::signer::SigningError;
+use slashing_protection::{AttestationRequest, BlockRequest, SlashingDatabase};
+use std::sync::Arc;
+use types::{Preset, PublicKeyBytes, Root};
+
+/// What must be checked and recorded before a message is signed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Protection {
+    /// Nothing about this message can be slashed.
+    NotNeeded,
+    Block(BlockRequest),
+    Attestation(AttestationRequest),
+}
+
+impl Protection {
+    pub(crate) fn of<P: Preset>(message: &SignableMessage<'_, P>, pubkey: PublicKeyBytes, signing_root: Root) -> Self {
+        match message {
+            SignableMessage::Block(header) => Self::Block(BlockRequest {
+                pubkey,
+                slot: header.slot,
+                signing_root,
+            }),
+            SignableMessage::Attestation(data) => Self::Attestation(AttestationRequest {
+                pubkey,
+                source_epoch: data.source.epoch,
+                target_epoch: data.target.epoch,
+                signing_root,
+            }),
+            // Listed, so that a new message is a decision.
+            SignableMessage::AggregateAndProof(_)
+            | SignableMessage::RandaoReveal(_)
+            | SignableMessage::SelectionProof(_)
+            | SignableMessage::SyncCommitteeMessage { .. }
+            | SignableMessage::SyncSelectionProof(_)
+            | SignableMessage::ContributionAndProof(_)
+            | SignableMessage::VoluntaryExit(_)
+            | SignableMessage::KeySetChange(_)
+            | SignableMessage::KeyPossession(_) => Self::NotNeeded,
+        }
+    }
+}
+
+/// Permission to sign one signing root. Made only by [`clear`].
+#[derive(Debug)]
+pub(crate) struct Clearance(Root);
+
+impl Clearance {
+    pub(crate) fn signing_root(&self) -> Root {
+        self.0
+    }
+}
+
+/// Checks and records requests, durably, and gives a clearance for each that may be signed, in their order. All votes
+/// share one transaction.
+pub(crate) fn clear(
+    database: &SlashingDatabase,
+    requests: &[(Protection, Root)],
+) -> Vec<Result<Clearance, SigningError>> {
+    let votes: Vec<AttestationRequest> = requests
+        .iter()
+        .filter_map(|(protection, _)| match protection {
+            Protection::Attestation(request) => Some(*request),
+            Protection::NotNeeded | Protection::Block(_) => None,
+        })
+        .collect();
+    let answers = if votes.is_empty() {
+        Ok(Vec::new())
+    } else {
+        database.check_and_insert_attestations(&votes).map_err(Arc::new)
+    };
+    let mut answers = match answers {
+        Ok(answers) => Ok(answers.into_iter()),
+        Err(error) => Err(error),
+    };
+    requests
+        .iter()
+        .map(|(protection, signing_root)| {
+            match protection {
+                Protection::NotNeeded => {}
+                Protection::Block(request) => {
+                    database
+                        .check_and_insert_block(request)
+                        .map_err(|error| SigningError::Database(Arc::new(error)))?
+                        .map_err(SigningError::Refused)?;
+                }
+                Protection::Attestation(_) => match &mut answers {
+                    Ok(answers) => {
+                        // One answer for each request; a missing one would mean that nothing is on record.
+                        answers
+                            .next()
+                            .ok_or(SigningError::Stopped)?
+                            .map_err(SigningError::Refused)?;
+                    }
+                    Err(error) => return Err(SigningError::Database(Arc::clone(error))),
+                },
+            }
+            Ok(Clearance(*signing_root))
+        })
+        .collect()
+}
