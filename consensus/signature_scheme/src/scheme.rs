@@ -1,0 +1,65 @@
+//! What a signature scheme is, and the list of those that are registered.
+
+use crate::SignatureError;
+use parking_lot::RwLock;
+use types::constants::BLS_SCHEME;
+use types::{Root, SignerIndex};
+
+/// Why a scheme refuses a key or proof.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SchemeError {
+    /// The bytes are not a key.
+    #[error("malformed key: {0}")]
+    Key(String),
+    /// The bytes are not a proof.
+    #[error("malformed proof: {0}")]
+    Proof(String),
+    /// The proof does not verify.
+    #[error("proof does not verify")]
+    Invalid,
+}
+
+/// A signature scheme other than BLS: a number, a key length and three functions.
+pub trait Scheme: Send + Sync {
+    /// Number by which keys and proofs name the scheme. Not 0, which is BLS.
+    fn number(&self) -> u8;
+
+    /// Bytes of a public key, at most 64.
+    fn key_len(&self) -> usize;
+
+    /// Whether `key`, of the right length, is a key.
+    fn validate_key(&self, key: &[u8]) -> Result<(), SchemeError>;
+
+    /// Verifies a proof: signatures over `signing_root` by exactly `keys`, in their order.
+    fn verify(&self, signing_root: &Root, keys: &[&[u8]], proof: &[u8]) -> Result<(), SchemeError>;
+
+    /// Merges proofs over one signing root by disjoint signers. Each part names its signers, ascending; the result
+    /// is for all of them, ascending.
+    fn merge(&self, parts: &[(&[SignerIndex], &[u8])]) -> Result<Vec<u8>, SchemeError>;
+
+    /// A value that only the holder of `key` could know before, and of which there is only one for a signing root:
+    /// for RANDAO and the selection of aggregators. `proof` is the opening that was verified.
+    fn unique_value(&self, key: &[u8], proof: &[u8]) -> Result<Root, SchemeError>;
+}
+
+static SCHEMES: RwLock<Vec<&'static dyn Scheme>> = RwLock::new(Vec::new());
+
+/// Makes a scheme known for the life of the process. A number can be taken once: `false` if it is taken.
+pub fn register(scheme: &'static dyn Scheme) -> bool {
+    let mut schemes = SCHEMES.write();
+    let is_new = scheme.number() != BLS_SCHEME && schemes.iter().all(|known| known.number() != scheme.number());
+    if is_new {
+        schemes.push(scheme);
+    }
+    is_new
+}
+
+/// The scheme with a number.
+pub(crate) fn find(number: u8) -> Result<&'static dyn Scheme, SignatureError> {
+    SCHEMES
+        .read()
+        .iter()
+        .find(|scheme| scheme.number() == number)
+        .copied()
+        .ok_or(SignatureError::UnknownScheme(number))
+}

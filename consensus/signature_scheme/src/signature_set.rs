@@ -1,0 +1,146 @@
+//! One signing root, its signers and their signatures.
+
+use crate::{SignatureError, SignerKey, scheme, schemes_of};
+use bls::{INFINITY_SIGNATURE, SignedMessage};
+use ethereum_hashing::hash;
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use types::constants::BLS_SCHEME;
+use types::{Root, SchemeProofs, SignatureBytes};
+
+/// What was signed, by whom, and the signatures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignatureSet {
+    /// What was signed.
+    pub signing_root: Root,
+    /// All signers' keys, in ascending order of their signer indices.
+    pub signers: Vec<SignerKey>,
+    /// Aggregate of the BLS signatures; the point at infinity if no signer has a BLS key.
+    pub signature: SignatureBytes,
+    /// One proof for each other scheme, ascending.
+    pub proofs: SchemeProofs,
+}
+
+impl SignatureSet {
+    /// One BLS key, one signature.
+    pub fn bls(signing_root: Root, pubkey: types::PublicKeyBytes, signature: SignatureBytes) -> Self {
+        Self {
+            signing_root,
+            signers: vec![SignerKey::bls(pubkey)],
+            signature,
+            proofs: SchemeProofs::empty(),
+        }
+    }
+
+    /// The BLS part, with decompressed keys; `None` if nobody has a BLS key.
+    fn bls_part(&self) -> Result<Option<SignedMessage>, SignatureError> {
+        let mut public_keys = Vec::with_capacity(self.signers.len());
+        for signer in self.signers.iter().filter(|signer| signer.scheme() == BLS_SCHEME) {
+            let bytes = signer.as_bls().ok_or(SignatureError::KeyLength {
+                scheme: BLS_SCHEME,
+                found: signer.as_bytes().len(),
+                expected: 48,
+            })?;
+            public_keys.push(bls::cached_public_key(&bytes)?);
+        }
+        if public_keys.is_empty() {
+            return if self.signature == INFINITY_SIGNATURE {
+                Ok(None)
+            } else {
+                Err(SignatureError::SignatureWithoutSigner)
+            };
+        }
+        Ok(Some(SignedMessage {
+            message: self.signing_root,
+            public_keys,
+            signature: self.signature,
+        }))
+    }
+
+    /// Verifies the parts of all schemes other than BLS.
+    fn verify_proofs(&self) -> Result<(), SignatureError> {
+        let mut keys: BTreeMap<u8, Vec<&[u8]>> = BTreeMap::new();
+        for signer in self.signers.iter().filter(|signer| signer.scheme() != BLS_SCHEME) {
+            keys.entry(signer.scheme()).or_default().push(signer.as_bytes());
+        }
+        if keys.is_empty() && self.proofs.is_empty() {
+            return Ok(());
+        }
+        let found = schemes_of(&self.proofs);
+        if !found.iter().eq(keys.keys()) {
+            return Err(SignatureError::ProofSchemes {
+                found,
+                expected: keys.into_keys().collect(),
+            });
+        }
+        for (proof, keys) in self.proofs.iter().zip(keys.values()) {
+            let scheme = scheme::find(proof.scheme)?;
+            if let Some(key) = keys.iter().find(|key| key.len() != scheme.key_len()) {
+                return Err(SignatureError::KeyLength {
+                    scheme: proof.scheme,
+                    found: key.len(),
+                    expected: scheme.key_len(),
+                });
+            }
+            scheme
+                .verify(&self.signing_root, keys, &proof.data)
+                .map_err(|source| SignatureError::Scheme {
+                    scheme: proof.scheme,
+                    source,
+                })?;
+        }
+        Ok(())
+    }
+
+    /// The one value that a single signer could give for this signing root; the set must have been verified. For BLS
+    /// the hash of the signature, which is unique.
+    ///
+    /// Spec: dvt/beacon-chain.md#process_randao
+    pub fn unique_value(&self) -> Result<Root, SignatureError> {
+        match (self.signers.as_slice(), self.proofs.first()) {
+            ([signer], Some(proof)) if signer.scheme() == proof.scheme => scheme::find(proof.scheme)?
+                .unique_value(signer.as_bytes(), &proof.data)
+                .map_err(|source| SignatureError::Scheme {
+                    scheme: proof.scheme,
+                    source,
+                }),
+            _ => Ok(Root::from_slice(&hash(self.signature.as_slice()))),
+        }
+    }
+}
+
+/// Verifies one set. A set without signers is valid if its signature is the point at infinity: how many signers are
+/// enough is the caller's question.
+pub fn verify(set: &SignatureSet) -> Result<(), SignatureError> {
+    set.verify_proofs()?;
+    if let Some(signed) = set.bls_part()? {
+        bls::verify_batch(&[signed])?;
+    }
+    Ok(())
+}
+
+/// Verifies many sets at once, on all cores: the verdict of verifying each alone. Which set fails is not said; see
+/// [`find_invalid`].
+pub fn verify_batch(sets: &[SignatureSet]) -> Result<(), SignatureError> {
+    if let [set] = sets {
+        return verify(set);
+    }
+    let signed: Vec<Option<SignedMessage>> = sets
+        .par_iter()
+        .map(|set| {
+            set.verify_proofs()?;
+            set.bls_part()
+        })
+        .collect::<Result<_, SignatureError>>()?;
+    let signed: Vec<SignedMessage> = signed.into_iter().flatten().collect();
+    Ok(bls::verify_batch(&signed)?)
+}
+
+/// Verifies many sets that come from different senders: the verdict of each. One batch if all are valid; otherwise
+/// each is verified alone, so that only the guilty one is blamed.
+pub fn find_invalid(sets: &[SignatureSet]) -> Vec<Result<(), SignatureError>> {
+    if verify_batch(sets).is_ok() {
+        return vec![Ok(()); sets.len()];
+    }
+    sets.par_iter().map(verify).collect()
+}
