@@ -1,0 +1,149 @@
+//! The bounded way to the router. Gossip and requests may be lost, with a count; what changes the peer list may not.
+
+use crate::api::{GossipMessage, NetworkEvent};
+use crate::gossip::GossipTopic;
+use crate::metrics::NetworkMetrics;
+use libp2p::PeerId;
+use libp2p::gossipsub::MessageId;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokio::sync::{Semaphore, mpsc};
+
+pub(super) struct EventQueue {
+    sender: mpsc::Sender<NetworkEvent>,
+    /// Events that must not be lost, in order. Bounded by the peer limit: a few per connection.
+    backlog: VecDeque<NetworkEvent>,
+    gossip_bytes: Arc<Semaphore>,
+    gossip_capacity: usize,
+    metrics: NetworkMetrics,
+}
+
+impl EventQueue {
+    pub(super) fn new(sender: mpsc::Sender<NetworkEvent>, gossip_bytes: usize, metrics: NetworkMetrics) -> Self {
+        let gossip_capacity = gossip_bytes.min(Semaphore::MAX_PERMITS);
+        Self {
+            sender,
+            backlog: VecDeque::new(),
+            gossip_bytes: Arc::new(Semaphore::new(gossip_capacity)),
+            gossip_capacity,
+            metrics,
+        }
+    }
+
+    pub(super) fn sender(&self) -> mpsc::Sender<NetworkEvent> {
+        self.sender.clone()
+    }
+
+    /// Queues an event that must arrive.
+    pub(super) fn must(&mut self, event: NetworkEvent) {
+        if !self.backlog.is_empty() {
+            self.backlog.push_back(event);
+        } else if let Err(mpsc::error::TrySendError::Full(event)) = self.sender.try_send(event) {
+            self.backlog.push_back(event);
+        }
+    }
+
+    /// Queues gossip if there is room for it in number and bytes. `false`: dropped.
+    pub(super) fn gossip(&mut self, topic: GossipTopic, source: PeerId, message_id: MessageId, data: Vec<u8>) -> bool {
+        let bytes = u32::try_from(data.len()).unwrap_or(u32::MAX);
+        let queued = match self.gossip_bytes.clone().try_acquire_many_owned(bytes) {
+            Ok(permit) if self.backlog.is_empty() => {
+                let message = GossipMessage {
+                    topic,
+                    source,
+                    message_id,
+                    data,
+                    _permit: permit,
+                };
+                self.sender.try_send(NetworkEvent::Gossip(message)).is_ok()
+            }
+            _ => false,
+        };
+        if !queued {
+            self.metrics.dropped.with_label_values(&[topic.kind.family()]).inc();
+        }
+        queued
+    }
+
+    /// Queues an event that may be lost; gives it back if there is no room.
+    pub(super) fn may(&mut self, event: NetworkEvent) -> Result<(), Box<NetworkEvent>> {
+        use mpsc::error::TrySendError;
+        if !self.backlog.is_empty() {
+            return Err(Box::new(event));
+        }
+        self.sender.try_send(event).map_err(|error| match error {
+            TrySendError::Full(event) | TrySendError::Closed(event) => Box::new(event),
+        })
+    }
+
+    pub(super) fn has_backlog(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+
+    /// Waits for room and sends the oldest event of the backlog. Cancel-safe.
+    pub(super) async fn flush(&mut self) {
+        match self.sender.reserve().await {
+            Ok(permit) => {
+                if let Some(event) = self.backlog.pop_front() {
+                    permit.send(event);
+                }
+            }
+            Err(_) => self.backlog.clear(),
+        }
+    }
+
+    pub(super) fn update_metrics(&self) {
+        let waiting = self.sender.max_capacity() - self.sender.capacity() + self.backlog.len();
+        self.metrics.event_queue.set(waiting as i64);
+        let bytes = self.gossip_capacity - self.gossip_bytes.available_permits();
+        self.metrics.gossip_bytes.set(bytes as i64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gossip::TopicKind;
+    use types::ForkDigest;
+
+    fn queue(events: usize, bytes: usize) -> (EventQueue, mpsc::Receiver<NetworkEvent>) {
+        let (sender, receiver) = mpsc::channel(events);
+        let metrics = NetworkMetrics::new(&prometheus::Registry::new()).unwrap();
+        (EventQueue::new(sender, bytes, metrics), receiver)
+    }
+
+    fn gossip(queue: &mut EventQueue, bytes: usize) -> bool {
+        let topic = GossipTopic::new(ForkDigest::ZERO, TopicKind::BeaconBlock);
+        queue.gossip(topic, PeerId::random(), MessageId::from(vec![1]), vec![0; bytes])
+    }
+
+    #[tokio::test]
+    async fn gossip_is_bounded_in_bytes_until_it_is_taken() {
+        let (mut queue, mut receiver) = queue(10, 100);
+        assert!(gossip(&mut queue, 60));
+        assert!(!gossip(&mut queue, 60));
+        assert_eq!(queue.metrics.dropped.with_label_values(&["beacon_block"]).get(), 1);
+        drop(receiver.recv().await);
+        assert!(gossip(&mut queue, 60));
+    }
+
+    #[tokio::test]
+    async fn connection_events_survive_a_full_queue_in_order() {
+        let (mut queue, mut receiver) = queue(1, 100);
+        let peers: Vec<PeerId> = (0..3).map(|_| PeerId::random()).collect();
+        for peer in &peers {
+            queue.must(NetworkEvent::PeerDisconnected { peer: *peer });
+        }
+        assert!(queue.has_backlog() && !gossip(&mut queue, 1));
+        for expected in &peers {
+            match receiver.recv().await {
+                Some(NetworkEvent::PeerDisconnected { peer }) => assert_eq!(peer, *expected),
+                other => panic!("{other:?}"),
+            }
+            if queue.has_backlog() {
+                queue.flush().await;
+            }
+        }
+        assert!(!queue.has_backlog() && gossip(&mut queue, 1));
+    }
+}
