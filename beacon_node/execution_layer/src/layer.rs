@@ -147,7 +147,7 @@ impl ExecutionLayer {
         let transactions = &request.execution_payload.transactions;
         let refused = match transactions.iter().position(|transaction| transaction.is_empty()) {
             Some(index) => Some(format!("transaction {index} is empty")),
-            None => is_valid_versioned_hashes(&flat(transactions), &request.versioned_hashes)
+            None => is_valid_versioned_hashes(transactions.iter().map(|bytes| &bytes[..]), &request.versioned_hashes)
                 .err()
                 .map(|error| error.to_string()),
         };
@@ -367,15 +367,6 @@ impl ExecutionLayer {
             tick = tick.wrapping_add(1);
         }
     }
-}
-
-/// The transactions as slices.
-fn flat<'a, N1: 'a, N2>(transactions: &'a ssz_types::VariableList<ssz_types::VariableList<u8, N1>, N2>) -> Vec<&'a [u8]>
-where
-    N1: ssz_types::typenum::Unsigned,
-    N2: ssz_types::typenum::Unsigned,
-{
-    transactions.iter().map(|transaction| &transaction[..]).collect()
 }
 
 /// What the beacon chain will check anyway, checked where the culprit is known.

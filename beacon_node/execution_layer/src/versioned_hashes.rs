@@ -56,11 +56,11 @@ pub fn kzg_commitment_to_versioned_hash(kzg_commitment: &KzgCommitment) -> B256 
 ///
 /// Spec: deneb/beacon-chain.md#is_valid_versioned_hashes
 pub fn is_valid_versioned_hashes<T: AsRef<[u8]>>(
-    transactions: &[T],
+    transactions: impl IntoIterator<Item = T>,
     versioned_hashes: &[B256],
 ) -> Result<(), VersionedHashError> {
     let mut named = Vec::new();
-    for (index, transaction) in transactions.iter().enumerate() {
+    for (index, transaction) in transactions.into_iter().enumerate() {
         append_hashes(transaction.as_ref(), &mut named).map_err(|error| VersionedHashError::Rlp {
             transaction: index,
             why: error.to_string(),
@@ -175,7 +175,7 @@ mod tests {
     fn a_torn_blob_transaction_is_an_error_at_each_length() {
         let transaction = blob_transaction(&[B256::repeat_byte(1)]);
         for length in 1..transaction.len() {
-            let torn = is_valid_versioned_hashes(&[&transaction[..length]], &[B256::repeat_byte(1)]);
+            let torn = is_valid_versioned_hashes([&transaction[..length]], &[B256::repeat_byte(1)]);
             assert!(
                 matches!(torn, Err(VersionedHashError::Rlp { transaction: 0, .. })),
                 "{length}"

@@ -11,7 +11,8 @@
 //! its descendants are checked upwards from there. With a journal (see `journal.rs`) this is
 //! needed only where the journal was lost.
 
-use crate::header::{Contents, Header, blob_versioned_hashes, requests_hash};
+use crate::build::Builder;
+use crate::header::{Header, blob_versioned_hashes};
 use crate::journal::{Journal, JournalError};
 use crate::wire::{Attributes, Forkchoice, ForkchoiceUpdated, Payload, Status, Withdrawal};
 use alloy_primitives::{B256, Bytes, FixedBytes, keccak256};
@@ -23,8 +24,6 @@ use std::path::Path;
 const MAX_PENDING: usize = 1024;
 /// Blocks remembered as invalid.
 const MAX_INVALID: usize = 1024;
-/// Builds that can be asked for.
-const MAX_BUILDS: usize = 32;
 /// Blocks kept at most, if nothing finalizes.
 const MAX_BLOCKS: usize = 32_768;
 /// Journal lines above the live ones before the file is rewritten.
@@ -71,7 +70,7 @@ impl RpcError {
             message: format!("Internal error: {}", why.to_string()),
         }
     }
-    fn unknown_payload(id: FixedBytes<8>) -> Self {
+    pub(crate) fn unknown_payload(id: FixedBytes<8>) -> Self {
         Self {
             code: -38001,
             message: format!("Unknown payload: {id}"),
@@ -89,13 +88,6 @@ impl RpcError {
             message: format!("Invalid payload attributes: {}", why.to_string()),
         }
     }
-}
-
-/// A payload that waits to be fetched.
-#[derive(Clone, Debug)]
-pub(crate) struct Build {
-    pub(crate) payload: Payload,
-    pub(crate) requests: Vec<Bytes>,
 }
 
 /// How much the chain keeps.
@@ -116,9 +108,7 @@ pub(crate) struct Chain {
     invalid_order: VecDeque<B256>,
     forkchoice: Forkchoice,
     unresolved_heads: u32,
-    builds: VecDeque<(FixedBytes<8>, Build)>,
-    queued_requests: Vec<Bytes>,
-    transactions: Vec<Bytes>,
+    pub(crate) builder: Builder,
     journal: Option<Journal>,
     limits: Limits,
 }
@@ -139,9 +129,7 @@ impl Chain {
                 ..Forkchoice::default()
             },
             unresolved_heads: 0,
-            builds: VecDeque::new(),
-            queued_requests: Vec::new(),
-            transactions: Vec::new(),
+            builder: Builder::default(),
             journal: None,
             limits,
         };
@@ -192,21 +180,6 @@ impl Chain {
             block = self.blocks.get(&block.header.parent_hash)?;
         }
         (block.header.number == number).then_some(block)
-    }
-
-    /// Each payload built from now on carries these transactions.
-    pub(crate) fn set_transactions(&mut self, transactions: Vec<Bytes>) {
-        self.transactions = transactions;
-    }
-
-    /// Adds one request (`request_type ++ ssz` of a single item) to the payloads built from now on,
-    /// until a block with it is imported.
-    pub(crate) fn queue_request(&mut self, request: Bytes) {
-        self.queued_requests.push(request);
-    }
-
-    pub(crate) fn queued_requests(&self) -> usize {
-        self.queued_requests.len()
     }
 
     /// `engine_newPayloadV4`. `condemned` are blocks that a test has declared invalid.
@@ -311,7 +284,7 @@ impl Chain {
             if let Some(journal) = &mut self.journal {
                 journal.append_block(&block).map_err(RpcError::internal)?;
             }
-            self.remove_from_queue(&block.requests);
+            self.builder.remove_from_queue(&block.requests);
             let parent = block.hash;
             self.insert(block);
             let children: Vec<B256> = self
@@ -475,7 +448,11 @@ impl Chain {
                 attributes.timestamp
             )));
         }
-        let id = self.build(head, &attributes)?;
+        let head_block = self
+            .blocks
+            .get(&head)
+            .ok_or_else(|| RpcError::internal("the head was pruned"))?;
+        let id = self.builder.build(head_block, &attributes)?;
         answer(Status::valid(head), Some(id))
     }
 
@@ -519,100 +496,6 @@ impl Chain {
         );
         anchor.anchor = true;
         self.import(anchor)
-    }
-
-    fn build(&mut self, head: B256, attributes: &Attributes) -> Result<FixedBytes<8>, RpcError> {
-        let requests = self.requests_for_build();
-        // The id covers all that goes in: same attributes, same build, as the specification asks.
-        let mut input = head.to_vec();
-        input.extend(serde_json::to_vec(attributes).map_err(RpcError::internal)?);
-        input.extend(requests_hash(&requests));
-        for transaction in &self.transactions {
-            input.extend(keccak256(transaction));
-        }
-        let id = FixedBytes::from_slice(keccak256(&input).get(..8).unwrap_or(&[0; 8]));
-        if self.builds.iter().any(|(known, _)| *known == id) {
-            return Ok(id);
-        }
-        let parent = self
-            .blocks
-            .get(&head)
-            .ok_or_else(|| RpcError::internal(format!("the head {head} was pruned")))?;
-        let contents = Contents {
-            fee_recipient: attributes.suggested_fee_recipient,
-            timestamp: attributes.timestamp,
-            extra_data: Bytes::from_static(b"mock execution"),
-            prev_randao: attributes.prev_randao,
-            parent_beacon_block_root: attributes.parent_beacon_block_root,
-            transactions: self.transactions.clone(),
-            withdrawals: attributes.withdrawals.clone(),
-            requests,
-        };
-        let header = parent.header.child(head, &contents);
-        let hash = header.hash();
-        let payload = Payload::from_header(&header, hash, contents.transactions, contents.withdrawals);
-        self.builds.push_back((
-            id,
-            Build {
-                payload,
-                requests: contents.requests,
-            },
-        ));
-        while self.builds.len() > MAX_BUILDS {
-            self.builds.pop_front();
-        }
-        Ok(id)
-    }
-
-    /// The queue as request lists: one per type, ascending, within the limits of a block.
-    fn requests_for_build(&self) -> Vec<Bytes> {
-        let mut lists: BTreeMap<u8, (usize, Vec<u8>)> = BTreeMap::new();
-        for request in &self.queued_requests {
-            let Some((&kind, item)) = request.split_first() else {
-                continue;
-            };
-            let (count, list) = lists.entry(kind).or_insert_with(|| (0, vec![kind]));
-            // EIP-6110, EIP-7002, EIP-7251: what fits in a block.
-            let most = match kind {
-                0 => 8192,
-                1 => 16,
-                _ => 2,
-            };
-            if *count < most {
-                *count = count.saturating_add(1);
-                list.extend_from_slice(item);
-            }
-        }
-        lists.into_values().map(|(_, list)| Bytes::from(list)).collect()
-    }
-
-    fn remove_from_queue(&mut self, included: &[Bytes]) {
-        for list in included {
-            let Some((kind, mut items)) = list.split_first() else {
-                continue;
-            };
-            self.queued_requests.retain(|queued| {
-                let Some((queued_kind, item)) = queued.split_first() else {
-                    return false;
-                };
-                match items.strip_prefix(item) {
-                    Some(rest) if queued_kind == kind => {
-                        items = rest;
-                        false
-                    }
-                    _ => true,
-                }
-            });
-        }
-    }
-
-    /// `engine_getPayloadV4` and `V5`.
-    pub(crate) fn build_result(&self, id: FixedBytes<8>) -> Result<&Build, RpcError> {
-        self.builds
-            .iter()
-            .find(|(known, _)| *known == id)
-            .map(|(_, build)| build)
-            .ok_or_else(|| RpcError::unknown_payload(id))
     }
 }
 

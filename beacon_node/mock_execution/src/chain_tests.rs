@@ -1,4 +1,5 @@
 use super::*;
+use crate::build::{Build, InvalidRequest};
 use crate::genesis::{GenesisParameters, genesis_block};
 use crate::wire::Verdict;
 use alloy_primitives::{Address, U256};
@@ -52,7 +53,7 @@ impl Chain {
         let updated = self
             .forkchoice_updated(head(parent), attributes, &HashSet::new())
             .unwrap();
-        self.build_result(updated.payload_id.unwrap()).unwrap().clone()
+        self.builder.build_result(updated.payload_id.unwrap()).unwrap().clone()
     }
 
     fn give(&mut self, build: &Build) -> Status {
@@ -226,7 +227,7 @@ fn attributes_are_judged_after_the_forkchoice_is_applied() {
     let first = builds[0].payload.block_hash;
     let again = chain.build_on(genesis, 1_001);
     assert_eq!(again.payload.block_hash, first, "same attributes, same build");
-    assert_eq!(chain.build_result(FixedBytes::ZERO).unwrap_err().code, -38001);
+    assert_eq!(chain.builder.build_result(FixedBytes::ZERO).unwrap_err().code, -38001);
 }
 
 #[test]
@@ -321,16 +322,19 @@ fn blocks_below_the_finalized_one_are_dropped() {
 #[test]
 fn queued_requests_are_built_in_until_a_block_has_them() {
     let mut chain = chain(None, LIMITS);
-    let request = |kind: u8, fill: u8| Bytes::from([vec![kind], vec![fill; 76]].concat());
+    let request = |kind: u8, fill: u8| {
+        let length = if kind == 0 { 192 } else { 76 };
+        Bytes::from([vec![kind], vec![fill; length]].concat())
+    };
     for request in [request(1, 5), request(0, 6), request(1, 7)] {
-        chain.queue_request(request);
+        chain.builder.queue_request(request).unwrap();
     }
     let build = chain.build_on(chain.genesis(), 1_001);
     let lists: Vec<(u8, usize)> = build.requests.iter().map(|list| (list[0], list.len())).collect();
-    assert_eq!(lists, [(0, 77), (1, 153)]);
-    assert_eq!(chain.queued_requests(), 3);
+    assert_eq!(lists, [(0, 193), (1, 153)]);
+    assert_eq!(chain.builder.queued_requests(), 3);
     assert_eq!(chain.give(&build).status, Verdict::Valid);
-    assert_eq!(chain.queued_requests(), 0);
+    assert_eq!(chain.builder.queued_requests(), 0);
     let mut tampered = build.clone();
     tampered.requests.reverse();
     let error = chain
@@ -340,9 +344,43 @@ fn queued_requests_are_built_in_until_a_block_has_them() {
 }
 
 #[test]
+fn requests_that_no_block_could_carry_are_not_queued() {
+    let mut builder = Builder::default();
+    let mut queue = |bytes: &[u8]| builder.queue_request(Bytes::copy_from_slice(bytes)).unwrap_err();
+    assert_eq!(queue(&[]), InvalidRequest::UnknownType(None));
+    assert_eq!(queue(&[3, 1]), InvalidRequest::UnknownType(Some(3)));
+    assert_eq!(
+        queue(&[2; 116]),
+        InvalidRequest::WrongLength {
+            kind: 2,
+            expected: 116,
+            found: 115
+        }
+    );
+}
+
+#[test]
+fn more_requests_than_fit_wait_for_the_next_block() {
+    let mut chain = chain(None, LIMITS);
+    for fill in 0..3 {
+        chain
+            .builder
+            .queue_request(Bytes::from([vec![2], vec![fill; 116]].concat()))
+            .unwrap();
+    }
+    let build = chain.build_on(chain.genesis(), 1_001);
+    assert_eq!(build.requests[0].len(), 1 + 2 * 116);
+    assert_eq!(chain.give(&build).status, Verdict::Valid);
+    let next = chain.build_on(build.payload.block_hash, 1_002);
+    assert_eq!(next.requests, [Bytes::from([vec![2], vec![2; 116]].concat())]);
+}
+
+#[test]
 fn transactions_are_executed_by_the_toy_rules() {
     let mut chain = chain(None, LIMITS);
-    chain.set_transactions(vec![Bytes::from_static(&[2, 0xc0]), Bytes::from_static(&[0xc0])]);
+    chain
+        .builder
+        .set_transactions(vec![Bytes::from_static(&[2, 0xc0]), Bytes::from_static(&[0xc0])]);
     let build = chain.build_on(chain.genesis(), 1_001);
     assert_eq!(build.payload.gas_used, 42_000);
     assert_eq!(chain.give(&build).status, Verdict::Valid);

@@ -15,6 +15,7 @@
 //! SYNCING at first, then the oldest block that the beacon node has shown it is taken as synced.
 
 mod auth;
+mod build;
 mod chain;
 mod faults;
 mod genesis;
@@ -23,6 +24,7 @@ mod journal;
 mod rpc;
 mod wire;
 
+pub use build::InvalidRequest;
 pub use chain::Block;
 pub use faults::Faults;
 pub use genesis::{ExtraDataTooLong, GenesisParameters, genesis_block};
@@ -181,13 +183,13 @@ impl MockExecution {
 
     /// Each payload built from now on carries these transactions.
     pub fn set_transactions(&self, transactions: Vec<Bytes>) {
-        self.shared.chain.lock().set_transactions(transactions);
+        self.shared.chain.lock().builder.set_transactions(transactions);
     }
 
     /// Puts one execution request (`request_type ++ ssz` of one item) into the payloads built from now
     /// on, until a block with it is imported. Over HTTP: `mock_queueRequests`, with an array of them.
-    pub fn queue_request(&self, request: Bytes) {
-        self.shared.chain.lock().queue_request(request);
+    pub fn queue_request(&self, request: Bytes) -> Result<(), InvalidRequest> {
+        self.shared.chain.lock().builder.queue_request(request)
     }
 
     /// Waits for the server to end, which it does only by [`Self::stop`] or a panic.

@@ -1,7 +1,8 @@
 //! JSON-RPC over HTTP: authentication, dispatch, faults.
 
 use crate::auth::Authenticator;
-use crate::chain::{Block, Build, Chain, RpcError};
+use crate::build::Build;
+use crate::chain::{Block, Chain, RpcError};
 use crate::faults::Faults;
 use crate::wire::{Attributes, Forkchoice, Payload, Status, quantity};
 use alloy_primitives::{B256, Bytes, FixedBytes};
@@ -140,7 +141,7 @@ impl Shared {
             "engine_getPayloadV4" | "engine_getPayloadV5" => {
                 let id: FixedBytes<8> = param(params, 0)?;
                 let chain = self.chain.lock();
-                let Build { payload, requests } = chain.build_result(id)?;
+                let Build { payload, requests } = chain.builder.build_result(id)?;
                 // The bundle is empty, and an empty one has the same shape in both versions.
                 Ok(json!({
                     "executionPayload": payload,
@@ -201,9 +202,9 @@ impl Shared {
                 let requests: Vec<Bytes> = param(params, 0)?;
                 let mut chain = self.chain.lock();
                 for request in requests {
-                    chain.queue_request(request);
+                    chain.builder.queue_request(request).map_err(RpcError::invalid_params)?;
                 }
-                Ok(json!(chain.queued_requests()))
+                Ok(json!(chain.builder.queued_requests()))
             }
             _ => Err(method_not_found(method)),
         }
