@@ -24,7 +24,7 @@ pub enum AccountError {
         /// EIP-2334 path.
         path: String,
         /// What is wrong.
-        source: KeystoreError,
+        source: Box<KeystoreError>,
     },
     /// Storing.
     #[error(transparent)]
@@ -60,7 +60,7 @@ pub fn add_key(
     let keystore =
         Keystore::encrypt(secret_key, &password, kdf, path, None).map_err(|source| AccountError::Keystore {
             path: path.to_owned(),
-            source,
+            source: Box::new(source),
         })?;
     let definition = dir.store(&keystore, &password)?;
     definitions.insert(definition.clone());

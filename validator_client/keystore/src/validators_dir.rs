@@ -33,7 +33,7 @@ pub enum LoadError {
         /// Its file.
         path: PathBuf,
         /// What is wrong with it.
-        source: KeystoreError,
+        source: Box<KeystoreError>,
     },
     /// Its password.
     #[error("validator {pubkey}: {source}")]
@@ -75,6 +75,15 @@ pub enum LoadError {
     /// A directory.
     #[error(transparent)]
     File(#[from] FileError),
+}
+
+impl LoadError {
+    fn keystore(path: &Path, source: KeystoreError) -> Self {
+        Self::Keystore {
+            path: path.to_path_buf(),
+            source: Box::new(source),
+        }
+    }
 }
 
 /// What a search for keystores found.
@@ -169,7 +178,7 @@ impl ValidatorsDir {
                         discovered.added.push(pubkey);
                     }
                 }
-                Err(source) => discovered.problems.push(LoadError::Keystore { path, source }),
+                Err(source) => discovered.problems.push(LoadError::keystore(&path, source)),
             }
         }
         Ok(discovered)
@@ -186,10 +195,7 @@ impl ValidatorsDir {
         else {
             return Err(LoadError::Remote { pubkey });
         };
-        let fail = |source| LoadError::Keystore {
-            path: path.clone(),
-            source,
-        };
+        let fail = |source| LoadError::keystore(path, source);
         let keystore = Keystore::from_file(path).map_err(fail)?;
         if keystore.pubkey() != pubkey {
             return Err(LoadError::OtherKey {
@@ -242,10 +248,9 @@ impl ValidatorsDir {
         create_private_dir(&self.validators_dir.join(pubkey.to_string()))?;
         let password_path = self.password_path(&pubkey);
         write_atomically(&password_path, password.as_bytes())?;
-        keystore.create_file(&path).map_err(|source| LoadError::Keystore {
-            path: path.clone(),
-            source,
-        })?;
+        keystore
+            .create_file(&path)
+            .map_err(|source| LoadError::keystore(&path, source))?;
         Ok(ValidatorDefinition::local_keystore(pubkey, path, Some(password_path)))
     }
 }

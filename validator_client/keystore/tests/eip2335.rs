@@ -1,5 +1,5 @@
 //! Keystores against the EIP's own vectors, against wrong fields, and against parameters that would eat the machine.
-#![allow(missing_docs)]
+#![expect(clippy::unwrap_used, reason = "a helper of tests fails its test")]
 
 use bls::SecretKey;
 use keystore::{Kdf, Keystore, KeystoreError, Password};

@@ -1,5 +1,4 @@
 //! Memory after unlocking keys; alone in its process, because it measures the process.
-#![allow(missing_docs)]
 
 use keystore::{Kdf, Password};
 

@@ -1,5 +1,5 @@
 //! Directories as Lighthouse lays them out.
-#![allow(missing_docs)]
+#![expect(clippy::unwrap_used, reason = "a helper of tests fails its test")]
 
 use keystore::{DEFINITIONS_FILE, Kdf, Keystore, LoadError, LockError, LockFile, Password, ValidatorsDir, account};
 use std::fs;

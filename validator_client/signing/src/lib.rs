@@ -17,6 +17,7 @@
 
 mod message;
 mod method;
+mod metrics;
 mod protection;
 mod signer;
 
@@ -24,5 +25,5 @@ mod signer;
 mod tests;
 
 pub use message::SignableMessage;
-pub use method::{MessageSignature, SigningMethod};
+pub use method::{LocalBlsKey, MessageSignature, SigningMethod};
 pub use signer::{Signer, SigningError};

@@ -16,51 +16,51 @@ pub struct MessageSignature {
 }
 
 /// One key. A remote signer and one-time keys (XMSS) are further variants.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub enum SigningMethod {
     /// A BLS key in this process.
-    LocalBls {
-        /// Its public key.
-        pubkey: PublicKeyBytes,
-        /// The key; shared, so that it is in memory once.
-        secret_key: Arc<SecretKey>,
-    },
+    LocalBls(LocalBlsKey),
+}
+
+/// A BLS key in this process. It does not give the secret back: what it signs goes through slashing protection.
+#[derive(Clone)]
+pub struct LocalBlsKey {
+    pubkey: PublicKeyBytes,
+    /// Shared, so that it is in memory once.
+    secret_key: Arc<SecretKey>,
 }
 
 impl SigningMethod {
     /// A BLS key in this process.
     pub fn local(secret_key: SecretKey) -> Self {
-        Self::LocalBls {
+        Self::LocalBls(LocalBlsKey {
             pubkey: secret_key.public_key().to_bytes(),
             secret_key: Arc::new(secret_key),
-        }
+        })
     }
 
     /// The key's name everywhere.
     pub fn pubkey(&self) -> PublicKeyBytes {
         match self {
-            Self::LocalBls { pubkey, .. } => *pubkey,
+            Self::LocalBls(key) => key.pubkey,
         }
     }
 
     /// Signs what was cleared. Takes up to a millisecond of one core.
     pub(crate) fn sign(&self, clearance: &Clearance) -> MessageSignature {
         match self {
-            Self::LocalBls { secret_key, .. } => MessageSignature {
-                signature: secret_key.sign(&clearance.signing_root()).to_bytes(),
+            Self::LocalBls(key) => MessageSignature {
+                signature: key.secret_key.sign(&clearance.signing_root()).to_bytes(),
                 proofs: SchemeProofs::default(),
             },
         }
     }
 }
 
-impl fmt::Debug for SigningMethod {
+impl fmt::Debug for LocalBlsKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::LocalBls { pubkey, .. } => f
-                .debug_struct("LocalBls")
-                .field("pubkey", pubkey)
-                .finish_non_exhaustive(),
-        }
+        f.debug_struct("LocalBlsKey")
+            .field("pubkey", &self.pubkey)
+            .finish_non_exhaustive()
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::message::SignableMessage;
 use crate::signer::SigningError;
-use slashing_protection::{AttestationRequest, BlockRequest, SlashingDatabase};
+use slashing_protection::{Accepted, AttestationRequest, BlockRequest, Refusal, SlashingDatabase};
 use std::sync::Arc;
 use types::{Preset, PublicKeyBytes, Root};
 
@@ -45,12 +45,24 @@ impl Protection {
 
 /// Permission to sign one signing root. Made only by [`clear`].
 #[derive(Debug)]
-pub(crate) struct Clearance(Root);
+pub(crate) struct Clearance {
+    signing_root: Root,
+    again: bool,
+}
 
 impl Clearance {
     pub(crate) fn signing_root(&self) -> Root {
-        self.0
+        self.signing_root
     }
+
+    /// Whether the same was cleared before.
+    pub(crate) fn again(&self) -> bool {
+        self.again
+    }
+}
+
+fn refused(refusal: Refusal) -> SigningError {
+    SigningError::Refused(Box::new(refusal))
 }
 
 /// Checks and records requests, durably, and gives a clearance for each that may be signed, in their order. All votes
@@ -78,26 +90,22 @@ pub(crate) fn clear(
     requests
         .iter()
         .map(|(protection, signing_root)| {
-            match protection {
-                Protection::NotNeeded => {}
-                Protection::Block(request) => {
-                    database
-                        .check_and_insert_block(request)
-                        .map_err(|error| SigningError::Database(Arc::new(error)))?
-                        .map_err(SigningError::Refused)?;
-                }
+            let accepted = match protection {
+                Protection::NotNeeded => Accepted::New,
+                Protection::Block(request) => database
+                    .check_and_insert_block(request)
+                    .map_err(|error| SigningError::Database(Arc::new(error)))?
+                    .map_err(refused)?,
                 Protection::Attestation(_) => match &mut answers {
-                    Ok(answers) => {
-                        // One answer for each request; a missing one would mean that nothing is on record.
-                        answers
-                            .next()
-                            .ok_or(SigningError::Stopped)?
-                            .map_err(SigningError::Refused)?;
-                    }
+                    // One answer for each request; a missing one would mean that nothing is on record.
+                    Ok(answers) => answers.next().ok_or(SigningError::Stopped)?.map_err(refused)?,
                     Err(error) => return Err(SigningError::Database(Arc::clone(error))),
                 },
-            }
-            Ok(Clearance(*signing_root))
+            };
+            Ok(Clearance {
+                signing_root: *signing_root,
+                again: accepted == Accepted::Again,
+            })
         })
         .collect()
 }

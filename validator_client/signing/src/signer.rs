@@ -7,11 +7,13 @@
 
 use crate::message::SignableMessage;
 use crate::method::{MessageSignature, SigningMethod};
+use crate::metrics;
 use crate::protection::{Clearance, Protection, clear};
 use slashing_protection::{DatabaseError, Refusal, SlashingDatabase};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
+use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 use types::{ChainSpec, Preset, PublicKeyBytes, Root};
 
@@ -28,7 +30,7 @@ pub enum SigningError {
     UnknownKey(PublicKeyBytes),
     /// Signing it could be slashed.
     #[error("slashing protection refused: {0}")]
-    Refused(Refusal),
+    Refused(Box<Refusal>),
     /// The record could not be written: nothing is signed without it.
     #[error("slashing protection failed, nothing was signed: {0}")]
     Database(Arc<DatabaseError>),
@@ -97,6 +99,7 @@ impl Signer {
     ) -> Result<MessageSignature, SigningError> {
         let method = self.method(pubkey).ok_or(SigningError::UnknownKey(*pubkey))?;
         let signing_root = message.signing_root(self.genesis_validators_root, &self.spec);
+        let start = Instant::now();
         let (reply, answer) = oneshot::channel();
         self.enqueue(Work::Sign(Job {
             method,
@@ -106,7 +109,9 @@ impl Signer {
             reply,
         }))
         .await?;
-        answer.await.map_err(|_| SigningError::Stopped)?
+        let answer = answer.await.map_err(|_| SigningError::Stopped)?;
+        metrics::observe_time(message.kind(), start.elapsed().as_secs_f64());
+        answer
     }
 
     /// Runs a piece of work on the database, between requests: import, export, pruning.
@@ -227,10 +232,12 @@ fn run(database: &SlashingDatabase, mut requests: mpsc::Receiver<Work>) {
 fn sign_batch(database: &SlashingDatabase, jobs: Vec<Job>) {
     let requests: Vec<_> = jobs.iter().map(|job| (job.protection, job.signing_root)).collect();
     for (job, cleared) in jobs.into_iter().zip(clear(database, &requests)) {
+        let again = cleared.as_ref().is_ok_and(Clearance::again);
+        metrics::count(job.kind, cleared.as_ref().map(|_| ()), again);
         if let Err(error) = &cleared {
             tracing::error!(kind = job.kind, pubkey = %job.method.pubkey(), %error, "not signed");
         }
-        let signed = cleared.map(|clearance: Clearance| job.method.sign(&clearance));
+        let signed = cleared.map(|clearance| job.method.sign(&clearance));
         // The caller may have gone.
         let _ = job.reply.send(signed);
     }

@@ -165,7 +165,7 @@ async fn slashable_messages_are_refused_and_same_ones_signed_again() {
         .await
         .unwrap_err();
     assert!(
-        matches!(refused, SigningError::Refused(Refusal::DoubleBlockProposal { .. })),
+        matches!(&refused, SigningError::Refused(refusal) if matches!(**refusal, Refusal::DoubleBlockProposal { .. })),
         "{refused}"
     );
     signer
@@ -177,7 +177,7 @@ async fn slashable_messages_are_refused_and_same_ones_signed_again() {
         .await
         .unwrap_err();
     assert!(
-        matches!(refused, SigningError::Refused(Refusal::Surrounding { .. })),
+        matches!(&refused, SigningError::Refused(refusal) if matches!(**refusal, Refusal::Surrounding { .. })),
         "{refused}"
     );
 
@@ -259,4 +259,28 @@ fn database_of_another_chain_is_refused_at_start() {
 fn secret_keys_do_not_appear_in_debug_output() {
     let text = format!("{:?}", SigningMethod::local(secret(1)));
     assert!(!text.contains(&"01".repeat(16)) && !text.contains("1, 1, 1"), "{text}");
+}
+
+#[tokio::test]
+async fn answers_are_counted_under_lighthouses_names() {
+    let (_dir, signer) = signer(&[7]);
+    let count = |status: &str| {
+        prometheus::default_registry()
+            .gather()
+            .iter()
+            .filter(|family| family.name() == "vc_signed_beacon_blocks_total")
+            .flat_map(|family| family.get_metric().to_vec())
+            .filter(|metric| metric.get_label().iter().any(|label| label.value() == status))
+            .map(|metric| metric.get_counter().get_value())
+            .sum::<f64>()
+    };
+    let before = (count("success"), count("same_data"), count("slashable"));
+    for (body, signed) in [(1, true), (1, true), (2, false)] {
+        let result = signer.sign(&pubkey(7), Message::Block(&header(5, body))).await;
+        assert_eq!(result.is_ok(), signed);
+    }
+    // Other tests count too: at least one more each.
+    assert!(count("success") >= before.0 + 1.0);
+    assert!(count("same_data") >= before.1 + 1.0);
+    assert!(count("slashable") >= before.2 + 1.0);
 }

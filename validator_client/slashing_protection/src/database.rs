@@ -122,7 +122,7 @@ impl SlashingDatabase {
 
     /// The chain that the database belongs to, if it knows.
     pub fn genesis_validators_root(&self) -> Result<Option<Root>, DatabaseError> {
-        self.transaction(|transaction| chain(transaction))
+        self.transaction(chain)
     }
 
     /// Checks a block and records it, durably, before this returns `Ok(Ok(_))`. The outer error means that the database

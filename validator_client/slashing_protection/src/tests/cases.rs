@@ -5,6 +5,9 @@ use crate::{Interchange, InterchangeData, InterchangeMetadata, SignedAttestation
 use serde::Deserialize;
 use types::{Epoch, Slot};
 
+/// Key, slots of its blocks, sources and targets of its votes.
+type Entry = (u8, Vec<u64>, Vec<(u64, u64)>);
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
@@ -25,7 +28,7 @@ enum Step {
     /// slot, epoch
     Prune(u64, u64),
     /// chain, then (key, slots, votes)
-    Import(u8, Vec<(u8, Vec<u64>, Vec<(u64, u64)>)>, bool),
+    Import(u8, Vec<Entry>, bool),
     /// export, and import into a new database
     Move,
 }
@@ -79,7 +82,7 @@ fn every_case_gets_the_verdicts_that_it_states() {
     }
 }
 
-fn file(chain: u8, entries: Vec<(u8, Vec<u64>, Vec<(u64, u64)>)>) -> Interchange {
+fn file(chain: u8, entries: Vec<Entry>) -> Interchange {
     Interchange {
         metadata: InterchangeMetadata {
             interchange_format_version: 5,

@@ -47,7 +47,7 @@ fn accepted_requests_survive_kill_9_at_random_moments() {
     drop(created);
     let mut random = rand::rng();
     let mut accepted_in_total = 0;
-    for round in 0..12 {
+    for round in 0..30 {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",

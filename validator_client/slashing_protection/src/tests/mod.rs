@@ -39,7 +39,16 @@ fn vote(number: u8, source: u64, target: u64, signing_root: u8) -> AttestationRe
 
 /// A fresh database that knows the keys, and the directory it lives in.
 fn database(keys: &[u8]) -> (TempDir, SlashingDatabase) {
-    let dir = tempfile::tempdir().unwrap();
+    database_in(tempfile::tempdir().unwrap(), keys)
+}
+
+/// As [`database`], in memory where the system has a directory for that: for tests with thousands of commits.
+fn fast_database(keys: &[u8]) -> (TempDir, SlashingDatabase) {
+    let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+    database_in(dir.unwrap(), keys)
+}
+
+fn database_in(dir: TempDir, keys: &[u8]) -> (TempDir, SlashingDatabase) {
     let database = SlashingDatabase::open_or_create(&dir.path().join(crate::DATABASE_FILE)).unwrap();
     let keys: Vec<_> = keys.iter().map(|number| key(*number)).collect();
     database.register_keys(&keys).unwrap();

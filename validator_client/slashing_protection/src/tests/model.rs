@@ -1,6 +1,6 @@
 //! No sequence of requests gets a slashable pair accepted, whatever is pruned, moved or restarted in between.
 
-use super::{block, database, root, vote};
+use super::{block, fast_database, root, vote};
 use crate::{AttestationRequest, BlockRequest, SlashingDatabase};
 use proptest::prelude::*;
 use types::{Epoch, Slot};
@@ -37,10 +37,10 @@ fn slashable(first: &AttestationRequest, second: &AttestationRequest) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
     #[test]
     fn no_slashable_pair_is_ever_accepted(actions in prop::collection::vec(action(), 1..60)) {
-        let (mut _dir, mut current) = database(&[1, 2]);
+        let (mut _dir, mut current) = fast_database(&[1, 2]);
         current.bind_to_chain(root(1)).unwrap();
         let mut blocks: Vec<BlockRequest> = Vec::new();
         let mut votes: Vec<AttestationRequest> = Vec::new();
@@ -80,7 +80,7 @@ proptest! {
                 }
                 Action::Move => {
                     let exported = current.export(None).unwrap();
-                    (_dir, current) = database(&[]);
+                    (_dir, current) = fast_database(&[]);
                     current.import(&exported, root(1)).unwrap();
                 }
             }
@@ -89,7 +89,7 @@ proptest! {
 
     #[test]
     fn honest_duties_are_never_refused(start in 0u64..1000, justified_lag in prop::collection::vec(0u64..3, 20)) {
-        let (_dir, database) = database(&[1]);
+        let (_dir, database) = fast_database(&[1]);
         let mut source = start;
         for (number, lag) in justified_lag.into_iter().enumerate() {
             let epoch = start + number as u64;
