@@ -4,7 +4,7 @@
 //! its slot says it is, or that a caller asked for something that the state cannot know; none of
 //! them is the fault of a peer until a block function says so.
 
-use types::{ArithError, Epoch, PublicKeyBytes, Slot, ValidatorIndex};
+use types::{ArithError, Epoch, PublicKeyBytes, SignerIndex, Slot, ValidatorIndex};
 
 /// A question to a state that it cannot answer.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -80,6 +80,28 @@ pub enum StateError {
         index: ValidatorIndex,
         /// The epoch of the message.
         epoch: Epoch,
+    },
+    /// A plain index of a group, or a virtual index of a solo validator.
+    #[error("signer index {signer} does not have the form that validator {index} has in epoch {epoch}")]
+    WrongSignerForm {
+        /// The signer index.
+        signer: SignerIndex,
+        /// The registry entry that it names.
+        index: ValidatorIndex,
+        /// The epoch of the message.
+        epoch: Epoch,
+    },
+    /// A virtual index beyond the keys of the key set.
+    #[error("key {key} of validator {index} does not exist: its key set of epoch {epoch} has {keys} keys")]
+    UnknownKey {
+        /// The registry entry.
+        index: ValidatorIndex,
+        /// Place of the key.
+        key: u8,
+        /// The epoch of the message.
+        epoch: Epoch,
+        /// Keys of the key set.
+        keys: usize,
     },
     /// An overflow or a division by zero.
     #[error("arithmetic failed: {0:?}")]

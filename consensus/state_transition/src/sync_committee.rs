@@ -2,6 +2,7 @@
 //!
 //! Spec: electra/beacon-chain.md#modified-get_next_sync_committee_indices
 
+use crate::caches::registry::registry_rows;
 use crate::dvt;
 use crate::error::StateError;
 use crate::helpers::accessors::{get_active_validator_indices, get_current_epoch, get_seed, get_validator};
@@ -24,14 +25,14 @@ pub fn get_next_sync_committee_indices<P: Preset>(
     }
     let seed = get_seed(state, epoch, DOMAIN_SYNC_COMMITTEE)?;
     let effective_balance = |index: u32| {
-        get_validator(state, ValidatorIndex::new(u64::from(index))).map(|validator| validator.effective_balance)
+        get_validator(state, ValidatorIndex::new(u64::from(index))).map(|validator| (validator.effective_balance, 1))
     };
     let size = P::SYNC_COMMITTEE_SIZE as usize;
     let mut sync_committee_indices = Vec::with_capacity(size);
     sample_by_effective_balance::<P>(
         &indices,
         seed,
-        max_effective_balance(state),
+        max_effective_balance(state)?,
         effective_balance,
         |index| {
             sync_committee_indices.push(ValidatorIndex::new(u64::from(index)));
@@ -42,13 +43,13 @@ pub fn get_next_sync_committee_indices<P: Preset>(
 }
 
 /// The largest effective balance in the registry: the bound that makes sampling cheap.
-pub(crate) fn max_effective_balance<P: Preset>(state: &BeaconState<P>) -> Gwei {
-    state
-        .validators()
+pub(crate) fn max_effective_balance<P: Preset>(state: &BeaconState<P>) -> Result<Gwei, StateError> {
+    Ok(registry_rows(state)?
         .iter()
-        .map(|validator| validator.effective_balance)
+        .flat_map(|chunk| chunk.rows.iter())
+        .map(|row| row.effective_balance)
         .max()
-        .unwrap_or_default()
+        .unwrap_or_default())
 }
 
 /// The next committee of a chain without groups, with possible duplicates.
@@ -64,8 +65,12 @@ pub fn get_next_sync_committee<P: Preset>(state: &BeaconState<P>) -> Result<Sync
 
 /// The committee with those keys in its positions.
 pub fn sync_committee_of_pubkeys<P: Preset>(pubkeys: Vec<PublicKeyBytes>) -> Result<SyncCommittee<P>, StateError> {
-    let aggregate_pubkey =
-        bls::eth_aggregate_pubkeys(&pubkeys).map_err(|_| StateError::AggregatePublicKey)?;
+    let aggregate_pubkey = pubkeys
+        .iter()
+        .map(bls::cached_public_key)
+        .collect::<Result<Vec<_>, _>>()
+        .and_then(|keys| bls::eth_aggregate_pubkeys(&keys))
+        .map_err(|_| StateError::AggregatePublicKey)?;
     Ok(SyncCommittee { pubkeys: FixedVector::new(pubkeys)?, aggregate_pubkey })
 }
 

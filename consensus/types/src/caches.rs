@@ -8,11 +8,14 @@
 //! * committees are kept by epoch *and* decision root (the last block two epochs before), which together fix the
 //!   shuffling, the active set and the seats, on whatever branch. They are shared by all clones of a state;
 //! * the total active balance is kept with its epoch and dropped by the one epoch stage that changes it;
+//! * rows of the registry are kept with the tree node that they were read from: nodes never change, so a node that still
+//!   stands in the registry's tree has the same rows;
 //! * the index by public key only proposes candidates, which the reader compares with the registry.
 //!
 //! Who edits the registry, the groups or the mixes of a state by hand calls [`Caches::clear`].
 
-use crate::{Epoch, Gwei, PublicKeyBytes, Root};
+use crate::{Epoch, Gwei, PublicKeyBytes, Root, Validator, ValidatorIndex};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -55,12 +58,41 @@ pub struct PubkeyIndex {
     pub sorted: Box<[(u64, u32)]>,
 }
 
+/// What sweeps over the registry need of one validator. Epochs beyond 32 bits, "never" above all, are `u32::MAX`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RegistryRow {
+    /// In Gwei.
+    pub effective_balance: Gwei,
+    /// First active epoch.
+    pub activation_epoch: u32,
+    /// First epoch after its duties.
+    pub exit_epoch: u32,
+    /// When its stake can be withdrawn.
+    pub withdrawable_epoch: u32,
+    /// Whether it was slashed.
+    pub slashed: bool,
+    /// Whether its credentials are compounding.
+    pub compounding: bool,
+    /// Whether it has an activation eligibility epoch.
+    pub eligible_for_activation: bool,
+}
+
+/// The rows of a subtree of the registry.
+#[derive(Debug, Clone)]
+pub struct RegistryChunk {
+    /// The subtree.
+    pub node: milhouse::Arc<milhouse::Tree<Validator>>,
+    /// Its validators, in order.
+    pub rows: Arc<[RegistryRow]>,
+}
+
 /// What a state carries beside its fields. Cloning is cheap.
 #[derive(Clone)]
 pub struct Caches {
     shared: Arc<Shared>,
     total_active_balance: OnceLock<(Epoch, Gwei)>,
     added_pubkeys: rpds::HashTrieMapSync<PublicKeyBytes, u32>,
+    group_positions: OnceLock<Arc<HashMap<ValidatorIndex, usize>>>,
 }
 
 #[derive(Default)]
@@ -68,6 +100,7 @@ struct Shared {
     /// Least recently used first.
     committees: Mutex<Vec<(CommitteesKey, Arc<Committees>)>>,
     pubkeys: OnceLock<PubkeyIndex>,
+    registry: Mutex<Arc<[RegistryChunk]>>,
 }
 
 impl Default for Caches {
@@ -76,6 +109,7 @@ impl Default for Caches {
             shared: Arc::default(),
             total_active_balance: OnceLock::new(),
             added_pubkeys: rpds::HashTrieMapSync::new_sync(),
+            group_positions: OnceLock::new(),
         }
     }
 }
@@ -96,6 +130,19 @@ impl PartialEq for Caches {
 impl Eq for Caches {}
 
 impl Caches {
+    /// Where each registry entry stands in the list of groups.
+    pub fn group_positions(
+        &self,
+        compute: impl FnOnce() -> HashMap<ValidatorIndex, usize>,
+    ) -> &HashMap<ValidatorIndex, usize> {
+        self.group_positions.get_or_init(|| Arc::new(compute()))
+    }
+
+    /// To be called when the list of groups grows.
+    pub fn forget_group_positions(&mut self) {
+        self.group_positions = OnceLock::new();
+    }
+
     /// Forgets everything, for this state only.
     pub fn clear(&mut self) {
         *self = Self::default();
@@ -131,6 +178,17 @@ impl Caches {
             used.rotate_left(1);
         }
         held.last().map(|(_, found)| Arc::clone(found))
+    }
+
+    /// The rows that were read last, for this state or a relative: valid where the node is still the same.
+    #[must_use]
+    pub fn registry(&self) -> Arc<[RegistryChunk]> {
+        Arc::clone(&self.shared.registry.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Remembers the rows that were read last.
+    pub fn remember_registry(&self, chunks: Arc<[RegistryChunk]>) {
+        *self.shared.registry.lock().unwrap_or_else(PoisonError::into_inner) = chunks;
     }
 
     /// The total active balance, if it is known for `epoch`.

@@ -37,7 +37,12 @@ pub(crate) trait IntList: Sized {
     fn from_vec(values: Vec<Self::Element>) -> Result<Self, String>;
 }
 
-impl<T: milhouse::Value, N: typenum::Unsigned> IntList for milhouse::List<T, N> {
+impl<T, N, U> IntList for milhouse::List<T, N, U>
+where
+    T: milhouse::Value,
+    N: typenum::Unsigned,
+    U: milhouse::UpdateMap<T>,
+{
     type Element = T;
     fn from_vec(values: Vec<T>) -> Result<Self, String> {
         Self::new(values).map_err(|error| format!("{error:?}"))

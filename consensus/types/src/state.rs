@@ -12,10 +12,14 @@ use milhouse::{List, Vector};
 use serde::{Deserialize, Serialize};
 use ssz_derive::{Decode, Encode};
 use ssz_types::{BitVector, FixedVector};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use superstruct::superstruct;
 use tree_hash_derive::TreeHash;
 use typenum::U4;
+
+/// A list of which a block changes a few entries: pending changes are held by index, not in a vector of the list's length.
+pub type SparseList<T, N> = List<T, N, BTreeMap<usize, T>>;
 
 /// Spec: dvt/beacon-chain.md#beaconstate
 ///
@@ -69,10 +73,10 @@ pub struct BeaconState<P: Preset> {
     pub eth1_deposit_index: u64,
 
     /// Registry.
-    pub validators: List<Validator, P::ValidatorRegistryLimit>,
+    pub validators: SparseList<Validator, P::ValidatorRegistryLimit>,
     /// Balances in Gwei, parallel to the registry.
     #[serde(with = "crate::quoted_int_list")]
-    pub balances: List<Gwei, P::ValidatorRegistryLimit>,
+    pub balances: SparseList<Gwei, P::ValidatorRegistryLimit>,
 
     /// Ring of randomness.
     pub randao_mixes: Vector<Root, P::EpochsPerHistoricalVector>,
@@ -102,7 +106,7 @@ pub struct BeaconState<P: Preset> {
 
     /// Parallel to the registry.
     #[serde(with = "crate::quoted_int_list")]
-    pub inactivity_scores: List<u64, P::ValidatorRegistryLimit>,
+    pub inactivity_scores: SparseList<u64, P::ValidatorRegistryLimit>,
 
     /// Sync committee of the period.
     pub current_sync_committee: Arc<SyncCommittee<P>>,
@@ -155,7 +159,7 @@ pub struct BeaconState<P: Preset> {
     /// Proposers of this epoch and the next.
     pub proposer_lookahead: Vector<ValidatorIndex, P::ProposerLookaheadLength>,
 
-    /// Registry entries that are, were or become groups. Ascending by validator index.
+    /// Registry entries that are, were or become groups, in the order in which they first did.
     #[superstruct(only(Dvt), partial_getter(rename = "groups_dvt"))]
     pub groups: List<Group, GroupsLimit>,
     /// Which virtual keys voted in the previous epoch; parallel to `groups`.

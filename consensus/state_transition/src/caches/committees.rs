@@ -1,5 +1,6 @@
 //! Committees of the previous, the current and the next epoch.
 
+use super::registry::{clamp, is_active, registry_rows};
 use crate::error::StateError;
 use crate::helpers::accessors::{get_block_root_at_slot, get_current_epoch, get_seed};
 use crate::helpers::misc::shuffle_list;
@@ -149,12 +150,14 @@ pub(crate) fn active_validator_indices<P: Preset>(
 }
 
 fn collect_active<P: Preset>(state: &BeaconState<P>, epoch: Epoch) -> Result<Arc<[u32]>, StateError> {
-    let validators = state.validators();
-    u32::try_from(validators.len())
-        .map_err(|_| StateError::IndexTooLarge { index: validators.len() as u64 })?;
+    let len = state.validators().len();
+    u32::try_from(len).map_err(|_| StateError::IndexTooLarge { index: len as u64 })?;
+    let active_in = clamp(epoch);
+    let chunks = registry_rows(state)?;
+    let rows = chunks.iter().flat_map(|chunk| chunk.rows.iter());
     Ok((0u32..)
-        .zip(validators)
-        .filter(|(_, validator)| validator.is_active_at(epoch))
+        .zip(rows)
+        .filter(|(_, row)| is_active(row, active_in))
         .map(|(index, _)| index)
         .collect())
 }

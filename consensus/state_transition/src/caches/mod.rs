@@ -2,4 +2,5 @@
 
 pub mod committees;
 pub mod pubkeys;
+pub mod registry;
 pub mod totals;

@@ -1,5 +1,6 @@
 //! The total active balance of the current epoch.
 
+use super::registry::{clamp, is_active, registry_rows};
 use crate::error::StateError;
 use crate::helpers::accessors::get_current_epoch;
 use types::{BeaconState, Gwei, Preset, SafeArith};
@@ -14,9 +15,10 @@ pub(crate) fn total_active_balance<P: Preset>(state: &BeaconState<P>) -> Result<
         return Ok(total);
     }
     let mut total: Gwei = 0;
-    for validator in state.validators() {
-        if validator.is_active_at(epoch) {
-            total.safe_add_assign(validator.effective_balance)?;
+    let active_in = clamp(epoch);
+    for row in registry_rows(state)?.iter().flat_map(|chunk| chunk.rows.iter()) {
+        if is_active(row, active_in) {
+            total.safe_add_assign(row.effective_balance)?;
         }
     }
     let total = total.max(P::EFFECTIVE_BALANCE_INCREMENT);

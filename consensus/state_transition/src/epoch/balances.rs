@@ -13,7 +13,7 @@ pub fn process_effective_balance_updates<P: Preset>(
     _spec: &ChainSpec,
 ) -> Result<(), EpochError> {
     let mut summary = EpochSummary::new(state)?;
-    summary.read_balances(state);
+    summary.read_balances(state)?;
     process_with(state, &mut summary)
 }
 

@@ -24,29 +24,37 @@ pub(super) fn process_with<P: Preset>(
     if is_genesis_epoch(summary.current_epoch) {
         return Ok(());
     }
-    summary.read_inactivity_scores(state);
+    summary.read_inactivity_scores(state)?;
     let is_leaking = is_in_inactivity_leak(state)?;
-    let mut any_changed = false;
-    for (score, status) in summary.inactivity_scores.iter_mut().zip(&summary.statuses) {
+    let mut before: Option<Vec<u64>> = None;
+    for index in 0..summary.statuses.len() {
+        let (Some(score), Some(status)) = (
+            summary.inactivity_scores.get(index).copied(),
+            summary.statuses.get(index),
+        ) else {
+            break;
+        };
         if !status.is_eligible() {
             continue;
         }
-        let old = *score;
         let mut new = if status.participated(TIMELY_TARGET_FLAG_INDEX) {
-            old.saturating_sub(1)
+            score.saturating_sub(1)
         } else {
-            old.safe_add(spec.inactivity_score_bias)?
+            score.safe_add(spec.inactivity_score_bias)?
         };
         if !is_leaking {
             new = new.saturating_sub(spec.inactivity_score_recovery_rate);
         }
-        if new != old {
-            *score = new;
-            any_changed = true;
+        if new != score {
+            // In most epochs nobody's score changes.
+            before.get_or_insert_with(|| summary.inactivity_scores.clone());
+            if let Some(score) = summary.inactivity_scores.get_mut(index) {
+                *score = new;
+            }
         }
     }
-    if any_changed {
-        rewrite(state.inactivity_scores_mut(), &summary.inactivity_scores)?;
+    if let Some(before) = before {
+        rewrite(state.inactivity_scores_mut(), &before, &summary.inactivity_scores)?;
     }
     Ok(())
 }

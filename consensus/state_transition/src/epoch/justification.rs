@@ -1,6 +1,7 @@
 //! Spec: altair/beacon-chain.md#justification-and-finalization
 
 use super::summary::EpochSummary;
+use crate::caches::registry::{clamp, is_active, read_integers, registry_rows};
 use crate::error::{EpochError, StateError};
 use crate::helpers::accessors::{get_block_root, get_current_epoch, get_previous_epoch};
 use types::constants::{GENESIS_EPOCH, TIMELY_TARGET_FLAG_INDEX};
@@ -144,22 +145,20 @@ pub fn compute_unrealized_checkpoints<P: Preset>(
     let mut total_active_balance: Gwei = 0;
     let mut previous_target_balance: Gwei = 0;
     let mut current_target_balance: Gwei = 0;
-    let flags = state
-        .previous_epoch_participation()
-        .iter()
-        .zip(state.current_epoch_participation());
-    for (validator, (previous, current)) in state.validators().iter().zip(flags) {
-        let effective_balance = validator.effective_balance;
-        if validator.is_active_at(current_epoch) {
+    let [previous, current] = [previous_epoch, current_epoch].map(clamp);
+    let previous_participation = read_integers(state.previous_epoch_participation())?;
+    let current_participation = read_integers(state.current_epoch_participation())?;
+    let chunks = registry_rows(state)?;
+    let rows = chunks.iter().flat_map(|chunk| chunk.rows.iter());
+    for (row, (previous_flags, current_flags)) in rows.zip(previous_participation.iter().zip(&current_participation)) {
+        let effective_balance = row.effective_balance;
+        if is_active(row, current) {
             total_active_balance.safe_add_assign(effective_balance)?;
-            if !validator.slashed && current >> TIMELY_TARGET_FLAG_INDEX & 1 == 1 {
+            if !row.slashed && current_flags >> TIMELY_TARGET_FLAG_INDEX & 1 == 1 {
                 current_target_balance.safe_add_assign(effective_balance)?;
             }
         }
-        if !validator.slashed
-            && previous >> TIMELY_TARGET_FLAG_INDEX & 1 == 1
-            && validator.is_active_at(previous_epoch)
-        {
+        if !row.slashed && previous_flags >> TIMELY_TARGET_FLAG_INDEX & 1 == 1 && is_active(row, previous) {
             previous_target_balance.safe_add_assign(effective_balance)?;
         }
     }

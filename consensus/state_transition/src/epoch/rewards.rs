@@ -161,8 +161,8 @@ pub(super) fn process_with<P: Preset>(
     if is_genesis_epoch(summary.current_epoch) {
         return Ok(());
     }
-    summary.read_balances(state);
-    summary.read_inactivity_scores(state);
+    summary.edit_balances(state)?;
+    summary.read_inactivity_scores(state)?;
     let mut context = RewardContext::new(state, summary, spec)?;
     let validators = summary
         .statuses
@@ -178,7 +178,6 @@ pub(super) fn process_with<P: Preset>(
             *balance = balance.safe_add(delta.reward)?.saturating_sub(delta.penalty);
         }
     }
-    summary.mark_balances_changed();
     Ok(())
 }
 
@@ -190,7 +189,7 @@ pub fn get_attestation_deltas<P: Preset>(
     spec: &ChainSpec,
 ) -> Result<AttestationDeltas, EpochError> {
     let mut summary = EpochSummary::new(state)?;
-    summary.read_inactivity_scores(state);
+    summary.read_inactivity_scores(state)?;
     let mut context = RewardContext::new(state, &summary, spec)?;
     let mut deltas = AttestationDeltas::default();
     let validators = summary

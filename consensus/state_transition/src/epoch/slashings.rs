@@ -35,7 +35,7 @@ pub(super) fn process_with<P: Preset>(
     let penalty_per_effective_balance_increment =
         adjusted_total_slashing_balance.safe_div(total_balance.safe_div(increment)?)?;
 
-    summary.read_balances(state);
+    summary.edit_balances(state)?;
     for index in &summary.correlation_penalty {
         let (Some(balance), Some(effective_balance)) = (
             summary.balances.get_mut(index.as_usize()),
@@ -48,6 +48,5 @@ pub(super) fn process_with<P: Preset>(
             .safe_mul(penalty_per_effective_balance_increment)?;
         *balance = balance.saturating_sub(penalty);
     }
-    summary.mark_balances_changed();
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! What an epoch transition needs of the registry, in flat arrays.
 
+use crate::caches::registry::{clamp, is_active, read_integers, registry_rows};
 use crate::error::{EpochError, StateError};
 use crate::helpers::accessors::{get_current_epoch, get_previous_epoch};
-use milhouse::{List, UpdateMap, Value};
-use types::constants::{FAR_FUTURE_EPOCH, TIMELY_TARGET_FLAG_INDEX};
-use types::{BeaconState, Epoch, Gwei, Preset, SafeArith, ValidatorIndex};
+use types::constants::TIMELY_TARGET_FLAG_INDEX;
+use types::{BeaconState, Epoch, Gwei, Preset, SafeArith, SparseList, ValidatorIndex};
 
 /// The state of one validator in bits.
 ///
@@ -64,8 +64,8 @@ pub(crate) struct EpochSummary {
     pub(crate) balances: Vec<Gwei>,
     /// Read by the stage that needs them first, see [`Self::read_inactivity_scores`].
     pub(crate) inactivity_scores: Vec<u64>,
-    /// Whether `balances` differs from the state's.
-    balances_changed: bool,
+    /// The state's balances, if a stage is about to change `balances`.
+    balances_before: Option<Vec<Gwei>>,
     /// Validators whose balance a stage changed in the state, behind the back of `balances`.
     pub(crate) touched: Vec<ValidatorIndex>,
     /// At least one increment, as in `get_total_balance`.
@@ -87,8 +87,7 @@ pub(crate) struct EpochSummary {
 impl EpochSummary {
     /// Reads the registry and both participation lists, once.
     pub(crate) fn new<P: Preset>(state: &BeaconState<P>) -> Result<Self, EpochError> {
-        let validators = state.validators();
-        let len = validators.len();
+        let len = state.validators().len();
         check_len("previous_epoch_participation", state.previous_epoch_participation().len(), len)?;
         check_len("current_epoch_participation", state.current_epoch_participation().len(), len)?;
         check_len("balances", state.balances().len(), len)?;
@@ -107,7 +106,7 @@ impl EpochSummary {
             statuses: Vec::with_capacity(len),
             balances: Vec::new(),
             inactivity_scores: Vec::new(),
-            balances_changed: false,
+            balances_before: None,
             touched: Vec::new(),
             total_active_balance: 0,
             previous_flag_balances: [0; 3],
@@ -117,16 +116,22 @@ impl EpochSummary {
             correlation_penalty: Vec::new(),
             max_effective_balance: 0,
         };
-        let participation = state
-            .previous_epoch_participation()
-            .iter()
-            .zip(state.current_epoch_participation());
-        for (index, (validator, (previous, current))) in (0u64..).zip(validators.iter().zip(participation)) {
-            let effective_balance = validator.effective_balance;
-            let active_previous = validator.is_active_at(previous_epoch);
+        let [previous, current, next, lookahead, penalty] =
+            [previous_epoch, current_epoch, next_epoch, lookahead_epoch, penalty_epoch].map(clamp);
+        let (previous_participation, current_participation) = rayon::join(
+            || read_integers(state.previous_epoch_participation()),
+            || read_integers(state.current_epoch_participation()),
+        );
+        let (previous_participation, current_participation) = (previous_participation?, current_participation?);
+        let chunks = registry_rows(state)?;
+        let rows = chunks.iter().flat_map(|chunk| chunk.rows.iter());
+        let participation = previous_participation.iter().zip(&current_participation);
+        for (index, (row, (previous_flags, current_flags))) in (0u64..).zip(rows.zip(participation)) {
+            let effective_balance = row.effective_balance;
+            let active_previous = is_active(row, previous);
             let mut status = 0;
-            if !validator.slashed && active_previous {
-                let flags = u16::from(*previous) & Status::FLAGS;
+            if !row.slashed && active_previous {
+                let flags = u16::from(*previous_flags) & Status::FLAGS;
                 status |= flags;
                 for (flag_index, balance) in summary.previous_flag_balances.iter_mut().enumerate() {
                     if flags >> flag_index & 1 == 1 {
@@ -135,35 +140,31 @@ impl EpochSummary {
                 }
             }
             // Spec: phase0/beacon-chain.md#get_eligible_validator_indices
-            if active_previous
-                || (validator.slashed && previous_epoch.saturating_add(1u64) < validator.withdrawable_epoch)
-            {
+            if active_previous || (row.slashed && previous.saturating_add(1) < row.withdrawable_epoch) {
                 status |= Status::ELIGIBLE;
             }
-            if validator.is_active_at(current_epoch) {
+            if is_active(row, current) {
                 summary.total_active_balance.safe_add_assign(effective_balance)?;
-                if !validator.slashed && current >> TIMELY_TARGET_FLAG_INDEX & 1 == 1 {
+                if !row.slashed && current_flags >> TIMELY_TARGET_FLAG_INDEX & 1 == 1 {
                     summary.current_target_balance.safe_add_assign(effective_balance)?;
                 }
                 if effective_balance < P::MIN_ACTIVATION_BALANCE {
                     summary.low_balance.push((ValidatorIndex::new(index), effective_balance));
                 }
             }
-            if validator.is_active_at(next_epoch) {
+            if is_active(row, next) {
                 status |= Status::ACTIVE_NEXT;
             }
-            if validator.is_active_at(lookahead_epoch) {
+            if is_active(row, lookahead) {
                 status |= Status::ACTIVE_LOOKAHEAD;
             }
-            if validator.has_compounding_withdrawal_credential() {
+            if row.compounding {
                 status |= Status::COMPOUNDING;
             }
-            if validator.activation_epoch == FAR_FUTURE_EPOCH
-                || validator.activation_eligibility_epoch == FAR_FUTURE_EPOCH
-            {
+            if row.activation_epoch == u32::MAX || !row.eligible_for_activation {
                 summary.pending_activation.push(ValidatorIndex::new(index));
             }
-            if validator.slashed && validator.withdrawable_epoch == penalty_epoch {
+            if row.slashed && row.withdrawable_epoch == penalty {
                 summary.correlation_penalty.push(ValidatorIndex::new(index));
             }
             summary.max_effective_balance = summary.max_effective_balance.max(effective_balance);
@@ -192,35 +193,41 @@ impl EpochSummary {
     }
 
     /// Loads the balances, if no stage has done so.
-    pub(crate) fn read_balances<P: Preset>(&mut self, state: &BeaconState<P>) {
+    pub(crate) fn read_balances<P: Preset>(&mut self, state: &BeaconState<P>) -> Result<(), StateError> {
         if self.balances.len() < self.statuses.len() {
-            self.balances = state.balances().iter().copied().collect();
-        }
-    }
-
-    /// Loads the inactivity scores, if no stage has done so.
-    pub(crate) fn read_inactivity_scores<P: Preset>(&mut self, state: &BeaconState<P>) {
-        if self.inactivity_scores.len() < self.statuses.len() {
-            self.inactivity_scores = state.inactivity_scores().iter().copied().collect();
-        }
-    }
-
-    /// Says that `balances` has been changed and must be written.
-    pub(crate) fn mark_balances_changed(&mut self) {
-        self.balances_changed = true;
-    }
-
-    /// Writes `balances` into the state, if a stage has changed them.
-    pub(crate) fn write_balances<P: Preset>(&mut self, state: &mut BeaconState<P>) -> Result<(), StateError> {
-        if std::mem::take(&mut self.balances_changed) {
-            rewrite(state.balances_mut(), &self.balances)?;
+            self.balances = read_integers(state.balances())?;
         }
         Ok(())
     }
 
+    /// Loads the inactivity scores, if no stage has done so.
+    pub(crate) fn read_inactivity_scores<P: Preset>(&mut self, state: &BeaconState<P>) -> Result<(), StateError> {
+        if self.inactivity_scores.len() < self.statuses.len() {
+            self.inactivity_scores = read_integers(state.inactivity_scores())?;
+        }
+        Ok(())
+    }
+
+    /// Loads the balances for a stage that changes them; [`Self::write_balances`] must follow.
+    pub(crate) fn edit_balances<P: Preset>(&mut self, state: &BeaconState<P>) -> Result<(), StateError> {
+        self.read_balances(state)?;
+        if self.balances_before.is_none() {
+            self.balances_before = Some(self.balances.clone());
+        }
+        Ok(())
+    }
+
+    /// Writes `balances` into the state, if a stage has changed them.
+    pub(crate) fn write_balances<P: Preset>(&mut self, state: &mut BeaconState<P>) -> Result<(), StateError> {
+        match self.balances_before.take() {
+            Some(before) => rewrite(state.balances_mut(), &before, &self.balances),
+            None => Ok(()),
+        }
+    }
+
     /// Reads the balances in `touched`, and the validators that were appended meanwhile.
     pub(crate) fn reread_touched<P: Preset>(&mut self, state: &BeaconState<P>) -> Result<(), StateError> {
-        self.read_balances(state);
+        self.read_balances(state)?;
         for index in std::mem::take(&mut self.touched) {
             if let (Some(held), Some(balance)) = (
                 self.balances.get_mut(index.as_usize()),
@@ -273,22 +280,33 @@ fn check_len(list: &'static str, found: usize, expected: usize) -> Result<(), St
     }
 }
 
-/// Makes `list` hold `values`, leaving subtrees alone in which nothing changes.
+/// Makes `list` hold `new` where it holds `old`, keeping subtrees in which nothing changes.
 ///
-/// `values` has the length of the list.
-pub(crate) fn rewrite<T, N, U>(list: &mut List<T, N, U>, values: &[T]) -> Result<(), StateError>
+/// All three have one length. Few changes are written one by one. Many are cheaper as a new tree, from bottom to top
+/// without a search for each; where a good part stays the same, the new tree then takes over the old one's subtrees with
+/// their roots.
+pub(crate) fn rewrite<N>(list: &mut SparseList<u64, N>, old: &[u64], new: &[u64]) -> Result<(), StateError>
 where
-    T: Value + Copy,
     N: typenum::Unsigned,
-    U: UpdateMap<T>,
 {
     list.apply_updates()?;
-    let mut updates = U::default();
-    for (index, (old, new)) in list.iter().zip(values).enumerate() {
-        if old != new {
-            updates.insert(index, *new);
+    let len = old.len();
+    let changed = old.iter().zip(new).filter(|(old, new)| old != new).count();
+    if changed > len >> 5 {
+        let mut rebuilt = SparseList::try_from_iter(new.iter().copied())?;
+        if changed < len.saturating_sub(len >> 2) {
+            rebuilt.rebase_on(list)?;
         }
+        *list = rebuilt;
+        return Ok(());
     }
+    let updates = old
+        .iter()
+        .zip(new)
+        .enumerate()
+        .filter(|(_, (old, new))| old != new)
+        .map(|(index, (_, new))| (index, *new))
+        .collect();
     list.bulk_update(updates)?;
     Ok(list.apply_updates()?)
 }

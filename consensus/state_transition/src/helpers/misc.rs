@@ -19,13 +19,18 @@ pub fn compute_shuffled_index<P: Preset>(
     index_count: u64,
     seed: Root,
 ) -> Result<u64, StateError> {
-    group::shuffling::compute_shuffled_index(index, index_count, seed, P::SHUFFLE_ROUND_COUNT)
-        .map_err(StateError::from)
+    group::shuffling::compute_shuffled_index(index, index_count, &seed.0, round_count::<P>())
+        .ok_or(StateError::MissingEntry { field: "shuffling", index: index as usize })
 }
 
 /// Shuffles a whole list: place `i` of the result holds `list[compute_shuffled_index(i)]`.
 pub fn shuffle_list<P: Preset>(list: Vec<u32>, seed: Root) -> Vec<u32> {
-    group::shuffling::shuffle_list(list, seed, P::SHUFFLE_ROUND_COUNT)
+    group::shuffling::shuffle_list(list, &seed.0, round_count::<P>())
+}
+
+fn round_count<P: Preset>() -> u8 {
+    // 90 or 10.
+    P::SHUFFLE_ROUND_COUNT as u8
 }
 
 /// `hash(seed + uint_to_bytes(number))`.
@@ -42,12 +47,13 @@ pub(crate) fn hash_with_number(seed: Root, number: u64) -> Root {
 ///
 /// `max_effective_balance` is an upper bound of what `effective_balance` returns: a draw that even such a validator
 /// would lose needs no shuffling, which saves almost all of the work as long as nobody is large.
-/// Stops when `accept` returns `true`.
+/// Stops when `accept` returns `true`. `effective_balance` gives a second number by which a candidate's chances are
+/// divided: 1, or the number of positions that a group fills at once.
 pub(crate) fn sample_by_effective_balance<P: Preset>(
     indices: &[u32],
     seed: Root,
     max_effective_balance: Gwei,
-    mut effective_balance: impl FnMut(u32) -> Result<Gwei, StateError>,
+    mut effective_balance: impl FnMut(u32) -> Result<(Gwei, u64), StateError>,
     mut accept: impl FnMut(u32) -> bool,
 ) -> Result<(), StateError> {
     let total = indices.len() as u64;
@@ -70,7 +76,8 @@ pub(crate) fn sample_by_effective_balance<P: Preset>(
             let candidate = *indices
                 .get(shuffled as usize)
                 .ok_or(StateError::MissingEntry { field: "active validators", index: shuffled as usize })?;
-            if effective_balance(candidate)?.safe_mul(MAX_RANDOM_VALUE)? >= needed && accept(candidate) {
+            let (balance, divisor) = effective_balance(candidate)?;
+            if balance.safe_mul(MAX_RANDOM_VALUE)? >= needed.safe_mul(divisor)? && accept(candidate) {
                 return Ok(());
             }
         }
@@ -96,10 +103,11 @@ pub(crate) fn compute_proposer_index_bounded<P: Preset>(
     indices: &[u32],
     seed: Root,
     max_effective_balance: Gwei,
-    effective_balance: impl FnMut(u32) -> Result<Gwei, StateError>,
+    mut effective_balance: impl FnMut(u32) -> Result<Gwei, StateError>,
 ) -> Result<ValidatorIndex, StateError> {
     let mut proposer = 0;
-    sample_by_effective_balance::<P>(indices, seed, max_effective_balance, effective_balance, |index| {
+    let weight = |index| Ok((effective_balance(index)?, 1));
+    sample_by_effective_balance::<P>(indices, seed, max_effective_balance, weight, |index| {
         proposer = index;
         true
     })?;
