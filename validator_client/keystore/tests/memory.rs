@@ -1,8 +1,8 @@
 //! Memory after unlocking keys; alone in its process, because it measures the process.
+#![cfg(target_os = "linux")]
 
 use keystore::{Kdf, Password};
 
-#[cfg(target_os = "linux")]
 #[test]
 fn unlocking_leaves_no_big_heap_behind() {
     fn resident_kib() -> u64 {
