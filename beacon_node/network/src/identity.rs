@@ -113,7 +113,7 @@ pub(crate) fn write_atomically(path: &Path, content: &[u8], secret: bool) -> io:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ::enr::EnrPublicKey;
+    use ::enr::{EnrKey, EnrPublicKey};
 
     #[test]
     fn the_key_survives_a_restart() {

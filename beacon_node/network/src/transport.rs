@@ -77,7 +77,12 @@ pub(crate) fn build_swarm(
             yamux::Config::default,
         )
         .map_err(|e| error(&e))?
-        .with_quic()
+        .with_quic_config(|mut quic| {
+            // What a slow reader can make us hold, per stream and per peer.
+            quic.max_stream_data = 2 << 20;
+            quic.max_connection_data = 8 << 20;
+            quic
+        })
         .with_bandwidth_metrics(registry)
         .with_behaviour(|_| behaviour)
         .map_err(|e| error(&e))?

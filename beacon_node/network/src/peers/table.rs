@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 /// Disconnected peers that are remembered.
 const MAX_REMEMBERED: usize = 500;
+/// A lost connection is not reopened before.
+const RECONNECT_AFTER: Duration = Duration::from_secs(2);
 /// A failed dial is not repeated before.
 const REDIAL_AFTER: Duration = Duration::from_secs(10);
 /// Failures double the pause up to this power of two.
@@ -198,8 +200,12 @@ impl PeerTable {
     pub(crate) fn on_disconnected(&mut self, peer: PeerId, now: Instant) {
         let entry = self.entry(peer, now);
         entry.state = PeerState::Disconnected;
+        // It may come back as another process with other metadata under an older number.
         entry.status = None;
+        entry.metadata = None;
         entry.since = now;
+        let pause = now + RECONNECT_AFTER;
+        entry.dial_not_before = Some(entry.dial_not_before.map_or(pause, |time| time.max(pause)));
         self.forget_oldest();
     }
 
@@ -221,6 +227,19 @@ impl PeerTable {
         entry.failed_dials = entry.failed_dials.saturating_add(1);
         entry.dial_not_before = Some(now + REDIAL_AFTER * 2u32.pow(doublings));
         self.forget_oldest();
+    }
+
+    /// The peer does not want us for a while.
+    pub(crate) fn do_not_dial(&mut self, peer: PeerId, pause: Duration, now: Instant) {
+        self.entry(peer, now).dial_not_before = Some(now + pause);
+    }
+
+    /// Dials need not wait any more: a link was repaired.
+    pub(crate) fn dial_at_once(&mut self, peer: &PeerId) {
+        if let Some(entry) = self.peers.get_mut(peer) {
+            entry.dial_not_before = None;
+            entry.failed_dials = 0;
+        }
     }
 
     /// A record from discovery: newer ones replace older ones.
@@ -255,12 +274,6 @@ impl PeerTable {
                 && entry.standing() == Standing::Healthy
                 && entry.dial_not_before.is_none_or(|time| time <= now)
         })
-    }
-
-    pub(crate) fn is_banned(&self, peer: &PeerId) -> bool {
-        self.peers
-            .get(peer)
-            .is_some_and(|entry| entry.standing() == Standing::Banned)
     }
 
     pub(crate) fn penalise(&mut self, peer: PeerId, penalty: Penalty, now: Instant) -> Standing {
@@ -431,6 +444,19 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_that_sent_us_away_is_left_alone_for_a_while() {
+        let now = Instant::now();
+        let mut table = PeerTable::default();
+        let peer = connect(&mut table, ConnectionDirection::Outbound, now);
+        table.do_not_dial(peer, Duration::from_secs(60), now);
+        table.on_disconnected(peer, now);
+        assert!(!table.may_dial(&peer, now + Duration::from_secs(59)));
+        assert!(table.may_dial(&peer, now + Duration::from_secs(60)));
+        table.dial_at_once(&peer);
+        assert!(table.may_dial(&peer, now));
+    }
+
+    #[test]
     fn a_banned_peer_leaves_is_not_dialled_and_comes_back() {
         let now = Instant::now();
         let mut table = PeerTable::default();
@@ -438,10 +464,10 @@ mod tests {
         assert_eq!(table.penalise(peer, Penalty::Fatal, now), Standing::Banned);
         assert_eq!(table.heartbeat(now).0, vec![(peer, Standing::Banned)]);
         table.on_disconnected(peer, now);
-        assert!(table.is_banned(&peer) && !table.may_dial(&peer, now));
+        assert!(table.summary(&peer).unwrap().banned && !table.may_dial(&peer, now));
         let later = now + Duration::from_secs(3 * 3600);
         assert_eq!(table.heartbeat(later).1, vec![peer]);
-        assert!(!table.is_banned(&peer));
+        assert!(!table.summary(&peer).unwrap().banned);
     }
 
     #[test]

@@ -91,6 +91,9 @@ impl Behaviour {
 
     /// Sends a request, or queues it while `MAX_CONCURRENT_REQUESTS` of its kind are under way to this peer.
     pub(crate) fn send(&mut self, peer: PeerId, request: Request, sink: ResponseSink) {
+        if let Err(error) = request.check_bounds() {
+            return sink.fail(RequestError::Invalid(error.to_string()));
+        }
         let Some(state) = self.peers.get_mut(&peer) else {
             return sink.fail(RequestError::NotConnected);
         };

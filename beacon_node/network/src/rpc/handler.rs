@@ -215,13 +215,17 @@ async fn ask(
             0 => (kind.first_chunk_timeout(), "first chunk"),
             _ => (kind.chunk_timeout(), "next chunk"),
         };
-        let incoming = timeout(patience, read_chunk(protocol, &mut stream))
-            .await
-            .map_err(|_| RequestError::Timeout(what))?
-            .map_err(|error| match error.is_violation() {
-                true => RequestError::Invalid(error.to_string()),
-                false => RequestError::Io(error.to_string()),
-            })?;
+        let incoming = tokio::select! {
+            () = sink.closed() => break,
+            incoming = timeout(patience, read_chunk(protocol, &mut stream)) => incoming,
+        };
+        let incoming = incoming.map_err(|_| RequestError::Timeout(what))?.map_err(|error| {
+            if error.is_violation() {
+                RequestError::Invalid(error.to_string())
+            } else {
+                RequestError::Io(error.to_string())
+            }
+        })?;
         match incoming {
             Incoming::Chunk(chunk) => {
                 chunks += 1;

@@ -7,6 +7,7 @@ mod behaviour;
 mod codec;
 mod framing;
 mod handler;
+mod handshake;
 mod messages;
 mod protocol;
 mod rate_limit;
@@ -14,9 +15,10 @@ mod stream;
 
 pub use codec::DecodeError;
 pub use framing::FrameError;
+pub use handshake::{MetaData, StatusMessage};
 pub use messages::{
     BlocksByRangeRequest, BlocksByRootRequest, DataColumnsByRangeRequest, DataColumnsByRootIdentifier,
-    DataColumnsByRootRequest, GoodbyeReason, MetaData, Request, ResponseChunk, StatusMessage,
+    DataColumnsByRootRequest, GoodbyeReason, Request, ResponseChunk,
 };
 pub use protocol::{
     MAX_CONCURRENT_REQUESTS, MAX_REQUEST_BLOCKS_DENEB, MAX_REQUEST_DATA_COLUMN_SIDECARS, NUMBER_OF_COLUMNS,

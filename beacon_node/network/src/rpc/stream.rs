@@ -1,6 +1,7 @@
 //! Both ends of an exchange as the rest of the node sees them.
 
-use super::messages::{GoodbyeReason, MetaData, ResponseChunk, StatusMessage};
+use super::handshake::{MetaData, StatusMessage};
+use super::messages::{GoodbyeReason, ResponseChunk};
 use super::protocol::{ProtocolKind, ResponseCode};
 use tokio::sync::mpsc;
 use types::ForkDigest;
@@ -34,8 +35,8 @@ pub enum RequestError {
         /// Its text, untrusted.
         message: String,
     },
-    /// The answer breaks the encoding or a limit. The peer was penalised.
-    #[error("answer breaks the protocol: {0}")]
+    /// The answer breaks the encoding or a limit, and the peer was penalised; or our request is out of bounds.
+    #[error("request or answer breaks the protocol: {0}")]
     Invalid(String),
     /// The stream failed.
     #[error("stream: {0}")]
@@ -69,6 +70,11 @@ impl ResponseSink {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.0.is_closed()
+    }
+
+    /// Waits until nobody reads any more.
+    pub(crate) async fn closed(&self) {
+        self.0.closed().await;
     }
 }
 

@@ -257,8 +257,13 @@ impl Service {
         for peer in &peers {
             let _ = self.swarm.disconnect_peer_id(*peer);
         }
-        self.swarm.behaviour_mut().gate.blocked = peers;
+        let before = std::mem::replace(&mut self.swarm.behaviour_mut().gate.blocked, peers);
+        let gate = &self.swarm.behaviour().gate;
         // A healed link is tried again at once.
+        before
+            .iter()
+            .filter(|peer| !gate.refuses(peer))
+            .for_each(|peer| self.peers.dial_at_once(peer));
         self.next_boot_dial = Instant::now();
     }
 

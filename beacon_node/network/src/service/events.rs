@@ -17,6 +17,16 @@ use std::time::{Duration, Instant};
 /// A peer that dialled us has this long to send its status before we ask.
 const INBOUND_STATUS_GRACE: Duration = Duration::from_secs(5);
 
+/// How long a peer that said goodbye is left alone.
+fn pause_after(reason: GoodbyeReason) -> Duration {
+    match reason {
+        GoodbyeReason::ClientShutdown => Duration::from_secs(5),
+        GoodbyeReason::IrrelevantNetwork | GoodbyeReason::UnableToVerifyNetwork => Duration::from_secs(30),
+        GoodbyeReason::TooManyPeers => Duration::from_secs(60),
+        _ => Duration::from_secs(120),
+    }
+}
+
 impl Service {
     pub(super) fn on_swarm_event(&mut self, event: SwarmEvent<NodeBehaviourEvent>) {
         match event {
@@ -183,6 +193,7 @@ impl Service {
             Request::Goodbye(reason) => {
                 tracing::debug!(%peer, ?reason, "peer says goodbye");
                 responder.reply_goodbye(reason);
+                self.peers.do_not_dial(peer, pause_after(reason), Instant::now());
                 self.disconnect_soon(peer);
             }
             request => {

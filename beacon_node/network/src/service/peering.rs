@@ -27,6 +27,8 @@ const BOOT_DIAL_PAUSE: Duration = Duration::from_secs(10);
 const GOODBYE_TIME: Duration = Duration::from_millis(500);
 /// Status and metadata that never came: asked again after this.
 const STATUS_RETRY: Duration = Duration::from_secs(10);
+/// A peer of another fork is not dialled again before.
+const IRRELEVANT_PAUSE: Duration = Duration::from_secs(30);
 const METRICS_EVERY: u64 = 4;
 
 /// Something that happens later.
@@ -151,6 +153,9 @@ impl Service {
             _ => return,
         }
         tracing::debug!(%peer, ?reason, "leaving peer");
+        if reason == GoodbyeReason::IrrelevantNetwork {
+            self.peers.do_not_dial(peer, IRRELEVANT_PAUSE, Instant::now());
+        }
         let (sink, _) = response_channel();
         self.send_now(peer, Request::Goodbye(reason), sink);
         self.disconnect_soon(peer);

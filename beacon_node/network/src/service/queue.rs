@@ -9,6 +9,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
 
+/// Beyond it statuses are dropped.
+const MAX_BACKLOG: usize = 1024;
+
 pub(super) struct EventQueue {
     sender: mpsc::Sender<NetworkEvent>,
     /// Events that must not be lost, in order. Bounded by the peer limit: a few per connection.
@@ -34,9 +37,11 @@ impl EventQueue {
         self.sender.clone()
     }
 
-    /// Queues an event that must arrive.
+    /// Queues an event that must arrive; a status, which is repeated anyway, only while the backlog is short.
     pub(super) fn must(&mut self, event: NetworkEvent) {
-        if !self.backlog.is_empty() {
+        if self.backlog.len() >= MAX_BACKLOG && matches!(event, NetworkEvent::PeerStatus { .. }) {
+            self.metrics.dropped.with_label_values(&["peer_status"]).inc();
+        } else if !self.backlog.is_empty() {
             self.backlog.push_back(event);
         } else if let Err(mpsc::error::TrySendError::Full(event)) = self.sender.try_send(event) {
             self.backlog.push_back(event);

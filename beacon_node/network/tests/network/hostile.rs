@@ -1,0 +1,309 @@
+//! Peers that break the encodings: what they send is refused, and they pay for it.
+
+use crate::support::{DIGEST, Node, eventually_async};
+use futures::future::BoxFuture;
+use futures::{AsyncReadExt, AsyncWriteExt, FutureExt, StreamExt};
+use libp2p::core::Endpoint;
+use libp2p::core::transport::PortUse;
+use libp2p::core::upgrade::{InboundUpgrade, OutboundUpgrade, UpgradeInfo};
+use libp2p::swarm::{
+    ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler, OneShotHandler, Swarm, SwarmEvent,
+    THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
+};
+use libp2p::{Multiaddr, PeerId, Stream, StreamProtocol, SwarmBuilder, gossipsub, noise, tcp, yamux};
+use network::{GossipTopic, TopicKind, compress};
+use std::collections::VecDeque;
+use std::io;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// Writes bytes on a protocol and reads what comes back.
+#[derive(Clone, Debug)]
+struct Raw {
+    protocol: &'static str,
+    bytes: Vec<u8>,
+}
+
+impl UpgradeInfo for Raw {
+    type Info = StreamProtocol;
+    type InfoIter = std::iter::Once<StreamProtocol>;
+    fn protocol_info(&self) -> Self::InfoIter {
+        std::iter::once(StreamProtocol::new(self.protocol))
+    }
+}
+
+impl OutboundUpgrade<Stream> for Raw {
+    type Output = Vec<u8>;
+    type Error = io::Error;
+    type Future = BoxFuture<'static, io::Result<Vec<u8>>>;
+    fn upgrade_outbound(self, mut stream: Stream, _: StreamProtocol) -> Self::Future {
+        async move {
+            stream.write_all(&self.bytes).await?;
+            stream.close().await?;
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await?;
+            Ok(answer)
+        }
+        .boxed()
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct NoInbound;
+
+impl UpgradeInfo for NoInbound {
+    type Info = StreamProtocol;
+    type InfoIter = std::iter::Empty<StreamProtocol>;
+    fn protocol_info(&self) -> Self::InfoIter {
+        std::iter::empty()
+    }
+}
+
+impl InboundUpgrade<Stream> for NoInbound {
+    type Output = Vec<u8>;
+    type Error = io::Error;
+    type Future = futures::future::Ready<io::Result<Vec<u8>>>;
+    fn upgrade_inbound(self, _: Stream, _: StreamProtocol) -> Self::Future {
+        futures::future::ready(Ok(Vec::new()))
+    }
+}
+
+type RawHandler = OneShotHandler<NoInbound, Raw, Vec<u8>>;
+
+#[derive(Default)]
+struct RawRequests {
+    queue: VecDeque<(PeerId, Raw)>,
+    answers: VecDeque<Vec<u8>>,
+}
+
+impl NetworkBehaviour for RawRequests {
+    type ConnectionHandler = RawHandler;
+    type ToSwarm = Vec<u8>;
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        _: ConnectionId,
+        _: PeerId,
+        _: &Multiaddr,
+        _: &Multiaddr,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        Ok(RawHandler::default())
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        _: ConnectionId,
+        _: PeerId,
+        _: &Multiaddr,
+        _: Endpoint,
+        _: PortUse,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        Ok(RawHandler::default())
+    }
+
+    fn on_swarm_event(&mut self, _: FromSwarm<'_>) {}
+
+    fn on_connection_handler_event(&mut self, _: PeerId, _: ConnectionId, event: THandlerOutEvent<Self>) {
+        self.answers.extend(event.ok());
+    }
+
+    fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Vec<u8>, THandlerInEvent<Self>>> {
+        if let Some((peer_id, event)) = self.queue.pop_front() {
+            return Poll::Ready(ToSwarm::NotifyHandler {
+                peer_id,
+                handler: NotifyHandler::Any,
+                event,
+            });
+        }
+        self.answers
+            .pop_front()
+            .map_or(Poll::Pending, |answer| Poll::Ready(ToSwarm::GenerateEvent(answer)))
+    }
+}
+
+#[derive(NetworkBehaviour)]
+struct HostileBehaviour {
+    raw: RawRequests,
+    gossipsub: gossipsub::Behaviour,
+}
+
+/// A peer without scruples, connected to `victim`.
+struct Hostile {
+    swarm: Swarm<HostileBehaviour>,
+    victim: PeerId,
+}
+
+impl Hostile {
+    async fn connect(victim: &Node) -> Self {
+        let config = gossipsub::ConfigBuilder::default()
+            .validation_mode(gossipsub::ValidationMode::Anonymous)
+            .max_transmit_size(1 << 24)
+            .message_id_fn(|message| gossipsub::MessageId::from(message.data.clone()))
+            .build()
+            .unwrap();
+        let behaviour = HostileBehaviour {
+            raw: RawRequests::default(),
+            gossipsub: gossipsub::Behaviour::new(gossipsub::MessageAuthenticity::Anonymous, config).unwrap(),
+        };
+        let mut swarm = SwarmBuilder::with_existing_identity(network::NodeKey::generate().libp2p().unwrap())
+            .with_tokio()
+            .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
+            .unwrap()
+            .with_behaviour(|_| behaviour)
+            .unwrap()
+            .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(60)))
+            .build();
+        let addresses = victim.handle.identity().p2p_addresses;
+        let tcp = addresses
+            .into_iter()
+            .find(|address| address.to_string().contains("/tcp/"))
+            .unwrap();
+        swarm.dial(tcp).unwrap();
+        loop {
+            if let SwarmEvent::ConnectionEstablished { .. } = swarm.select_next_some().await {
+                break;
+            }
+        }
+        Self {
+            swarm,
+            victim: victim.id(),
+        }
+    }
+
+    fn id(&self) -> PeerId {
+        *self.swarm.local_peer_id()
+    }
+
+    fn send(&mut self, protocol: &'static str, bytes: Vec<u8>) {
+        self.swarm
+            .behaviour_mut()
+            .raw
+            .queue
+            .push_back((self.victim, Raw { protocol, bytes }));
+    }
+
+    async fn answer(&mut self) -> Vec<u8> {
+        let answer = async {
+            loop {
+                if let SwarmEvent::Behaviour(HostileBehaviourEvent::Raw(answer)) = self.swarm.select_next_some().await {
+                    return answer;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), answer)
+            .await
+            .expect("the victim answers")
+    }
+
+    /// Publishes raw bytes once the victim is known to follow the topic, and goes on living.
+    async fn publish(&mut self, topic: GossipTopic, bytes: Vec<u8>) {
+        let topic = gossipsub::IdentTopic::new(topic.to_string());
+        let publish = async {
+            while self
+                .swarm
+                .behaviour_mut()
+                .gossipsub
+                .publish(topic.clone(), bytes.clone())
+                .is_err()
+            {
+                self.swarm.select_next_some().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), publish)
+            .await
+            .expect("the victim follows the topic");
+    }
+
+    /// Lives in the background.
+    fn release(mut self) {
+        tokio::spawn(async move {
+            loop {
+                self.swarm.select_next_some().await;
+            }
+        });
+    }
+}
+
+const STATUS: &str = "/eth2/beacon_chain/req/status/2/ssz_snappy";
+const RANGE: &str = "/eth2/beacon_chain/req/beacon_blocks_by_range/2/ssz_snappy";
+const INVALID_REQUEST: u8 = 1;
+const RATE_LIMITED: u8 = 139;
+
+/// A length byte and the payload as snappy frames.
+fn frame(payload: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut bytes = vec![payload.len() as u8];
+    let mut encoder = snap::write::FrameEncoder::new(&mut bytes);
+    encoder.write_all(payload).unwrap();
+    encoder.flush().unwrap();
+    drop(encoder);
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn broken_requests_are_answered_with_an_error_and_penalised() {
+    let victim = Node::start(1, &[]).await;
+    let broken: [(&str, Vec<u8>); 5] = [
+        ("endless varint", vec![0xff; 12]),
+        ("length above the type", vec![0xff, 0xff, 0x7f]),
+        ("garbage for frames", [vec![92], vec![0x42; 60]].concat()),
+        ("bytes behind the request", [frame(&[0; 92]), vec![1]].concat()),
+        ("too short for its type", frame(&[0; 91])),
+    ];
+    for (number, (what, bytes)) in broken.into_iter().enumerate() {
+        let mut hostile = Hostile::connect(&victim).await;
+        let id = hostile.id();
+        hostile.send(STATUS, bytes);
+        let answer = hostile.answer().await;
+        assert_eq!(answer.first(), Some(&INVALID_REQUEST), "{what}");
+        assert!(answer.len() > 2, "{what}: an error has a text");
+        eventually_async("it loses score", async || victim.score_of(id).await <= -9.0).await;
+        let penalties = victim.counter("libp2p_report_peer_msgs_total", "invalid_request");
+        assert_eq!(penalties, number as u64 + 1, "{what}");
+    }
+    assert!(victim.seen.lock().unwrap().statuses.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_asks_too_much_is_refused_and_penalised() {
+    let victim = Node::start(1, &[]).await;
+    let mut hostile = Hostile::connect(&victim).await;
+    let id = hostile.id();
+    let mut request = Vec::new();
+    for number in [0u64, 128, 1] {
+        request.extend(number.to_le_bytes());
+    }
+    for _ in 0..8 {
+        hostile.send(RANGE, frame(&request));
+    }
+    // Four fit the quota, two may wait, two are refused; the refusals come first.
+    for _ in 0..2 {
+        let answer = loop {
+            let answer = hostile.answer().await;
+            if answer.len() < 1000 {
+                break answer;
+            }
+        };
+        assert_eq!(answer.first(), Some(&RATE_LIMITED));
+    }
+    eventually_async("it loses score", async || victim.score_of(id).await < 0.0).await;
+    assert_eq!(victim.counter("network_rpc_rate_limited_total", "refused"), 2);
+    assert_eq!(victim.counter("network_rpc_rate_limited_total", "withheld"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn garbage_and_oversized_gossip_is_not_delivered_and_costs_score() {
+    let victim = Node::start(1, &[]).await;
+    victim.handle.subscribe(vec![TopicKind::VoluntaryExit]).await.unwrap();
+    let topic = GossipTopic::new(DIGEST, TopicKind::VoluntaryExit);
+    let oversized = compress(&vec![0; (1 << 20) + 1], 1 << 24).unwrap();
+    let bomb = vec![0xff, 0xff, 0xff, 0xff, 0x0f, 0];
+    for bytes in [b"no snappy at all".to_vec(), oversized, bomb] {
+        let mut hostile = Hostile::connect(&victim).await;
+        let id = hostile.id();
+        hostile.publish(topic, bytes).await;
+        hostile.release();
+        eventually_async("it loses score", async || victim.score_of(id).await < 0.0).await;
+    }
+    assert!(victim.seen.lock().unwrap().gossip.is_empty());
+}

@@ -1,0 +1,322 @@
+//! Several services in one process on loopback, as a devnet runs them.
+
+use crate::support::{DIGEST, NEXT_DIGEST, Node, block, eventually, eventually_async, forks};
+use network::{
+    BlocksByRangeRequest, GoodbyeReason, GossipTopic, PublishError, Request, RequestError, ResponseChunk, ResponseCode,
+    ResponseEvent, TopicKind, Verdict,
+};
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+use types::{ForkDigest, Slot};
+
+fn blocks(count: u64) -> Request {
+    Request::BlocksByRange(BlocksByRangeRequest {
+        start_slot: Slot::new(0),
+        count,
+    })
+}
+
+async fn publish_when_followed(node: &Node, topic: GossipTopic, data: &[u8]) {
+    let start = Instant::now();
+    loop {
+        match node.handle.publish(topic, data.to_vec()).await {
+            Ok(()) | Err(PublishError::Duplicate) => return,
+            Err(error) => assert!(start.elapsed() < Duration::from_secs(30), "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn four_nodes_meet_through_one_boot_node_and_share_blocks() {
+    let boot = Node::start(10, &[]).await;
+    let others = [
+        Node::start(11, &[&boot]).await,
+        Node::start(12, &[&boot]).await,
+        Node::start(13, &[&boot]).await,
+    ];
+    let nodes: Vec<&Node> = others.iter().chain([&boot]).collect();
+    eventually("everybody has the status of everybody", || {
+        nodes
+            .iter()
+            .all(|a| nodes.iter().all(|b| a.id() == b.id() || a.knows(b)))
+    })
+    .await;
+    let head = boot.seen.lock().unwrap().statuses[&others[2].id()].head_slot;
+    assert_eq!(head, Slot::new(13));
+    assert_eq!(boot.handle.connected_peers(), 3);
+
+    // Gossip: accepted by all.
+    for node in &nodes {
+        node.handle.subscribe(TopicKind::core().collect()).await.unwrap();
+    }
+    assert_eq!(
+        boot.handle.topics().await.unwrap().len(),
+        7,
+        "group topics do not exist in this fork"
+    );
+    let topic = GossipTopic::new(DIGEST, TopicKind::BeaconBlock);
+    publish_when_followed(&others[0], topic, b"a good block").await;
+    eventually("the block reaches all", || {
+        nodes
+            .iter()
+            .filter(|n| n.id() != others[0].id())
+            .all(|n| n.got(b"a good block"))
+    })
+    .await;
+    assert_eq!(
+        others[0].handle.publish(topic, b"a good block".to_vec()).await,
+        Err(PublishError::Duplicate)
+    );
+
+    // Rejected: whoever handed it over loses score.
+    boot.judge(Verdict::Reject);
+    publish_when_followed(&others[0], topic, b"a bad block").await;
+    eventually("the block reaches the boot node", || boot.got(b"a bad block")).await;
+    let source = boot
+        .seen
+        .lock()
+        .unwrap()
+        .gossip
+        .iter()
+        .find(|(_, _, data)| data == b"a bad block")
+        .unwrap()
+        .1;
+    eventually_async("its source loses score", async || boot.score_of(source).await < 0.0).await;
+    assert_eq!(boot.counter("gossipsub_unaccepted_messages_per_client", "reject"), 1);
+
+    // The HTTP API's view.
+    let identity = boot.handle.identity();
+    assert_eq!(identity.peer_id, boot.id());
+    assert!(
+        identity
+            .p2p_addresses
+            .iter()
+            .any(|address| address.to_string().contains("/tcp/"))
+    );
+    assert_eq!(identity.discovery_addresses.len(), 1);
+    eventually_async("agents and metadata are known", async || {
+        let peers = boot.handle.peers().await.unwrap();
+        peers
+            .iter()
+            .filter(|p| p.agent.is_some() && p.metadata.is_some() && p.enr.is_some())
+            .count()
+            == 3
+    })
+    .await;
+    let text = boot.handle.libp2p_metrics();
+    for name in [
+        "libp2p_bandwidth_bytes_total",
+        "gossipsub_mesh_peer_counts",
+        "gossipsub_topic_msg_recv_counts",
+    ] {
+        assert!(text.contains(name), "{name} is missing");
+    }
+
+    // Farewell.
+    boot.handle.shutdown().await;
+    eventually("the others see it leave", || {
+        others.iter().all(|node| !node.is_connected_to(&boot))
+    })
+    .await;
+    assert!(boot.handle.peers().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_range_answer_is_streamed_no_faster_than_it_is_read() {
+    let server = Node::start(1, &[]).await;
+    let client = Node::start(1, &[&server]).await;
+    eventually("they meet", || client.knows(&server) && server.knows(&client)).await;
+
+    let mut stream = client.handle.request(server.id(), blocks(64)).await.unwrap();
+    let first = stream.next().await.unwrap().unwrap();
+    assert_eq!(
+        first,
+        ResponseChunk::Object {
+            fork_digest: DIGEST,
+            ssz: block(0)
+        }
+    );
+    // Yamux and socket buffers hold some of it, but not six megabytes.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let sent = server.seen.lock().unwrap().chunks_sent;
+    assert!(sent < 60, "{sent} chunks were sent although one was read");
+    let mut slot = 1;
+    while let Some(chunk) = stream.next().await {
+        assert_eq!(
+            chunk.unwrap(),
+            ResponseChunk::Object {
+                fork_digest: DIGEST,
+                ssz: block(slot)
+            }
+        );
+        slot += 1;
+    }
+    assert_eq!(slot, 64);
+
+    // The same through events.
+    client.handle.send_request(server.id(), 7, blocks(3)).await.unwrap();
+    eventually("the answer ends", || {
+        client.seen.lock().unwrap().responses.contains(&(7, ResponseEvent::End))
+    })
+    .await;
+    assert_eq!(client.seen.lock().unwrap().responses.len(), 4);
+
+    // An error is an error.
+    let request = Request::BlocksByRoot(network::BlocksByRootRequest {
+        roots: vec![types::Root::ZERO],
+    });
+    let answer = client
+        .handle
+        .request(server.id(), request)
+        .await
+        .unwrap()
+        .collect()
+        .await;
+    let expected = RequestError::Rejected {
+        code: ResponseCode::ResourceUnavailable,
+        message: "no such thing".to_owned(),
+    };
+    assert_eq!(answer, Err(expected));
+
+    // More than the quota is withheld, not refused, for a client that keeps to two at a time.
+    let start = Instant::now();
+    for _ in 0..5 {
+        let count = client
+            .handle
+            .request(server.id(), blocks(128))
+            .await
+            .unwrap()
+            .collect()
+            .await
+            .unwrap()
+            .len();
+        assert_eq!(count, 128);
+    }
+    assert!(start.elapsed() > Duration::from_secs(1));
+    assert!(server.counter("network_rpc_rate_limited_total", "withheld") > 0);
+
+    // Unknown peers fail at once.
+    let nobody = client
+        .handle
+        .request(network::PeerId::random(), blocks(1))
+        .await
+        .unwrap()
+        .collect()
+        .await;
+    assert_eq!(nobody, Err(RequestError::NotConnected));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cut_link_closes_and_heals() {
+    let first = Node::start(1, &[]).await;
+    let second = Node::start(1, &[&first]).await;
+    eventually("they meet", || first.knows(&second) && second.knows(&first)).await;
+    first
+        .handle
+        .set_blocked_peers(HashSet::from([second.id()]))
+        .await
+        .unwrap();
+    eventually("the cut shows on both sides", || {
+        !first.is_connected_to(&second) && !second.is_connected_to(&first)
+    })
+    .await;
+    first.handle.set_blocked_peers(HashSet::new()).await.unwrap();
+    eventually("they meet again", || {
+        first.is_connected_to(&second) && second.is_connected_to(&first)
+    })
+    .await;
+
+    // A delayed answer comes late, but comes.
+    second
+        .handle
+        .set_outbound_delay(Duration::from_millis(700))
+        .await
+        .unwrap();
+    let start = Instant::now();
+    first
+        .handle
+        .request(second.id(), blocks(1))
+        .await
+        .unwrap()
+        .single()
+        .await
+        .unwrap();
+    assert!(start.elapsed() >= Duration::from_millis(650));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn peers_of_another_network_are_sent_away() {
+    let ours = Node::start(1, &[]).await;
+    let stranger = Node::start_with(1, ForkDigest::new([9; 4]), &[], |_| {}).await;
+    let address = ours.handle.identity().p2p_addresses[0].clone();
+    stranger.handle.connect(address).await.unwrap();
+    eventually("the stranger comes", || {
+        ours.counter("libp2p_peer_connect_event_total", "") > 0
+    })
+    .await;
+    eventually("and goes", || {
+        ours.counter("libp2p_peer_disconnect_event_total", "") > 0
+    })
+    .await;
+    assert!(ours.seen.lock().unwrap().statuses.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn topics_of_two_forks_are_followed_around_the_change() {
+    let first = Node::start(1, &[]).await;
+    let second = Node::start(1, &[&first]).await;
+    let seq_before = second.handle.enr().seq();
+    for node in [&first, &second] {
+        node.handle.subscribe(TopicKind::core().collect()).await.unwrap();
+        node.handle.subscribe_fork(NEXT_DIGEST).await.unwrap();
+        assert_eq!(node.handle.topics().await.unwrap().len(), 7 + 10);
+    }
+    let old = GossipTopic::new(DIGEST, TopicKind::VoluntaryExit);
+    let new = GossipTopic::new(NEXT_DIGEST, TopicKind::KeySetChange);
+    publish_when_followed(&first, old, b"exit").await;
+    publish_when_followed(&first, new, b"change").await;
+    eventually("messages of both forks arrive", || {
+        second.got(b"exit") && second.got(b"change")
+    })
+    .await;
+    let mut entered = forks(NEXT_DIGEST);
+    entered.known_forks.retain(|fork| fork.has_groups);
+    second.handle.update_fork(entered).await.unwrap();
+    second.handle.unsubscribe_fork(DIGEST).await.unwrap();
+    let topics = second.handle.topics().await.unwrap();
+    assert!(topics.len() == 10 && topics.iter().all(|topic| topic.fork_digest == NEXT_DIGEST));
+    assert!(second.handle.enr().seq() > seq_before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metadata_changes_reach_the_record_and_the_peers() {
+    let first = Node::start_with(1, DIGEST, &[], |config| {
+        config.ping_interval = Duration::from_millis(300)
+    })
+    .await;
+    let second = Node::start_with(1, DIGEST, &[&first], |config| {
+        config.ping_interval = Duration::from_millis(600)
+    })
+    .await;
+    eventually("they meet", || first.knows(&second)).await;
+    second.handle.set_custody_group_count(128).await.unwrap();
+    eventually_async("the peer learns of it by ping", async || {
+        let peer = first.handle.peer(second.id()).await.unwrap();
+        peer.and_then(|peer| peer.metadata)
+            .is_some_and(|metadata| metadata.custody_group_count == Some(128))
+    })
+    .await;
+    use network::EnrExt;
+    assert_eq!(second.handle.enr().custody_group_count(), Some(128));
+    // Goodbye on request.
+    first
+        .handle
+        .disconnect(second.id(), GoodbyeReason::TooManyPeers)
+        .await
+        .unwrap();
+    eventually("it leaves", || {
+        second.counter("libp2p_peer_disconnect_event_total", "") > 0
+    })
+    .await;
+}
