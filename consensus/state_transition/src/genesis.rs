@@ -17,21 +17,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tree_hash::TreeHash;
 use types::caches::Caches;
-use types::constants::{
-    GENESIS_EPOCH, GENESIS_SLOT, MAX_GROUP_SIZE, UNSET_DEPOSIT_REQUESTS_START_INDEX,
-};
+use types::constants::{GENESIS_EPOCH, GENESIS_SLOT, MAX_GROUP_SIZE, UNSET_DEPOSIT_REQUESTS_START_INDEX};
 use types::{
-    BeaconBlockBodyDvt, BeaconBlockBodyFulu, BeaconBlockDvt, BeaconBlockFulu, BeaconBlockHeader,
-    BeaconState, BeaconStateDvt, BeaconStateFulu, ChainSpec, Checkpoint, Epoch, Eth1Data,
-    ExecutionPayloadHeader, Fork, ForkName, Group, Gwei, Hash32, KeySet, Preset, PublicKeyBytes, Root,
-    SignatureBytes, SignedBeaconBlock, SignedBeaconBlockDvt, SignedBeaconBlockFulu, Signers, SyncAggregate,
-    SyncCommittee, ValidatorIndex, VirtualKey,
+    BeaconBlockBodyDvt, BeaconBlockBodyFulu, BeaconBlockDvt, BeaconBlockFulu, BeaconBlockHeader, BeaconState,
+    BeaconStateDvt, BeaconStateFulu, ChainSpec, Checkpoint, Epoch, Eth1Data, ExecutionPayloadHeader, Fork, ForkName,
+    Group, Gwei, Hash32, KeySet, Preset, PublicKeyBytes, Root, SignatureBytes, SignedBeaconBlock, SignedBeaconBlockDvt,
+    SignedBeaconBlockFulu, Signers, SyncAggregate, SyncCommittee, ValidatorIndex, VirtualKey,
 };
 
 /// Root of the deposit contract's tree without deposits.
 const EMPTY_DEPOSIT_ROOT: Root = Root::new([
-    0xd7, 0x0a, 0x23, 0x47, 0x31, 0x28, 0x5c, 0x68, 0x04, 0xc2, 0xa4, 0xf5, 0x67, 0x11, 0xdd, 0xb8, 0xc8, 0x2c,
-    0x99, 0x74, 0x0f, 0x20, 0x78, 0x54, 0x89, 0x10, 0x28, 0xaf, 0x34, 0xe2, 0x7e, 0x5e,
+    0xd7, 0x0a, 0x23, 0x47, 0x31, 0x28, 0x5c, 0x68, 0x04, 0xc2, 0xa4, 0xf5, 0x67, 0x11, 0xdd, 0xb8, 0xc8, 0x2c, 0x99,
+    0x74, 0x0f, 0x20, 0x78, 0x54, 0x89, 0x10, 0x28, 0xaf, 0x34, 0xe2, 0x7e, 0x5e,
 ]);
 
 /// A registry entry at genesis.
@@ -93,7 +90,11 @@ pub fn genesis_state<P: Preset>(
         state.inactivity_scores.push(0)?;
     }
     state.validators.apply_updates()?;
-    if !state.validators.iter().any(|validator| validator.is_active_at(GENESIS_EPOCH)) {
+    if !state
+        .validators
+        .iter()
+        .any(|validator| validator.is_active_at(GENESIS_EPOCH))
+    {
         return Err(GenesisError::NoValidators);
     }
     state.genesis_validators_root = state.validators.tree_hash_root();
@@ -125,11 +126,23 @@ pub fn genesis_block<P: Preset>(state: &mut BeaconState<P>) -> Result<SignedBeac
     let signature = SignatureBytes::ZERO;
     Ok(match state {
         BeaconState::Fulu(_) => SignedBeaconBlock::Fulu(SignedBeaconBlockFulu {
-            message: BeaconBlockFulu { slot, proposer_index, parent_root, state_root, body: empty_body_fulu() },
+            message: BeaconBlockFulu {
+                slot,
+                proposer_index,
+                parent_root,
+                state_root,
+                body: empty_body_fulu(),
+            },
             signature,
         }),
         BeaconState::Dvt(_) => SignedBeaconBlock::Dvt(SignedBeaconBlockDvt {
-            message: BeaconBlockDvt { slot, proposer_index, parent_root, state_root, body: empty_body_dvt() },
+            message: BeaconBlockDvt {
+                slot,
+                proposer_index,
+                parent_root,
+                state_root,
+                body: empty_body_dvt(),
+            },
             signature,
             signers: Signers::default(),
             proofs: VariableList::empty(),
@@ -152,7 +165,11 @@ fn check_validators(validators: &[GenesisValidator], fork_name: ForkName) -> Res
         }
         let keys = group.keys.len();
         if group.threshold == 0 || usize::from(group.threshold) > keys || keys as u64 > MAX_GROUP_SIZE {
-            return Err(GenesisError::InvalidGroup { index, keys, threshold: group.threshold });
+            return Err(GenesisError::InvalidGroup {
+                index,
+                keys,
+                threshold: group.threshold,
+            });
         }
     }
     Ok(())
@@ -282,7 +299,10 @@ fn genesis_body_root<P: Preset>(fork_name: ForkName) -> Root {
 }
 
 fn empty_sync_aggregate<P: Preset>() -> SyncAggregate<P> {
-    SyncAggregate { sync_committee_bits: Default::default(), sync_committee_signature: SignatureBytes::ZERO }
+    SyncAggregate {
+        sync_committee_bits: Default::default(),
+        sync_committee_signature: SignatureBytes::ZERO,
+    }
 }
 
 fn empty_body_fulu<P: Preset>() -> BeaconBlockBodyFulu<P> {
@@ -320,5 +340,113 @@ fn empty_body_dvt<P: Preset>() -> BeaconBlockBodyDvt<P> {
         execution_requests: Default::default(),
         key_set_changes: VariableList::empty(),
         randao_proof: VariableList::empty(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process_slots;
+    use crate::testing::{genesis, group, minimal_spec, solo, solo_genesis};
+    use types::{ForkVersioned, Minimal, SignerIndex, Slot};
+
+    #[test]
+    fn genesis_state_has_committees_proposers_and_its_own_block() {
+        for fork in ForkName::ALL {
+            let spec = minimal_spec(fork);
+            let mut state = solo_genesis(64, &spec);
+            assert_eq!(state.fork_name(), fork);
+            assert_eq!(state.fork().current_version, spec.fork_version(fork));
+            assert_eq!(state.genesis_validators_root(), state.validators().tree_hash_root());
+            assert_eq!(state.proposer_lookahead().len(), 16);
+            assert_ne!(state.current_sync_committee().aggregate_pubkey, PublicKeyBytes::ZERO);
+
+            let block = genesis_block(&mut state).unwrap();
+            let mut header = state.latest_block_header();
+            header.state_root = state.canonical_root().unwrap();
+            let block_root = match &block {
+                SignedBeaconBlock::Fulu(block) => block.message.tree_hash_root(),
+                SignedBeaconBlock::Dvt(block) => block.message.tree_hash_root(),
+            };
+            assert_eq!(header.tree_hash_root(), block_root);
+
+            process_slots(&mut state, Slot::new(1), &spec).unwrap();
+            assert_eq!(state.block_roots().get(0), Some(&block_root));
+        }
+    }
+
+    #[test]
+    fn genesis_runs_through_sync_committee_periods_without_blocks() {
+        for fork in ForkName::ALL {
+            let spec = minimal_spec(fork);
+            let mut state = solo_genesis(32, &spec);
+            process_slots(&mut state, Slot::new(8 * 17), &spec).unwrap();
+            assert_eq!(state.slot(), Slot::new(136));
+        }
+    }
+
+    #[test]
+    fn genesis_group_is_in_force_from_the_first_epoch() {
+        let spec = minimal_spec(ForkName::Dvt);
+        let mut validators: Vec<_> = (0..30).map(solo).collect();
+        validators.insert(3, group(30, 7, 5));
+        let state = genesis(&validators, &spec);
+        let groups = state.groups().unwrap();
+        assert_eq!(groups.len(), 1);
+        let key_set = &groups.get(0).unwrap().key_sets[0];
+        assert_eq!(
+            (key_set.activation_epoch, key_set.threshold, key_set.keys.len()),
+            (GENESIS_EPOCH, 5, 7)
+        );
+        assert_eq!(state.validators().get(3).unwrap().effective_balance, 7 * 32_000_000_000);
+        let BeaconState::Dvt(inner) = &state else {
+            panic!("dvt from genesis")
+        };
+        for (index, pubkey) in inner
+            .next_sync_committee_indices
+            .iter()
+            .zip(&inner.next_sync_committee.pubkeys)
+        {
+            let expected = match index.split() {
+                (validator, None) => validators[validator.as_usize()].pubkey,
+                (_, Some(key)) => key_set.keys[usize::from(key)].as_bls().unwrap(),
+            };
+            assert_eq!(*pubkey, expected, "position of {index}");
+        }
+        assert!(
+            inner
+                .next_sync_committee_indices
+                .iter()
+                .all(|index| *index != SignerIndex::new(3))
+        );
+    }
+
+    #[test]
+    fn impossible_genesis_is_refused() {
+        let fulu = minimal_spec(ForkName::Fulu);
+        let dvt = minimal_spec(ForkName::Dvt);
+        let build = |validators: &[GenesisValidator], spec: &ChainSpec| {
+            genesis_state::<Minimal>(0, validators, Default::default(), spec).unwrap_err()
+        };
+        assert_eq!(build(&[], &fulu), GenesisError::NoValidators);
+        let index = ValidatorIndex::new(0);
+        assert_eq!(build(&[group(0, 3, 2)], &fulu), GenesisError::GroupsBeforeDvt { index });
+        let keys = 3;
+        assert_eq!(
+            build(&[group(0, keys, 4)], &dvt),
+            GenesisError::InvalidGroup {
+                index,
+                keys,
+                threshold: 4
+            }
+        );
+        let second = ValidatorIndex::new(1);
+        assert_eq!(
+            build(&[solo(0), solo(0)], &fulu),
+            GenesisError::DuplicateKey { first: index, second }
+        );
+        let mut late = minimal_spec(ForkName::Fulu);
+        late.fulu_fork_epoch = Epoch::new(1);
+        assert_eq!(build(&[solo(0)], &late), GenesisError::UnsupportedFork);
     }
 }

@@ -24,9 +24,13 @@ pub mod epoch;
 pub mod error;
 pub mod genesis;
 pub mod helpers;
+pub mod signatures;
 pub mod slot;
 pub mod sync_committee;
 pub mod upgrade;
+
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use epoch::{compute_unrealized_checkpoints, process_epoch};
 pub use error::{EpochError, GenesisError, SlotError, StateError};

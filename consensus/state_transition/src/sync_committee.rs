@@ -15,9 +15,7 @@ use types::{BeaconState, ChainSpec, Gwei, Preset, PublicKeyBytes, SyncCommittee,
 /// The registry index of each position of the next committee, with duplicates. For a chain without groups.
 ///
 /// Spec: electra/beacon-chain.md#modified-get_next_sync_committee_indices
-pub fn get_next_sync_committee_indices<P: Preset>(
-    state: &BeaconState<P>,
-) -> Result<Vec<ValidatorIndex>, StateError> {
+pub fn get_next_sync_committee_indices<P: Preset>(state: &BeaconState<P>) -> Result<Vec<ValidatorIndex>, StateError> {
     let epoch = get_current_epoch(state).safe_add(1u64)?;
     let indices = get_active_validator_indices(state, epoch)?;
     if indices.is_empty() {
@@ -71,7 +69,10 @@ pub fn sync_committee_of_pubkeys<P: Preset>(pubkeys: Vec<PublicKeyBytes>) -> Res
         .collect::<Result<Vec<_>, _>>()
         .and_then(|keys| bls::eth_aggregate_pubkeys(&keys))
         .map_err(|_| StateError::AggregatePublicKey)?;
-    Ok(SyncCommittee { pubkeys: FixedVector::new(pubkeys)?, aggregate_pubkey })
+    Ok(SyncCommittee {
+        pubkeys: FixedVector::new(pubkeys)?,
+        aggregate_pubkey,
+    })
 }
 
 /// The next committee becomes the current one, and a new next one is drawn.
@@ -79,8 +80,7 @@ pub(crate) fn rotate<P: Preset>(state: &mut BeaconState<P>, spec: &ChainSpec) ->
     if matches!(state, BeaconState::Dvt(_)) {
         let (committee, indices) = dvt::sync_committee::get_next_sync_committee(state, spec)?;
         if let BeaconState::Dvt(state) = state {
-            state.current_sync_committee =
-                std::mem::replace(&mut state.next_sync_committee, Arc::new(committee));
+            state.current_sync_committee = std::mem::replace(&mut state.next_sync_committee, Arc::new(committee));
             state.current_sync_committee_indices =
                 std::mem::replace(&mut state.next_sync_committee_indices, Arc::new(indices));
         }

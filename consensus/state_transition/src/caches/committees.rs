@@ -26,7 +26,11 @@ impl BeaconCommittee {
     ) -> Result<Self, StateError> {
         let per_slot = committees.committees_per_slot;
         if index >= per_slot {
-            return Err(StateError::UnknownCommittee { index, epoch: committees.epoch, count: per_slot });
+            return Err(StateError::UnknownCommittee {
+                index,
+                epoch: committees.epoch,
+                count: per_slot,
+            });
         }
         let count = per_slot.safe_mul(P::slots_per_epoch())?;
         let place = slot
@@ -37,16 +41,16 @@ impl BeaconCommittee {
         let len = committees.shuffled.len() as u64;
         let start = len.safe_mul(place)?.safe_div(count)?;
         let end = len.safe_mul(place.safe_add(1)?)?.safe_div(count)?;
-        Ok(Self { committees, range: start as usize..end as usize })
+        Ok(Self {
+            committees,
+            range: start as usize..end as usize,
+        })
     }
 
     /// Registry indices of the members, in committee order.
     #[must_use]
     pub fn members(&self) -> &[u32] {
-        self.committees
-            .shuffled
-            .get(self.range.clone())
-            .unwrap_or_default()
+        self.committees.shuffled.get(self.range.clone()).unwrap_or_default()
     }
 
     /// The members, in committee order.
@@ -107,10 +111,7 @@ impl BeaconCommittee {
 }
 
 /// What fixes the committees of `epoch`: the last block of the epoch before the previous one.
-pub fn get_committees_key<P: Preset>(
-    state: &BeaconState<P>,
-    epoch: Epoch,
-) -> Result<CommitteesKey, StateError> {
+pub fn get_committees_key<P: Preset>(state: &BeaconState<P>, epoch: Epoch) -> Result<CommitteesKey, StateError> {
     let current_epoch = get_current_epoch(state);
     let previous_epoch = current_epoch.saturating_sub(1u64);
     if epoch < previous_epoch || epoch > current_epoch.saturating_add(1u64) {
@@ -130,10 +131,7 @@ pub fn get_committees_key<P: Preset>(
 }
 
 /// The committees of the previous, the current or the next epoch.
-pub fn get_committees<P: Preset>(
-    state: &BeaconState<P>,
-    epoch: Epoch,
-) -> Result<Arc<Committees>, StateError> {
+pub fn get_committees<P: Preset>(state: &BeaconState<P>, epoch: Epoch) -> Result<Arc<Committees>, StateError> {
     let key = get_committees_key(state, epoch)?;
     state.caches().committees(key, || compute_committees(state, epoch))
 }
@@ -234,8 +232,20 @@ mod tests {
 
     #[test]
     fn committee_count_of_solo_validators_is_that_of_fulu() {
-        for (active, expected) in [(0, 1), (1, 1), (4095, 1), (8192, 2), (262_143, 63), (262_144, 64), (2_000_000, 64)] {
-            assert_eq!(compute_committee_count::<Mainnet>(active, active), expected, "{active} validators");
+        for (active, expected) in [
+            (0, 1),
+            (1, 1),
+            (4095, 1),
+            (8192, 2),
+            (262_143, 63),
+            (262_144, 64),
+            (2_000_000, 64),
+        ] {
+            assert_eq!(
+                compute_committee_count::<Mainnet>(active, active),
+                expected,
+                "{active} validators"
+            );
         }
     }
 
@@ -255,9 +265,15 @@ mod tests {
             seat_ends: seat_ends(&[2, 0, 3, 1], &HashMap::from([(0, 7), (1, 3)])).unwrap(),
             committees_per_slot: 1,
         });
-        let committee = BeaconCommittee { committees, range: 1..4 };
+        let committee = BeaconCommittee {
+            committees,
+            range: 1..4,
+        };
         assert_eq!(committee.seat_count(), 11);
-        let seats: Vec<_> = committee.seat_ranges().map(|(index, seats)| (index.as_u64(), seats)).collect();
+        let seats: Vec<_> = committee
+            .seat_ranges()
+            .map(|(index, seats)| (index.as_u64(), seats))
+            .collect();
         assert_eq!(seats, [(0, 0..7), (3, 7..8), (1, 8..11)]);
     }
 }

@@ -4,3 +4,6 @@ pub mod committees;
 pub mod pubkeys;
 pub mod registry;
 pub mod totals;
+
+#[cfg(test)]
+mod tests;

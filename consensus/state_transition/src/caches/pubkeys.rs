@@ -57,10 +57,7 @@ pub(crate) fn get_validator_index<P: Preset>(
 }
 
 /// Notes the key of the entry that the caller is about to append.
-pub(crate) fn note_added<P: Preset>(
-    state: &mut BeaconState<P>,
-    pubkey: PublicKeyBytes,
-) -> Result<(), StateError> {
+pub(crate) fn note_added<P: Preset>(state: &mut BeaconState<P>, pubkey: PublicKeyBytes) -> Result<(), StateError> {
     let index = state.validators().len();
     state.caches().pubkeys(|| build(state));
     let index = u32::try_from(index).map_err(|_| StateError::IndexTooLarge { index: index as u64 })?;
@@ -90,7 +87,5 @@ fn build<P: Preset>(state: &BeaconState<P>) -> PubkeyIndex {
 }
 
 fn prefix(pubkey: &PublicKeyBytes) -> u64 {
-    pubkey
-        .first_chunk::<8>()
-        .map_or(0, |bytes| u64::from_be_bytes(*bytes))
+    pubkey.first_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }

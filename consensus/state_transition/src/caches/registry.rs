@@ -50,7 +50,11 @@ where
     let is_known = |(place, node): (usize, &&Node<Tree<Validator>>)| {
         known.get(place).filter(|chunk| Node::ptr_eq(&chunk.node, node))
     };
-    let unknown = nodes.iter().enumerate().filter(|entry| is_known(*entry).is_none()).count();
+    let unknown = nodes
+        .iter()
+        .enumerate()
+        .filter(|entry| is_known(*entry).is_none())
+        .count();
     if unknown == 0 && nodes.len() == known.len() {
         return Ok(known);
     }
@@ -59,7 +63,10 @@ where
         None => {
             let mut rows = Vec::with_capacity(CHUNK);
             read_rows(node, &mut rows);
-            RegistryChunk { node: Node::clone(node), rows: rows.into() }
+            RegistryChunk {
+                node: Node::clone(node),
+                rows: rows.into(),
+            }
         }
     };
     let chunks: Arc<[RegistryChunk]> = if unknown < PARALLEL_CHUNKS {

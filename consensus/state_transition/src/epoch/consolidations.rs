@@ -39,7 +39,9 @@ pub(super) fn process_with<P: Preset>(
         next_pending_consolidation.safe_add_assign(1)?;
     }
     if next_pending_consolidation > 0 {
-        state.pending_consolidations_mut().pop_front(next_pending_consolidation)?;
+        state
+            .pending_consolidations_mut()
+            .pop_front(next_pending_consolidation)?;
     }
     Ok(())
 }

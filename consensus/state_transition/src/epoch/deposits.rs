@@ -8,8 +8,8 @@ use crate::helpers::mutators::{add_validator_to_registry, increase_balance};
 use signature_scheme::{SignatureSet, SignerKey};
 use types::constants::{DOMAIN_DEPOSIT, FAR_FUTURE_EPOCH, GENESIS_SLOT};
 use types::{
-    BeaconState, ChainSpec, DepositMessage, Gwei, Hash32, PendingDeposit, Preset, PublicKeyBytes, Root,
-    SafeArith, SchemeProofs, SignatureBytes, ValidatorIndex, compute_domain, compute_signing_root,
+    BeaconState, ChainSpec, DepositMessage, Gwei, Hash32, PendingDeposit, Preset, PublicKeyBytes, Root, SafeArith,
+    SchemeProofs, SignatureBytes, ValidatorIndex, compute_domain, compute_signing_root,
 };
 
 /// Whether the depositor holds the secret key of `pubkey`. Valid across forks, and before genesis.
@@ -23,7 +23,11 @@ pub fn is_valid_deposit_signature(
     signature: SignatureBytes,
     spec: &ChainSpec,
 ) -> bool {
-    let deposit_message = DepositMessage { pubkey, withdrawal_credentials, amount };
+    let deposit_message = DepositMessage {
+        pubkey,
+        withdrawal_credentials,
+        amount,
+    };
     let domain = compute_domain(DOMAIN_DEPOSIT, spec.genesis_fork_version, Root::ZERO);
     let set = SignatureSet {
         signing_root: compute_signing_root(&deposit_message, domain),
@@ -67,10 +71,7 @@ fn apply_to<P: Preset>(
 }
 
 /// Spec: electra/beacon-chain.md#new-process_pending_deposits
-pub fn process_pending_deposits<P: Preset>(
-    state: &mut BeaconState<P>,
-    spec: &ChainSpec,
-) -> Result<(), EpochError> {
+pub fn process_pending_deposits<P: Preset>(state: &mut BeaconState<P>, spec: &ChainSpec) -> Result<(), EpochError> {
     process_with(state, &mut Vec::new(), spec)
 }
 
@@ -107,7 +108,10 @@ pub(super) fn process_with<P: Preset>(
             None => (false, false),
             Some(index) => {
                 let validator = get_validator(state, index)?;
-                (validator.exit_epoch < FAR_FUTURE_EPOCH, validator.withdrawable_epoch < next_epoch)
+                (
+                    validator.exit_epoch < FAR_FUTURE_EPOCH,
+                    validator.withdrawable_epoch < next_epoch,
+                )
             }
         };
 

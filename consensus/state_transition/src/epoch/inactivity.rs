@@ -7,10 +7,7 @@ use types::constants::TIMELY_TARGET_FLAG_INDEX;
 use types::{BeaconState, ChainSpec, Preset, SafeArith};
 
 /// Spec: altair/beacon-chain.md#new-process_inactivity_updates
-pub fn process_inactivity_updates<P: Preset>(
-    state: &mut BeaconState<P>,
-    spec: &ChainSpec,
-) -> Result<(), EpochError> {
+pub fn process_inactivity_updates<P: Preset>(state: &mut BeaconState<P>, spec: &ChainSpec) -> Result<(), EpochError> {
     let mut summary = EpochSummary::new(state)?;
     process_with(state, &mut summary, spec)
 }

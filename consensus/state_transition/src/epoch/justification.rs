@@ -34,7 +34,10 @@ impl Justification {
             state
                 .justification_bits_mut()
                 .set(bit, value)
-                .map_err(|_| StateError::MissingEntry { field: "justification_bits", index: bit })?;
+                .map_err(|_| StateError::MissingEntry {
+                    field: "justification_bits",
+                    index: bit,
+                })?;
         }
         *state.previous_justified_checkpoint_mut() = self.previous_justified;
         *state.current_justified_checkpoint_mut() = self.current_justified;
@@ -52,10 +55,7 @@ pub fn process_justification_and_finalization<P: Preset>(
     process_with(state, &summary)
 }
 
-pub(super) fn process_with<P: Preset>(
-    state: &mut BeaconState<P>,
-    summary: &EpochSummary,
-) -> Result<(), EpochError> {
+pub(super) fn process_with<P: Preset>(state: &mut BeaconState<P>, summary: &EpochSummary) -> Result<(), EpochError> {
     let justified = weigh_justification_and_finalization(
         state,
         summary.total_active_balance,
@@ -106,9 +106,7 @@ fn weigh_justification_and_finalization<P: Preset>(
 
     let old_previous = old.previous_justified;
     let old_current = old.current_justified;
-    let is_epochs_ago = |checkpoint: Checkpoint, epochs: u64| {
-        checkpoint.epoch.saturating_add(epochs) == current_epoch
-    };
+    let is_epochs_ago = |checkpoint: Checkpoint, epochs: u64| checkpoint.epoch.saturating_add(epochs) == current_epoch;
     let [bit_0, bit_1, bit_2, bit_3] = new.bits;
     // The 2nd/3rd/4th most recent epochs are justified, the 2nd using the 4th as source.
     if bit_1 && bit_2 && bit_3 && is_epochs_ago(old_previous, 3) {

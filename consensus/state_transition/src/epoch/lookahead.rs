@@ -11,18 +11,12 @@ use types::{BeaconState, ChainSpec, Preset, ValidatorIndex};
 /// Shifts out the proposers of the epoch that ends, appends those of the last epoch that is known now.
 ///
 /// Spec: fulu/beacon-chain.md#new-process_proposer_lookahead
-pub fn process_proposer_lookahead<P: Preset>(
-    state: &mut BeaconState<P>,
-    _spec: &ChainSpec,
-) -> Result<(), EpochError> {
+pub fn process_proposer_lookahead<P: Preset>(state: &mut BeaconState<P>, _spec: &ChainSpec) -> Result<(), EpochError> {
     let summary = EpochSummary::new(state)?;
     process_with(state, &summary)
 }
 
-pub(super) fn process_with<P: Preset>(
-    state: &mut BeaconState<P>,
-    summary: &EpochSummary,
-) -> Result<(), EpochError> {
+pub(super) fn process_with<P: Preset>(state: &mut BeaconState<P>, summary: &EpochSummary) -> Result<(), EpochError> {
     let epoch = get_current_epoch(state)
         .safe_add(P::MIN_SEED_LOOKAHEAD)?
         .safe_add(1u64)?;
@@ -47,9 +41,7 @@ pub(super) fn process_with<P: Preset>(
 /// The lookahead of a state that has none yet: the proposers of the current and the following epochs.
 ///
 /// Spec: fulu/fork.md#new-initialize_proposer_lookahead
-pub fn initialize_proposer_lookahead<P: Preset>(
-    state: &BeaconState<P>,
-) -> Result<Vec<ValidatorIndex>, StateError> {
+pub fn initialize_proposer_lookahead<P: Preset>(state: &BeaconState<P>) -> Result<Vec<ValidatorIndex>, StateError> {
     let current_epoch = get_current_epoch(state);
     let mut lookahead = Vec::new();
     for i in 0..=P::MIN_SEED_LOOKAHEAD {

@@ -19,6 +19,9 @@ pub mod rewards;
 pub mod slashings;
 pub mod summary;
 
+#[cfg(test)]
+mod tests;
+
 pub use balances::process_effective_balance_updates;
 pub use consolidations::process_pending_consolidations;
 pub use deposits::process_pending_deposits;

@@ -6,16 +6,11 @@ use crate::error::EpochError;
 use crate::helpers::accessors::{get_validator, get_validator_mut};
 use crate::helpers::misc::compute_activation_exit_epoch;
 use crate::helpers::mutators::initiate_validator_exit;
-use crate::helpers::predicates::{
-    is_active_validator, is_eligible_for_activation, is_eligible_for_activation_queue,
-};
+use crate::helpers::predicates::{is_active_validator, is_eligible_for_activation, is_eligible_for_activation_queue};
 use types::{BeaconState, ChainSpec, Preset, ValidatorIndex};
 
 /// Spec: dvt/beacon-chain.md#modified-process_registry_updates
-pub fn process_registry_updates<P: Preset>(
-    state: &mut BeaconState<P>,
-    spec: &ChainSpec,
-) -> Result<(), EpochError> {
+pub fn process_registry_updates<P: Preset>(state: &mut BeaconState<P>, spec: &ChainSpec) -> Result<(), EpochError> {
     let summary = EpochSummary::new(state)?;
     process_with(state, &summary, spec)
 }
@@ -31,8 +26,7 @@ pub(super) fn process_with<P: Preset>(
     for index in candidates(state, summary, spec) {
         let validator = get_validator(state, index)?;
         if is_eligible_for_activation_queue::<P>(validator) {
-            get_validator_mut(state, index)?.activation_eligibility_epoch =
-                current_epoch.safe_add(1u64)?;
+            get_validator_mut(state, index)?.activation_eligibility_epoch = current_epoch.safe_add(1u64)?;
         } else if is_active_validator(validator, current_epoch)
             && validator.effective_balance <= get_ejection_balance(state, index, spec)?
         {
@@ -45,11 +39,7 @@ pub(super) fn process_with<P: Preset>(
 }
 
 /// Those whom one of the three rules may concern, ascending: exits take the churn in this order.
-fn candidates<P: Preset>(
-    state: &BeaconState<P>,
-    summary: &EpochSummary,
-    spec: &ChainSpec,
-) -> Vec<ValidatorIndex> {
+fn candidates<P: Preset>(state: &BeaconState<P>, summary: &EpochSummary, spec: &ChainSpec) -> Vec<ValidatorIndex> {
     let mut candidates = summary.pending_activation.clone();
     candidates.extend(
         summary

@@ -14,10 +14,7 @@ fn next_epoch<P: Preset>(state: &BeaconState<P>) -> Result<Epoch, StateError> {
 }
 
 /// Spec: phase0/beacon-chain.md#process_eth1_data_reset
-pub fn process_eth1_data_reset<P: Preset>(
-    state: &mut BeaconState<P>,
-    _spec: &ChainSpec,
-) -> Result<(), EpochError> {
+pub fn process_eth1_data_reset<P: Preset>(state: &mut BeaconState<P>, _spec: &ChainSpec) -> Result<(), EpochError> {
     if next_epoch(state)?.safe_rem(P::EPOCHS_PER_ETH1_VOTING_PERIOD)?.as_u64() == 0 {
         *state.eth1_data_votes_mut() = List::empty();
     }
@@ -25,12 +22,12 @@ pub fn process_eth1_data_reset<P: Preset>(
 }
 
 /// Spec: phase0/beacon-chain.md#process_slashings_reset
-pub fn process_slashings_reset<P: Preset>(
-    state: &mut BeaconState<P>,
-    _spec: &ChainSpec,
-) -> Result<(), EpochError> {
+pub fn process_slashings_reset<P: Preset>(state: &mut BeaconState<P>, _spec: &ChainSpec) -> Result<(), EpochError> {
     let index = next_epoch(state)?.safe_rem(P::EPOCHS_PER_SLASHINGS_VECTOR)?.as_usize();
-    let missing = StateError::MissingEntry { field: "slashings", index };
+    let missing = StateError::MissingEntry {
+        field: "slashings",
+        index,
+    };
     // Most epochs have no slashings to forget: their subtree stays as it is.
     if *state.slashings().get(index).ok_or_else(|| missing.clone())? != 0 {
         *state.slashings_mut().get_mut(index).ok_or(missing)? = 0;
@@ -39,16 +36,16 @@ pub fn process_slashings_reset<P: Preset>(
 }
 
 /// Spec: phase0/beacon-chain.md#process_randao_mixes_reset
-pub fn process_randao_mixes_reset<P: Preset>(
-    state: &mut BeaconState<P>,
-    _spec: &ChainSpec,
-) -> Result<(), EpochError> {
+pub fn process_randao_mixes_reset<P: Preset>(state: &mut BeaconState<P>, _spec: &ChainSpec) -> Result<(), EpochError> {
     let mix = get_randao_mix(state, get_current_epoch(state))?;
     let index = next_epoch(state)?.safe_rem(P::EPOCHS_PER_HISTORICAL_VECTOR)?.as_usize();
     *state
         .randao_mixes_mut()
         .get_mut(index)
-        .ok_or(StateError::MissingEntry { field: "randao_mixes", index })? = mix;
+        .ok_or(StateError::MissingEntry {
+            field: "randao_mixes",
+            index,
+        })? = mix;
     Ok(())
 }
 
@@ -93,7 +90,11 @@ where
     N: typenum::Unsigned,
     U: milhouse::UpdateMap<T>,
 {
-    Ok(if len == 0 { List::empty() } else { List::repeat(T::default(), len)? })
+    Ok(if len == 0 {
+        List::empty()
+    } else {
+        List::repeat(T::default(), len)?
+    })
 }
 
 /// Spec: dvt/beacon-chain.md#modified-process_sync_committee_updates
@@ -101,7 +102,11 @@ pub fn process_sync_committee_updates<P: Preset>(
     state: &mut BeaconState<P>,
     spec: &ChainSpec,
 ) -> Result<(), EpochError> {
-    if next_epoch(state)?.safe_rem(P::EPOCHS_PER_SYNC_COMMITTEE_PERIOD)?.as_u64() == 0 {
+    if next_epoch(state)?
+        .safe_rem(P::EPOCHS_PER_SYNC_COMMITTEE_PERIOD)?
+        .as_u64()
+        == 0
+    {
         sync_committee::rotate(state, spec)?;
     }
     Ok(())

@@ -51,11 +51,7 @@ struct FlagDelta {
 }
 
 impl RewardContext {
-    fn new<P: Preset>(
-        state: &BeaconState<P>,
-        summary: &EpochSummary,
-        spec: &ChainSpec,
-    ) -> Result<Self, StateError> {
+    fn new<P: Preset>(state: &BeaconState<P>, summary: &EpochSummary, spec: &ChainSpec) -> Result<Self, StateError> {
         let increment = P::EFFECTIVE_BALANCE_INCREMENT;
         let mut participating_increments = [0; 3];
         for (flag_index, increments) in participating_increments.iter_mut().enumerate() {

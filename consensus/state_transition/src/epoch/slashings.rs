@@ -7,19 +7,13 @@ use types::{BeaconState, ChainSpec, Gwei, Preset, SafeArith};
 /// The correlation penalty of those who are halfway to withdrawability.
 ///
 /// Spec: electra/beacon-chain.md#modified-process_slashings
-pub fn process_slashings<P: Preset>(
-    state: &mut BeaconState<P>,
-    _spec: &ChainSpec,
-) -> Result<(), EpochError> {
+pub fn process_slashings<P: Preset>(state: &mut BeaconState<P>, _spec: &ChainSpec) -> Result<(), EpochError> {
     let mut summary = EpochSummary::new(state)?;
     process_with(state, &mut summary)?;
     Ok(summary.write_balances(state)?)
 }
 
-pub(super) fn process_with<P: Preset>(
-    state: &BeaconState<P>,
-    summary: &mut EpochSummary,
-) -> Result<(), EpochError> {
+pub(super) fn process_with<P: Preset>(state: &BeaconState<P>, summary: &mut EpochSummary) -> Result<(), EpochError> {
     if summary.correlation_penalty.is_empty() {
         return Ok(());
     }

@@ -56,7 +56,6 @@ impl Status {
 /// epochs ahead, and nothing in the transition slashes.
 #[derive(Debug)]
 pub(crate) struct EpochSummary {
-    pub(crate) previous_epoch: Epoch,
     pub(crate) current_epoch: Epoch,
     pub(crate) effective_balances: Vec<Gwei>,
     pub(crate) statuses: Vec<Status>,
@@ -88,8 +87,16 @@ impl EpochSummary {
     /// Reads the registry and both participation lists, once.
     pub(crate) fn new<P: Preset>(state: &BeaconState<P>) -> Result<Self, EpochError> {
         let len = state.validators().len();
-        check_len("previous_epoch_participation", state.previous_epoch_participation().len(), len)?;
-        check_len("current_epoch_participation", state.current_epoch_participation().len(), len)?;
+        check_len(
+            "previous_epoch_participation",
+            state.previous_epoch_participation().len(),
+            len,
+        )?;
+        check_len(
+            "current_epoch_participation",
+            state.current_epoch_participation().len(),
+            len,
+        )?;
         check_len("balances", state.balances().len(), len)?;
         check_len("inactivity_scores", state.inactivity_scores().len(), len)?;
 
@@ -100,7 +107,6 @@ impl EpochSummary {
         let penalty_epoch = current_epoch.safe_add(P::EPOCHS_PER_SLASHINGS_VECTOR >> 1)?;
 
         let mut summary = Self {
-            previous_epoch,
             current_epoch,
             effective_balances: Vec::with_capacity(len),
             statuses: Vec::with_capacity(len),
@@ -116,8 +122,14 @@ impl EpochSummary {
             correlation_penalty: Vec::new(),
             max_effective_balance: 0,
         };
-        let [previous, current, next, lookahead, penalty] =
-            [previous_epoch, current_epoch, next_epoch, lookahead_epoch, penalty_epoch].map(clamp);
+        let [previous, current, next, lookahead, penalty] = [
+            previous_epoch,
+            current_epoch,
+            next_epoch,
+            lookahead_epoch,
+            penalty_epoch,
+        ]
+        .map(clamp);
         let (previous_participation, current_participation) = rayon::join(
             || read_integers(state.previous_epoch_participation()),
             || read_integers(state.current_epoch_participation()),
@@ -149,7 +161,9 @@ impl EpochSummary {
                     summary.current_target_balance.safe_add_assign(effective_balance)?;
                 }
                 if effective_balance < P::MIN_ACTIVATION_BALANCE {
-                    summary.low_balance.push((ValidatorIndex::new(index), effective_balance));
+                    summary
+                        .low_balance
+                        .push((ValidatorIndex::new(index), effective_balance));
                 }
             }
             if is_active(row, next) {
@@ -239,10 +253,11 @@ impl EpochSummary {
         let known = self.statuses.len();
         for validator in state.validators().iter_from(known)? {
             // Not active before its activation, which lies at least five epochs ahead.
-            self.statuses.push(Status(match validator.has_compounding_withdrawal_credential() {
-                true => Status::COMPOUNDING,
-                false => 0,
-            }));
+            self.statuses
+                .push(Status(match validator.has_compounding_withdrawal_credential() {
+                    true => Status::COMPOUNDING,
+                    false => 0,
+                }));
             self.effective_balances.push(validator.effective_balance);
             self.max_effective_balance = self.max_effective_balance.max(validator.effective_balance);
         }

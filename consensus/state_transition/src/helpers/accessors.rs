@@ -9,25 +9,24 @@ use crate::error::StateError;
 use ethereum_hashing::hash_fixed;
 use std::sync::Arc;
 use types::constants::{
-    DOMAIN_BEACON_PROPOSER, GENESIS_EPOCH, TIMELY_HEAD_FLAG_INDEX, TIMELY_SOURCE_FLAG_INDEX,
-    TIMELY_TARGET_FLAG_INDEX,
+    DOMAIN_BEACON_PROPOSER, GENESIS_EPOCH, TIMELY_HEAD_FLAG_INDEX, TIMELY_SOURCE_FLAG_INDEX, TIMELY_TARGET_FLAG_INDEX,
 };
 use types::{
-    AttestationData, BeaconState, ChainSpec, CommitteeIndex, Domain, DomainType, Epoch, Gwei,
-    Preset, Root, SafeArith, Slot, Validator, ValidatorIndex, compute_domain,
+    AttestationData, BeaconState, ChainSpec, CommitteeIndex, Domain, DomainType, Epoch, Gwei, Preset, Root, SafeArith,
+    Slot, Validator, ValidatorIndex, compute_domain,
 };
 
 pub use crate::caches::committees::BeaconCommittee;
 
 /// The registry entry of that index.
-pub fn get_validator<P: Preset>(
-    state: &BeaconState<P>,
-    index: ValidatorIndex,
-) -> Result<&Validator, StateError> {
+pub fn get_validator<P: Preset>(state: &BeaconState<P>, index: ValidatorIndex) -> Result<&Validator, StateError> {
     state
         .validators()
         .get(index.as_usize())
-        .ok_or(StateError::UnknownValidator { index, len: state.validators().len() })
+        .ok_or(StateError::UnknownValidator {
+            index,
+            len: state.validators().len(),
+        })
 }
 
 /// The registry entry of that index, to be changed.
@@ -48,7 +47,10 @@ pub fn get_balance<P: Preset>(state: &BeaconState<P>, index: ValidatorIndex) -> 
         .balances()
         .get(index.as_usize())
         .copied()
-        .ok_or(StateError::UnknownValidator { index, len: state.balances().len() })
+        .ok_or(StateError::UnknownValidator {
+            index,
+            len: state.balances().len(),
+        })
 }
 
 /// The registry index of a public key.
@@ -80,7 +82,10 @@ pub fn get_block_root<P: Preset>(state: &BeaconState<P>, epoch: Epoch) -> Result
 
 /// Spec: phase0/beacon-chain.md#get_block_root_at_slot
 pub fn get_block_root_at_slot<P: Preset>(state: &BeaconState<P>, slot: Slot) -> Result<Root, StateError> {
-    let out_of_bounds = StateError::SlotOutOfBounds { slot, state_slot: state.slot() };
+    let out_of_bounds = StateError::SlotOutOfBounds {
+        slot,
+        state_slot: state.slot(),
+    };
     if slot >= state.slot() || state.slot() > slot.saturating_add(P::SLOTS_PER_HISTORICAL_ROOT) {
         return Err(out_of_bounds);
     }
@@ -95,7 +100,10 @@ pub fn get_randao_mix<P: Preset>(state: &BeaconState<P>, epoch: Epoch) -> Result
         .randao_mixes()
         .get(index)
         .copied()
-        .ok_or(StateError::MissingEntry { field: "randao_mixes", index })
+        .ok_or(StateError::MissingEntry {
+            field: "randao_mixes",
+            index,
+        })
 }
 
 /// Registry indices of the validators active in `epoch`, ascending.
@@ -103,19 +111,12 @@ pub fn get_randao_mix<P: Preset>(state: &BeaconState<P>, epoch: Epoch) -> Result
 /// Free for the previous, the current and the next epoch if committees of that epoch were asked for before.
 ///
 /// Spec: phase0/beacon-chain.md#get_active_validator_indices
-pub fn get_active_validator_indices<P: Preset>(
-    state: &BeaconState<P>,
-    epoch: Epoch,
-) -> Result<Arc<[u32]>, StateError> {
+pub fn get_active_validator_indices<P: Preset>(state: &BeaconState<P>, epoch: Epoch) -> Result<Arc<[u32]>, StateError> {
     caches::committees::active_validator_indices(state, epoch)
 }
 
 /// Spec: phase0/beacon-chain.md#get_seed
-pub fn get_seed<P: Preset>(
-    state: &BeaconState<P>,
-    epoch: Epoch,
-    domain_type: DomainType,
-) -> Result<Root, StateError> {
+pub fn get_seed<P: Preset>(state: &BeaconState<P>, epoch: Epoch, domain_type: DomainType) -> Result<Root, StateError> {
     let mix_epoch = epoch
         .safe_add(P::EPOCHS_PER_HISTORICAL_VECTOR)?
         .safe_sub(P::MIN_SEED_LOOKAHEAD)?
@@ -128,10 +129,7 @@ pub fn get_seed<P: Preset>(
 /// Committees in each slot of `epoch`. With groups, seats count instead of validators.
 ///
 /// Spec: dvt/beacon-chain.md#modified-get_committee_count_per_slot
-pub fn get_committee_count_per_slot<P: Preset>(
-    state: &BeaconState<P>,
-    epoch: Epoch,
-) -> Result<u64, StateError> {
+pub fn get_committee_count_per_slot<P: Preset>(state: &BeaconState<P>, epoch: Epoch) -> Result<u64, StateError> {
     Ok(caches::committees::get_committees(state, epoch)?.committees_per_slot)
 }
 
@@ -161,13 +159,12 @@ pub fn get_beacon_proposer_index_at_slot<P: Preset>(
 ) -> Result<ValidatorIndex, StateError> {
     let current_epoch = get_current_epoch(state);
     let start = current_epoch.start_slot::<P>();
-    let out_of_range = StateError::EpochOutOfRange { epoch: slot.epoch::<P>(), current_epoch };
+    let out_of_range = StateError::EpochOutOfRange {
+        epoch: slot.epoch::<P>(),
+        current_epoch,
+    };
     let place = slot.safe_sub(start).map_err(|_| out_of_range.clone())?.as_usize();
-    state
-        .proposer_lookahead()
-        .get(place)
-        .copied()
-        .ok_or(out_of_range)
+    state.proposer_lookahead().get(place).copied().ok_or(out_of_range)
 }
 
 /// The proposers of all slots of `epoch`, computed from the seed.
@@ -199,10 +196,7 @@ pub fn get_total_balance<P: Preset>(
 /// Sum of the effective balances of all active validators, at least one increment, in Gwei.
 ///
 /// Spec: phase0/beacon-chain.md#get_total_active_balance
-pub fn get_total_active_balance<P: Preset>(
-    state: &BeaconState<P>,
-    _spec: &ChainSpec,
-) -> Result<Gwei, StateError> {
+pub fn get_total_active_balance<P: Preset>(state: &BeaconState<P>, _spec: &ChainSpec) -> Result<Gwei, StateError> {
     caches::totals::total_active_balance(state)
 }
 
@@ -210,22 +204,19 @@ pub fn get_total_active_balance<P: Preset>(
 ///
 /// Spec: phase0/beacon-chain.md#get_domain
 #[must_use]
-pub fn get_domain<P: Preset>(
-    state: &BeaconState<P>,
-    domain_type: DomainType,
-    epoch: Option<Epoch>,
-) -> Domain {
+pub fn get_domain<P: Preset>(state: &BeaconState<P>, domain_type: DomainType, epoch: Option<Epoch>) -> Domain {
     let epoch = epoch.unwrap_or_else(|| get_current_epoch(state));
     let fork = state.fork();
-    let fork_version = if epoch < fork.epoch { fork.previous_version } else { fork.current_version };
+    let fork_version = if epoch < fork.epoch {
+        fork.previous_version
+    } else {
+        fork.current_version
+    };
     compute_domain(domain_type, fork_version, state.genesis_validators_root())
 }
 
 /// Spec: altair/beacon-chain.md#get_base_reward_per_increment
-pub fn get_base_reward_per_increment<P: Preset>(
-    state: &BeaconState<P>,
-    spec: &ChainSpec,
-) -> Result<Gwei, StateError> {
+pub fn get_base_reward_per_increment<P: Preset>(state: &BeaconState<P>, spec: &ChainSpec) -> Result<Gwei, StateError> {
     base_reward_per_increment::<P>(get_total_active_balance(state, spec)?)
 }
 
@@ -269,8 +260,7 @@ pub fn get_attestation_participation_flag_indices<P: Preset>(
         return Ok(None);
     }
     let is_matching_target = data.target.root == get_block_root(state, data.target.epoch)?;
-    let is_matching_head = is_matching_target
-        && data.beacon_block_root == get_block_root_at_slot(state, data.slot)?;
+    let is_matching_head = is_matching_target && data.beacon_block_root == get_block_root_at_slot(state, data.slot)?;
 
     let mut participation_flag_indices = Vec::with_capacity(3);
     if inclusion_delay <= integer_squareroot(P::slots_per_epoch()) {
@@ -287,7 +277,9 @@ pub fn get_attestation_participation_flag_indices<P: Preset>(
 
 /// Spec: phase0/beacon-chain.md#get_finality_delay
 pub fn get_finality_delay<P: Preset>(state: &BeaconState<P>) -> Result<u64, StateError> {
-    Ok(get_previous_epoch(state).safe_sub(state.finalized_checkpoint().epoch)?.as_u64())
+    Ok(get_previous_epoch(state)
+        .safe_sub(state.finalized_checkpoint().epoch)?
+        .as_u64())
 }
 
 /// Spec: phase0/beacon-chain.md#is_in_inactivity_leak
@@ -301,8 +293,7 @@ pub fn is_in_inactivity_leak<P: Preset>(state: &BeaconState<P>) -> Result<bool, 
 #[must_use]
 pub fn is_eligible_validator(validator: &Validator, previous_epoch: Epoch) -> bool {
     validator.is_active_at(previous_epoch)
-        || (validator.slashed
-            && previous_epoch.saturating_add(1u64) < validator.withdrawable_epoch)
+        || (validator.slashed && previous_epoch.saturating_add(1u64) < validator.withdrawable_epoch)
 }
 
 /// Whether this is the genesis epoch, in which nothing is justified, rewarded or penalised.
@@ -311,10 +302,7 @@ pub(crate) fn is_genesis_epoch(epoch: Epoch) -> bool {
 }
 
 /// Spec: electra/beacon-chain.md#new-get_balance_churn_limit
-pub fn get_balance_churn_limit<P: Preset>(
-    state: &BeaconState<P>,
-    spec: &ChainSpec,
-) -> Result<Gwei, StateError> {
+pub fn get_balance_churn_limit<P: Preset>(state: &BeaconState<P>, spec: &ChainSpec) -> Result<Gwei, StateError> {
     let churn = spec
         .min_per_epoch_churn_limit_electra
         .max(get_total_active_balance(state, spec)?.safe_div(spec.churn_limit_quotient)?);
@@ -332,12 +320,8 @@ pub fn get_activation_exit_churn_limit<P: Preset>(
 }
 
 /// Spec: electra/beacon-chain.md#new-get_consolidation_churn_limit
-pub fn get_consolidation_churn_limit<P: Preset>(
-    state: &BeaconState<P>,
-    spec: &ChainSpec,
-) -> Result<Gwei, StateError> {
-    Ok(get_balance_churn_limit(state, spec)?
-        .safe_sub(get_activation_exit_churn_limit(state, spec)?)?)
+pub fn get_consolidation_churn_limit<P: Preset>(state: &BeaconState<P>, spec: &ChainSpec) -> Result<Gwei, StateError> {
+    Ok(get_balance_churn_limit(state, spec)?.safe_sub(get_activation_exit_churn_limit(state, spec)?)?)
 }
 
 /// Sum of the partial withdrawals of a validator that are not paid yet, in Gwei.

@@ -4,8 +4,7 @@ use crate::error::StateError;
 use ethereum_hashing::hash_fixed;
 use ssz_types::BitVector;
 use types::{
-    BeaconState, ChainSpec, CommitteeIndex, Epoch, Gwei, Preset, Root, SafeArith, Slot, Validator,
-    ValidatorIndex,
+    BeaconState, ChainSpec, CommitteeIndex, Epoch, Gwei, Preset, Root, SafeArith, Slot, Validator, ValidatorIndex,
 };
 
 /// Largest 16-bit random value that balances are weighed against.
@@ -14,13 +13,13 @@ const MAX_RANDOM_VALUE: u64 = u16::MAX as u64;
 /// Where the validator at `index` stands after shuffling `index_count` validators.
 ///
 /// Spec: phase0/beacon-chain.md#compute_shuffled_index
-pub fn compute_shuffled_index<P: Preset>(
-    index: u64,
-    index_count: u64,
-    seed: Root,
-) -> Result<u64, StateError> {
-    group::shuffling::compute_shuffled_index(index, index_count, &seed.0, round_count::<P>())
-        .ok_or(StateError::MissingEntry { field: "shuffling", index: index as usize })
+pub fn compute_shuffled_index<P: Preset>(index: u64, index_count: u64, seed: Root) -> Result<u64, StateError> {
+    group::shuffling::compute_shuffled_index(index, index_count, &seed.0, round_count::<P>()).ok_or(
+        StateError::MissingEntry {
+            field: "shuffling",
+            index: index as usize,
+        },
+    )
 }
 
 /// Shuffles a whole list: place `i` of the result holds `list[compute_shuffled_index(i)]`.
@@ -73,9 +72,10 @@ pub(crate) fn sample_by_effective_balance<P: Preset>(
         let needed = P::MAX_EFFECTIVE_BALANCE_ELECTRA.safe_mul(random_value)?;
         if best >= needed {
             let shuffled = compute_shuffled_index::<P>(i.safe_rem(total)?, total, seed)?;
-            let candidate = *indices
-                .get(shuffled as usize)
-                .ok_or(StateError::MissingEntry { field: "active validators", index: shuffled as usize })?;
+            let candidate = *indices.get(shuffled as usize).ok_or(StateError::MissingEntry {
+                field: "active validators",
+                index: shuffled as usize,
+            })?;
             let (balance, divisor) = effective_balance(candidate)?;
             if balance.safe_mul(MAX_RANDOM_VALUE)? >= needed.safe_mul(divisor)? && accept(candidate) {
                 return Ok(());
@@ -143,12 +143,7 @@ pub(crate) fn compute_proposer_indices_bounded<P: Preset>(
     (0..P::slots_per_epoch())
         .map(|i| {
             let slot_seed = hash_with_number(seed, start_slot.safe_add(i)?.as_u64());
-            compute_proposer_index_bounded::<P>(
-                indices,
-                slot_seed,
-                max_effective_balance,
-                &mut effective_balance,
-            )
+            compute_proposer_index_bounded::<P>(indices, slot_seed, max_effective_balance, &mut effective_balance)
         })
         .collect()
 }
@@ -188,9 +183,7 @@ pub fn compute_timestamp_at_slot<P: Preset>(
 ///
 /// Spec: electra/beacon-chain.md#new-get_committee_indices
 #[must_use]
-pub fn get_committee_indices<P: Preset>(
-    committee_bits: &BitVector<P::MaxCommitteesPerSlot>,
-) -> Vec<CommitteeIndex> {
+pub fn get_committee_indices<P: Preset>(committee_bits: &BitVector<P::MaxCommitteesPerSlot>) -> Vec<CommitteeIndex> {
     committee_bits
         .iter()
         .enumerate()

@@ -1,8 +1,8 @@
 //! Spec: phase0/beacon-chain.md#beacon-state-mutators, with the changes up to Fulu.
 
 use super::accessors::{
-    get_activation_exit_churn_limit, get_beacon_proposer_index, get_consolidation_churn_limit,
-    get_current_epoch, get_validator, get_validator_mut,
+    get_activation_exit_churn_limit, get_beacon_proposer_index, get_consolidation_churn_limit, get_current_epoch,
+    get_validator, get_validator_mut,
 };
 use super::misc::{compute_activation_exit_epoch, get_max_effective_balance};
 use crate::caches;
@@ -11,8 +11,8 @@ use types::constants::{
     COMPOUNDING_WITHDRAWAL_PREFIX, FAR_FUTURE_EPOCH, GENESIS_SLOT, PROPOSER_WEIGHT, WEIGHT_DENOMINATOR,
 };
 use types::{
-    BeaconState, ChainSpec, Epoch, Gwei, Hash32, PendingDeposit, Preset, PublicKeyBytes, SafeArith,
-    SignatureBytes, Validator, ValidatorIndex,
+    BeaconState, ChainSpec, Epoch, Gwei, Hash32, PendingDeposit, Preset, PublicKeyBytes, SafeArith, SignatureBytes,
+    Validator, ValidatorIndex,
 };
 
 /// The point at infinity of G2, compressed: stands where a field wants a signature and there is none.
@@ -23,10 +23,7 @@ pub const G2_POINT_AT_INFINITY: SignatureBytes = {
     SignatureBytes::new(bytes)
 };
 
-fn get_balance_mut<P: Preset>(
-    state: &mut BeaconState<P>,
-    index: ValidatorIndex,
-) -> Result<&mut Gwei, StateError> {
+fn get_balance_mut<P: Preset>(state: &mut BeaconState<P>, index: ValidatorIndex) -> Result<&mut Gwei, StateError> {
     let len = state.balances().len();
     state
         .balances_mut()
@@ -127,14 +124,8 @@ fn consume_churn(
     mut balance_to_consume: Gwei,
     per_epoch_churn: Gwei,
 ) -> Result<(Epoch, Gwei), StateError> {
-    if let Some(balance_to_process) = balance
-        .checked_sub(balance_to_consume)
-        .filter(|excess| *excess > 0)
-    {
-        let additional_epochs = balance_to_process
-            .safe_sub(1)?
-            .safe_div(per_epoch_churn)?
-            .safe_add(1)?;
+    if let Some(balance_to_process) = balance.checked_sub(balance_to_consume).filter(|excess| *excess > 0) {
+        let additional_epochs = balance_to_process.safe_sub(1)?.safe_div(per_epoch_churn)?.safe_add(1)?;
         epoch = epoch.safe_add(additional_epochs)?;
         balance_to_consume.safe_add_assign(additional_epochs.safe_mul(per_epoch_churn)?)?;
     }
@@ -171,7 +162,10 @@ pub fn compute_consolidation_epoch_and_update_churn<P: Preset>(
     let (epoch, balance_to_consume) = if state.earliest_consolidation_epoch() < earliest {
         (earliest, per_epoch_churn)
     } else {
-        (state.earliest_consolidation_epoch(), state.consolidation_balance_to_consume())
+        (
+            state.earliest_consolidation_epoch(),
+            state.consolidation_balance_to_consume(),
+        )
     };
     let (epoch, left) = consume_churn(consolidation_balance, epoch, balance_to_consume, per_epoch_churn)?;
     *state.consolidation_balance_to_consume_mut() = left;
@@ -202,7 +196,10 @@ pub fn slash_validator<P: Preset>(
     state
         .slashings_mut()
         .get_mut(place)
-        .ok_or(StateError::MissingEntry { field: "slashings", index: place })?
+        .ok_or(StateError::MissingEntry {
+            field: "slashings",
+            index: place,
+        })?
         .safe_add_assign(effective_balance)?;
     let slashing_penalty = effective_balance.safe_div(P::MIN_SLASHING_PENALTY_QUOTIENT_ELECTRA)?;
     decrease_balance(state, slashed_index, slashing_penalty)?;
@@ -214,7 +211,11 @@ pub fn slash_validator<P: Preset>(
         .safe_mul(PROPOSER_WEIGHT)?
         .safe_div(WEIGHT_DENOMINATOR)?;
     increase_balance(state, proposer_index, proposer_reward)?;
-    increase_balance(state, whistleblower_index, whistleblower_reward.safe_sub(proposer_reward)?)
+    increase_balance(
+        state,
+        whistleblower_index,
+        whistleblower_reward.safe_sub(proposer_reward)?,
+    )
 }
 
 /// Appends a validator to the registry and to the lists that run parallel to it.

@@ -28,9 +28,7 @@ pub fn is_eligible_for_activation<P: Preset>(state: &BeaconState<P>, validator: 
 /// Spec: phase0/beacon-chain.md#is_slashable_validator
 #[must_use]
 pub fn is_slashable_validator(validator: &Validator, epoch: Epoch) -> bool {
-    !validator.slashed
-        && validator.activation_epoch <= epoch
-        && epoch < validator.withdrawable_epoch
+    !validator.slashed && validator.activation_epoch <= epoch && epoch < validator.withdrawable_epoch
 }
 
 /// Whether one signer of both votes breaks the rules of Casper FFG: a double vote, or a surround vote.
@@ -84,9 +82,7 @@ pub fn has_execution_withdrawal_credential(validator: &Validator) -> bool {
 /// Spec: electra/beacon-chain.md#modified-is_fully_withdrawable_validator
 #[must_use]
 pub fn is_fully_withdrawable_validator(validator: &Validator, balance: Gwei, epoch: Epoch) -> bool {
-    has_execution_withdrawal_credential(validator)
-        && validator.withdrawable_epoch <= epoch
-        && balance > 0
+    has_execution_withdrawal_credential(validator) && validator.withdrawable_epoch <= epoch && balance > 0
 }
 
 /// Spec: electra/beacon-chain.md#modified-is_partially_withdrawable_validator
