@@ -107,19 +107,12 @@ pub(crate) fn build_local_enr(
     if let Some(stored) = load_enr(&config.network_dir)
         && stored.node_id() == enr.node_id()
     {
-        let unchanged = stored.compare_content(&enr) || same_entries(&stored, &enr);
-        let sequence = if unchanged {
-            stored.seq()
-        } else {
-            stored.seq().saturating_add(1)
-        };
-        enr.set_seq(sequence, key)?;
+        if stored.iter().eq(enr.iter()) && stored.verify() {
+            return Ok(stored);
+        }
+        enr.set_seq(stored.seq().saturating_add(1), key)?;
     }
     Ok(enr)
-}
-
-fn same_entries(a: &Enr, b: &Enr) -> bool {
-    a.iter().eq(b.iter())
 }
 
 /// The record of the last run, if there is a readable one.

@@ -14,7 +14,7 @@ const RECONNECT_AFTER: Duration = Duration::from_secs(2);
 /// A failed dial is not repeated before.
 const REDIAL_AFTER: Duration = Duration::from_secs(10);
 /// Failures double the pause up to this power of two.
-const MAX_REDIAL_DOUBLINGS: u32 = 5;
+const MAX_REDIAL_DOUBLINGS: u32 = 3;
 
 /// Who opened the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -141,6 +141,19 @@ impl Peer {
         }
     }
 
+    /// Counts a failure and gives the pause before the next dial.
+    fn pause_after_failure(&mut self) -> Duration {
+        let doublings = self.failed_dials.min(MAX_REDIAL_DOUBLINGS);
+        self.failed_dials = self.failed_dials.saturating_add(1);
+        REDIAL_AFTER * 2u32.pow(doublings)
+    }
+
+    /// The handshake went well.
+    pub(crate) fn on_handshake(&mut self, status: StatusMessage) {
+        self.status = Some(status);
+        self.failed_dials = 0;
+    }
+
     pub(crate) fn serves(&self, subnet: Subnet) -> bool {
         match (&self.metadata, &self.enr) {
             (Some(metadata), _) => subnet.is_in_metadata(metadata),
@@ -192,7 +205,6 @@ impl PeerTable {
         entry.direction = Some(direction);
         entry.address = Some(address);
         entry.since = now;
-        entry.failed_dials = 0;
         entry.dial_not_before = None;
         entry
     }
@@ -200,12 +212,17 @@ impl PeerTable {
     pub(crate) fn on_disconnected(&mut self, peer: PeerId, now: Instant) {
         let entry = self.entry(peer, now);
         entry.state = PeerState::Disconnected;
+        let pause = match entry.status {
+            Some(_) => RECONNECT_AFTER,
+            // Closed before the handshake: as good as no connection.
+            None => entry.pause_after_failure(),
+        };
+        let pause = now + pause;
+        entry.dial_not_before = Some(entry.dial_not_before.map_or(pause, |time| time.max(pause)));
         // It may come back as another process with other metadata under an older number.
         entry.status = None;
         entry.metadata = None;
         entry.since = now;
-        let pause = now + RECONNECT_AFTER;
-        entry.dial_not_before = Some(entry.dial_not_before.map_or(pause, |time| time.max(pause)));
         self.forget_oldest();
     }
 
@@ -223,9 +240,7 @@ impl PeerTable {
             entry.state = PeerState::Disconnected;
             entry.since = now;
         }
-        let doublings = entry.failed_dials.min(MAX_REDIAL_DOUBLINGS);
-        entry.failed_dials = entry.failed_dials.saturating_add(1);
-        entry.dial_not_before = Some(now + REDIAL_AFTER * 2u32.pow(doublings));
+        entry.dial_not_before = Some(now + entry.pause_after_failure());
         self.forget_oldest();
     }
 

@@ -270,7 +270,7 @@ pub enum ResponseChunk {
     /// Answer to `Ping`: the metadata sequence number.
     Pong(u64),
     /// Answer to `MetaData`.
-    MetaData(MetaData),
+    MetaData(Box<MetaData>),
     /// A block or column sidecar in SSZ, not decoded.
     Object {
         /// Fork that the bytes belong to.
@@ -313,7 +313,7 @@ impl ResponseChunk {
             ProtocolKind::Status => Self::Status(StatusMessage::decode(protocol.version, &bytes)?),
             ProtocolKind::Goodbye => Self::Goodbye(u64::from_ssz_bytes(&bytes)?.into()),
             ProtocolKind::Ping => Self::Pong(u64::from_ssz_bytes(&bytes)?),
-            ProtocolKind::MetaData => Self::MetaData(MetaData::decode(protocol.version, &bytes)?),
+            ProtocolKind::MetaData => Self::MetaData(Box::new(MetaData::decode(protocol.version, &bytes)?)),
             _ => Self::Object {
                 fork_digest: context,
                 ssz: bytes,
@@ -402,7 +402,7 @@ pub(crate) mod tests {
         for chunk in [
             ResponseChunk::Status(status()),
             ResponseChunk::Pong(7),
-            ResponseChunk::MetaData(metadata),
+            ResponseChunk::MetaData(Box::new(metadata)),
             ResponseChunk::Goodbye(GoodbyeReason::Other(77)),
         ] {
             let kind = ProtocolKind::ALL.into_iter().find(|kind| chunk.fits(*kind)).unwrap();

@@ -213,7 +213,7 @@ impl Responder {
     }
 
     pub(crate) fn reply_metadata(self, metadata: MetaData) {
-        self.reply(ResponseChunk::MetaData(metadata));
+        self.reply(ResponseChunk::MetaData(Box::new(metadata)));
     }
 
     pub(crate) fn reply_goodbye(self, reason: GoodbyeReason) {

@@ -38,11 +38,7 @@ impl Service {
                 endpoint,
                 num_established,
                 ..
-            } => {
-                if num_established.get() == 1 {
-                    self.on_connected(peer_id, &endpoint);
-                }
-            }
+            } if num_established.get() == 1 => self.on_connected(peer_id, &endpoint),
             SwarmEvent::ConnectionClosed {
                 peer_id,
                 num_established: 0,

@@ -98,7 +98,7 @@ impl Service {
             (_, Ok(ResponseChunk::Pong(seq_number))) => self.refresh_metadata(peer, seq_number),
             (_, Ok(ResponseChunk::MetaData(metadata))) => {
                 if let Some(entry) = self.peers.get_mut(&peer) {
-                    entry.metadata = Some(metadata);
+                    entry.metadata = Some(*metadata);
                 }
             }
             (ProtocolKind::Status, Err(RequestError::UnsupportedProtocol(_))) => {
@@ -124,7 +124,7 @@ impl Service {
         let now = Instant::now();
         let interval = self.config.status_interval;
         let Some(entry) = self.peers.get_mut(&peer) else { return };
-        entry.status = Some(status);
+        entry.on_handshake(status);
         entry.next_status = now + interval;
         let needs_metadata = entry.metadata.is_none();
         if entry.state == PeerState::Connected {

@@ -320,3 +320,63 @@ async fn metadata_changes_reach_the_record_and_the_peers() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_boot_node_that_starts_late_is_found_and_keeps_its_identity() {
+    let boot = Node::start(1, &[]).await;
+    let enr = boot.handle.enr();
+    boot.handle.shutdown().await;
+    let early = Node::start(1, &[&boot]).await;
+    let dir = boot.dir;
+    let again = Node::start_in(dir, 1, DIGEST, &[], |config| {
+        config.port = enr.tcp4().unwrap();
+        config.discovery_port = enr.udp4();
+        config.quic_port = enr.get_decodable("quic").and_then(Result::ok);
+    })
+    .await;
+    assert_eq!(
+        again.handle.enr(),
+        enr,
+        "nothing changed, so the record is the same, sequence number included"
+    );
+    eventually("they meet", || early.knows(&again) && again.knows(&early)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_without_discovery_connect_by_address() {
+    let first = Node::start_with(1, DIGEST, &[], |config| config.disable_discovery = true).await;
+    assert_eq!(first.handle.enr().udp4(), None);
+    let tcp = first.handle.identity().p2p_addresses[0].to_string();
+    let second = Node::start_with(1, DIGEST, &[], |config| {
+        config.disable_discovery = true;
+        config.disable_quic = true;
+        config.boot_nodes = vec![tcp.parse().unwrap()];
+    })
+    .await;
+    eventually("they meet", || first.knows(&second) && second.knows(&first)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_banned_peer_is_disconnected_and_refused() {
+    let first = Node::start(1, &[]).await;
+    let second = Node::start(1, &[&first]).await;
+    eventually("they meet", || first.knows(&second) && second.knows(&first)).await;
+    first
+        .handle
+        .report_peer(second.id(), network::Penalty::Fatal, "test")
+        .await
+        .unwrap();
+    eventually("it is gone", || {
+        !first.is_connected_to(&second) && !second.is_connected_to(&first)
+    })
+    .await;
+    let connects = first.counter("libp2p_peer_connect_event_total", "");
+    let address = first.handle.identity().p2p_addresses[0].clone();
+    second.handle.connect(address).await.unwrap();
+    eventually("its own dials are closed", || {
+        second.counter("libp2p_peer_disconnect_event_total", "") > 1
+    })
+    .await;
+    assert_eq!(first.counter("libp2p_peer_connect_event_total", ""), connects);
+    assert!(first.handle.peer(second.id()).await.unwrap().unwrap().banned);
+}

@@ -30,7 +30,7 @@ pub(crate) struct Node {
     pub(crate) registry: prometheus::Registry,
     pub(crate) seen: Arc<Mutex<Seen>>,
     verdict: Arc<Mutex<Verdict>>,
-    pub(crate) _dir: tempfile::TempDir,
+    pub(crate) dir: tempfile::TempDir,
 }
 
 pub(crate) fn status(digest: ForkDigest, head: u64) -> StatusMessage {
@@ -86,7 +86,17 @@ impl Node {
         boot: &[&Node],
         change: impl FnOnce(&mut NetworkConfig),
     ) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), head, digest, boot, change).await
+    }
+
+    /// Starts with the key and record of an earlier run.
+    pub(crate) async fn start_in(
+        dir: tempfile::TempDir,
+        head: u64,
+        digest: ForkDigest,
+        boot: &[&Node],
+        change: impl FnOnce(&mut NetworkConfig),
+    ) -> Self {
         let mut config = config(dir.path());
         config.boot_nodes = boot
             .iter()
@@ -104,7 +114,7 @@ impl Node {
             registry,
             seen: seen.clone(),
             verdict: verdict.clone(),
-            _dir: dir,
+            dir,
         };
         tokio::spawn(async move {
             while let Some(event) = events.recv().await {
