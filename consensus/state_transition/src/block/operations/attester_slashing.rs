@@ -1,0 +1,141 @@
+//! Spec: dvt/beacon-chain.md#attester-slashings
+
+use super::attestation::{IndexedAttestationError, check_indexed_attestation};
+use crate::dvt::accessors::get_threshold;
+use crate::error::StateError;
+use crate::helpers::accessors::{get_current_epoch, get_validator};
+use crate::helpers::mutators::slash_validator;
+use crate::helpers::predicates::{is_slashable_attestation_data, is_slashable_validator};
+use crate::signatures::Verifier;
+use signature_scheme::{SignatureError, SignatureSet};
+use std::collections::{BTreeMap, BTreeSet};
+use types::{
+    AttesterSlashingRef, BeaconState, ChainSpec, Epoch, IndexedAttestationRef, Preset, SignerIndex, ValidatorIndex,
+};
+
+/// Evidence against attesters is wrong.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum AttesterSlashingError {
+    /// Votes of one side with different target epochs.
+    #[error("votes of side {side} have target epochs {first} and {other}, expected one")]
+    TargetEpochsDiffer {
+        /// 1 or 2.
+        side: u8,
+        /// Of the side's first vote.
+        first: Epoch,
+        /// Of another vote of the side.
+        other: Epoch,
+    },
+    /// Two votes that do not contradict each other.
+    #[error("vote {0} of side 1 and vote {1} of side 2 are neither a double nor a surround vote")]
+    NotSlashable(usize, usize),
+    /// A vote is invalid.
+    #[error("vote {place} of side {side}: {reason}")]
+    IndexedAttestation {
+        /// 1 or 2.
+        side: u8,
+        /// Place within the side.
+        place: usize,
+        /// What is wrong.
+        reason: IndexedAttestationError,
+    },
+    /// Nobody can be slashed by it.
+    #[error("nobody who signed both sides is slashable")]
+    NobodySlashable,
+    /// A signature does not verify.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// The state could not answer.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// The registry entries whose signers reach the threshold on both sides, ascending: of one side all votes count
+/// together, because that is how a group's votes are counted.
+///
+/// Spec: dvt/beacon-chain.md#get_slashable_indices
+pub fn get_slashable_indices<P: Preset>(
+    state: &BeaconState<P>,
+    side_1: &[IndexedAttestationRef<'_, P>],
+    side_2: &[IndexedAttestationRef<'_, P>],
+) -> Result<Vec<ValidatorIndex>, StateError> {
+    let reached_1 = reaching_threshold(state, side_1)?;
+    let reached_2 = reaching_threshold(state, side_2)?;
+    Ok(reached_1.intersection(&reached_2).copied().collect())
+}
+
+fn reaching_threshold<P: Preset>(
+    state: &BeaconState<P>,
+    side: &[IndexedAttestationRef<'_, P>],
+) -> Result<BTreeSet<ValidatorIndex>, StateError> {
+    let Some(epoch) = side.first().map(|vote| vote.data().target.epoch) else {
+        return Ok(BTreeSet::new());
+    };
+    let mut signers: BTreeMap<ValidatorIndex, BTreeSet<SignerIndex>> = BTreeMap::new();
+    for signer in side.iter().flat_map(|vote| vote.attesting_indices().iter()) {
+        signers.entry(signer.validator()).or_default().insert(*signer);
+    }
+    let mut reached = BTreeSet::new();
+    for (index, signers) in signers {
+        if signers.len() >= usize::from(get_threshold(state, index, epoch)?) {
+            reached.insert(index);
+        }
+    }
+    Ok(reached)
+}
+
+/// Who can be slashed by the evidence (at least one), and the signatures that must hold.
+pub fn check_attester_slashing<P: Preset>(
+    state: &BeaconState<P>,
+    attester_slashing: AttesterSlashingRef<'_, P>,
+) -> Result<(Vec<ValidatorIndex>, Vec<SignatureSet>), AttesterSlashingError> {
+    let (side_1, side_2) = (attester_slashing.side_1(), attester_slashing.side_2());
+    let mut sets = Vec::with_capacity(side_1.len().saturating_add(side_2.len()));
+    for (side, votes) in [(1, &side_1), (2, &side_2)] {
+        let target_epochs = || votes.iter().map(|vote| vote.data().target.epoch);
+        if let (Some(first), Some(other)) = (
+            target_epochs().next(),
+            target_epochs().find(|epoch| Some(*epoch) != target_epochs().next()),
+        ) {
+            return Err(AttesterSlashingError::TargetEpochsDiffer { side, first, other });
+        }
+        for (place, vote) in votes.iter().enumerate() {
+            let set = check_indexed_attestation(state, *vote)
+                .map_err(|reason| AttesterSlashingError::IndexedAttestation { side, place, reason })?;
+            sets.push(set);
+        }
+    }
+    for (place_1, vote_1) in side_1.iter().enumerate() {
+        for (place_2, vote_2) in side_2.iter().enumerate() {
+            if !is_slashable_attestation_data(vote_1.data(), vote_2.data()) {
+                return Err(AttesterSlashingError::NotSlashable(place_1, place_2));
+            }
+        }
+    }
+    let epoch = get_current_epoch(state);
+    let mut slashable = Vec::new();
+    for index in get_slashable_indices(state, &side_1, &side_2)? {
+        if is_slashable_validator(get_validator(state, index)?, epoch) {
+            slashable.push(index);
+        }
+    }
+    if slashable.is_empty() {
+        return Err(AttesterSlashingError::NobodySlashable);
+    }
+    Ok((slashable, sets))
+}
+
+/// Spec: dvt/beacon-chain.md#process_attester_slashing
+pub fn process_attester_slashing<P: Preset, V: Verifier>(
+    state: &mut BeaconState<P>,
+    attester_slashing: AttesterSlashingRef<'_, P>,
+    verifier: &mut V,
+    spec: &ChainSpec,
+) -> Result<(), AttesterSlashingError> {
+    let (slashable, sets) = check_attester_slashing(state, attester_slashing)?;
+    sets.into_iter().try_for_each(|set| verifier.push(set))?;
+    for index in slashable {
+        slash_validator(state, index, None, spec)?;
+    }
+    Ok(())
+}
