@@ -55,14 +55,20 @@ pub enum NetworkEvent {
         responder: Responder,
     },
     /// A part of an answer to [`NetworkHandle::send_request`].
-    Response {
-        /// Who answers.
-        peer: PeerId,
-        /// Number given to `send_request`.
-        id: u64,
-        /// The part.
-        event: ResponseEvent,
-    },
+    Response(ResponsePart),
+}
+
+/// A part of an answer to [`NetworkHandle::send_request`].
+#[derive(Debug)]
+pub struct ResponsePart {
+    /// Who answers.
+    pub peer: PeerId,
+    /// Number given to `send_request`.
+    pub id: u64,
+    /// The part.
+    pub event: ResponseEvent,
+    /// Counts the bytes as waiting until the part is dropped.
+    pub(crate) _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// A part of an answer.
@@ -265,7 +271,8 @@ impl NetworkHandle {
         Ok(stream)
     }
 
-    /// Sends a request whose answer comes as [`NetworkEvent::Response`] with this `id`.
+    /// Sends a request whose answer comes as [`NetworkEvent::Response`] with this `id`. All answers together hold no
+    /// more than `response_bytes_in_flight`; beyond it they are read no further.
     pub async fn send_request(&self, peer: PeerId, id: u64, request: Request) -> Result<(), Stopped> {
         self.send(Command::Forward { peer, id, request }).await
     }
@@ -358,6 +365,11 @@ impl NetworkHandle {
     /// Our own peer id.
     pub fn peer_id(&self) -> PeerId {
         self.shared.peer_id
+    }
+
+    /// Our own discovery id, which custody and subnets are derived from.
+    pub fn node_id(&self) -> [u8; 32] {
+        self.shared.enr.read().node_id().raw()
     }
 
     /// Our own record.

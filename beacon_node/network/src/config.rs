@@ -62,6 +62,8 @@ pub struct NetworkConfig {
     pub command_queue: usize,
     /// Bytes of gossip that wait for the receiver at any time; more is dropped and counted.
     pub gossip_bytes_in_flight: usize,
+    /// Bytes of answers to `send_request` that wait for the receiver at any time; reading stops beyond.
+    pub response_bytes_in_flight: usize,
     /// How often `Status` is exchanged with a connected peer.
     pub status_interval: Duration,
     /// How often a connected peer is pinged.
@@ -97,6 +99,7 @@ impl NetworkConfig {
             event_queue: 2048,
             command_queue: 512,
             gossip_bytes_in_flight: 32 << 20,
+            response_bytes_in_flight: 16 << 20,
             status_interval: Duration::from_secs(60),
             ping_interval: Duration::from_secs(20),
         }

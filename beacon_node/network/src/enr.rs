@@ -2,7 +2,7 @@
 
 use crate::config::{EnrForkId, ForkContext, NetworkConfig};
 use crate::identity::write_atomically;
-use ::enr::{CombinedKey, CombinedPublicKey, EnrPublicKey};
+use ::enr::{CombinedKey, CombinedPublicKey, EnrPublicKey, NodeId};
 use bytes::Bytes;
 use libp2p::{Multiaddr, PeerId, identity, multiaddr::Protocol};
 use ssz::{Decode, Encode};
@@ -234,6 +234,19 @@ impl EnrExt for Enr {
     }
 }
 
+/// Discovery id of a peer, which its custody and subnets are derived from: the peer id holds the whole key.
+pub fn node_id_of(peer: &PeerId) -> Option<[u8; 32]> {
+    const IDENTITY_HASH: u64 = 0;
+    let hash = peer.as_ref();
+    let key = (hash.code() == IDENTITY_HASH).then(|| hash.digest())?;
+    let key = identity::PublicKey::try_decode_protobuf(key)
+        .ok()?
+        .try_into_secp256k1()
+        .ok()?;
+    let key = ::enr::k256::ecdsa::VerifyingKey::from_sec1_bytes(&key.to_bytes()).ok()?;
+    Some(NodeId::from(CombinedPublicKey::from(key)).raw())
+}
+
 /// `/ip4/../tcp/..`
 pub(crate) fn tcp_address(socket: SocketAddr) -> Multiaddr {
     Multiaddr::from(socket.ip()).with(Protocol::Tcp(socket.port()))
@@ -314,6 +327,7 @@ mod tests {
         // The integer zero is an empty string: one RLP byte.
         assert_eq!(enr.get_raw_rlp(CGC_KEY), Some(&[0x80][..]));
         assert_eq!(enr.attnets().unwrap().num_set_bits(), 0);
+        assert_eq!(node_id_of(&enr.peer_id().unwrap()), Some(enr.node_id().raw()));
         assert_eq!(enr.peer_id(), Some(node_key.libp2p().unwrap().public().to_peer_id()));
         let addresses: Vec<_> = enr.dial_addresses(true).iter().map(ToString::to_string).collect();
         assert_eq!(

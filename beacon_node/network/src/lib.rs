@@ -28,11 +28,12 @@ mod service;
 mod transport;
 
 pub use api::{
-    GossipMessage, LocalIdentity, NetworkEvent, NetworkHandle, PublishError, ResponseEvent, Stopped, Verdict,
+    GossipMessage, LocalIdentity, NetworkEvent, NetworkHandle, PublishError, ResponseEvent, ResponsePart, Stopped,
+    Verdict,
 };
 pub use config::{BootNode, BootNodeError, EnrForkId, ForkContext, KnownFork, NetworkConfig, peer_id_of};
 pub use discovery::DiscoveryError;
-pub use enr::{AttnetBits, Enr, EnrError, EnrExt, SyncnetBits, is_global};
+pub use enr::{AttnetBits, Enr, EnrError, EnrExt, SyncnetBits, is_global, node_id_of};
 pub use gossip::{
     GossipTopic, MAX_PAYLOAD_SIZE, SnappyError, TopicError, TopicKind, compress, decompress, max_compressed_len,
     max_message_size, message_id, message_id_of_invalid,

@@ -2,7 +2,7 @@
 
 use super::Service;
 use super::peering::DelayedAction;
-use crate::api::{Command, NetworkEvent, PublishError, ResponseEvent, Verdict};
+use crate::api::{Command, PublishError, ResponseEvent, Verdict};
 use crate::config::ForkContext;
 use crate::enr::{ATTNETS_KEY, CGC_KEY, ETH2_KEY, NFD_KEY, SYNCNETS_KEY};
 use crate::gossip::{GossipTopic, TopicKind, ident_topic};
@@ -132,7 +132,7 @@ impl Service {
     fn forward_answer(&mut self, peer: PeerId, id: u64, request: Request) {
         let (sink, mut stream) = response_channel();
         self.send_request(peer, request, sink);
-        let events = self.events.sender();
+        let events = self.events.for_answers();
         tokio::spawn(async move {
             loop {
                 let event = match stream.next().await {
@@ -141,7 +141,7 @@ impl Service {
                     None => ResponseEvent::End,
                 };
                 let last = !matches!(event, ResponseEvent::Chunk(_));
-                if events.send(NetworkEvent::Response { peer, id, event }).await.is_err() || last {
+                if !events.send(peer, id, event).await || last {
                     return;
                 }
             }

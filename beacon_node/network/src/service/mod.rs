@@ -157,7 +157,12 @@ impl NetworkService {
         };
         let now = Instant::now();
         let mut service = Service {
-            events: EventQueue::new(event_sender, config.gossip_bytes_in_flight, metrics.clone()),
+            events: EventQueue::new(
+                event_sender,
+                config.gossip_bytes_in_flight,
+                config.response_bytes_in_flight,
+                metrics.clone(),
+            ),
             peers: PeerTable::new(config.trusted_peers.iter().copied()),
             digests: BTreeSet::from([forks.current_digest()]),
             topics: BTreeSet::new(),

@@ -1,8 +1,9 @@
 //! The bounded way to the router. Gossip and requests may be lost, with a count; what changes the peer list may not.
 
-use crate::api::{GossipMessage, NetworkEvent};
+use crate::api::{GossipMessage, NetworkEvent, ResponseEvent, ResponsePart};
 use crate::gossip::GossipTopic;
 use crate::metrics::NetworkMetrics;
+use crate::rpc::ResponseChunk;
 use libp2p::PeerId;
 use libp2p::gossipsub::MessageId;
 use std::collections::VecDeque;
@@ -18,23 +19,64 @@ pub(super) struct EventQueue {
     backlog: VecDeque<NetworkEvent>,
     gossip_bytes: Arc<Semaphore>,
     gossip_capacity: usize,
+    response_bytes: Arc<Semaphore>,
+    response_capacity: usize,
     metrics: NetworkMetrics,
 }
 
+/// The way of answers: waits for room in number and bytes, so that an answer is read no faster than it is used.
+pub(super) struct AnswerQueue {
+    sender: mpsc::Sender<NetworkEvent>,
+    bytes: Arc<Semaphore>,
+    capacity: usize,
+}
+
+impl AnswerQueue {
+    /// `false`: nobody listens any more.
+    pub(super) async fn send(&self, peer: PeerId, id: u64, event: ResponseEvent) -> bool {
+        let bytes = match &event {
+            ResponseEvent::Chunk(ResponseChunk::Object { ssz, .. }) => ssz.len().min(self.capacity),
+            _ => 0,
+        };
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let permit = self.bytes.clone().acquire_many_owned(bytes).await.ok();
+        let part = ResponsePart {
+            peer,
+            id,
+            event,
+            _permit: permit,
+        };
+        self.sender.send(NetworkEvent::Response(part)).await.is_ok()
+    }
+}
+
 impl EventQueue {
-    pub(super) fn new(sender: mpsc::Sender<NetworkEvent>, gossip_bytes: usize, metrics: NetworkMetrics) -> Self {
+    pub(super) fn new(
+        sender: mpsc::Sender<NetworkEvent>,
+        gossip_bytes: usize,
+        response_bytes: usize,
+        metrics: NetworkMetrics,
+    ) -> Self {
         let gossip_capacity = gossip_bytes.min(Semaphore::MAX_PERMITS);
+        let response_capacity = response_bytes.min(u32::MAX as usize);
         Self {
             sender,
             backlog: VecDeque::new(),
             gossip_bytes: Arc::new(Semaphore::new(gossip_capacity)),
             gossip_capacity,
+            response_bytes: Arc::new(Semaphore::new(response_capacity)),
+            response_capacity,
             metrics,
         }
     }
 
-    pub(super) fn sender(&self) -> mpsc::Sender<NetworkEvent> {
-        self.sender.clone()
+    /// Where an answer to `send_request` is passed on, part by part.
+    pub(super) fn for_answers(&self) -> AnswerQueue {
+        AnswerQueue {
+            sender: self.sender.clone(),
+            bytes: self.response_bytes.clone(),
+            capacity: self.response_capacity,
+        }
     }
 
     /// Queues an event that must arrive; a status, which is repeated anyway, only while the backlog is short.
@@ -114,7 +156,7 @@ mod tests {
     fn queue(events: usize, bytes: usize) -> (EventQueue, mpsc::Receiver<NetworkEvent>) {
         let (sender, receiver) = mpsc::channel(events);
         let metrics = NetworkMetrics::new(&prometheus::Registry::new()).unwrap();
-        (EventQueue::new(sender, bytes, metrics), receiver)
+        (EventQueue::new(sender, bytes, bytes, metrics), receiver)
     }
 
     fn gossip(queue: &mut EventQueue, bytes: usize) -> bool {
@@ -130,6 +172,29 @@ mod tests {
         assert_eq!(queue.metrics.dropped.with_label_values(&["beacon_block"]).get(), 1);
         drop(receiver.recv().await);
         assert!(gossip(&mut queue, 60));
+    }
+
+    #[tokio::test]
+    async fn answers_wait_for_bytes_and_an_oversized_chunk_passes_alone() {
+        let (queue, mut receiver) = queue(10, 100);
+        let answers = queue.for_answers();
+        let chunk = |bytes| {
+            let ssz = vec![0; bytes];
+            ResponseEvent::Chunk(ResponseChunk::Object {
+                fork_digest: ForkDigest::ZERO,
+                ssz,
+            })
+        };
+        let peer = PeerId::random();
+        assert!(answers.send(peer, 1, chunk(500)).await);
+        let second = answers.send(peer, 1, chunk(50));
+        tokio::pin!(second);
+        assert!(futures::poll!(&mut second).is_pending());
+        drop(receiver.recv().await);
+        assert!(second.await);
+        assert!(answers.send(peer, 1, ResponseEvent::End).await);
+        drop(receiver);
+        assert!(!answers.send(peer, 1, ResponseEvent::End).await);
     }
 
     #[tokio::test]

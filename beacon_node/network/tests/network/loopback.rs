@@ -2,8 +2,8 @@
 
 use crate::support::{DIGEST, NEXT_DIGEST, Node, block, eventually, eventually_async, forks};
 use network::{
-    BlocksByRangeRequest, GoodbyeReason, GossipTopic, PublishError, Request, RequestError, ResponseChunk, ResponseCode,
-    ResponseEvent, TopicKind, Verdict,
+    BlocksByRangeRequest, GoodbyeReason, GossipTopic, ProtocolKind, PublishError, Request, RequestError, ResponseChunk,
+    ResponseCode, ResponseEvent, TopicKind, Verdict,
 };
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -379,4 +379,35 @@ async fn a_banned_peer_is_disconnected_and_refused() {
     .await;
     assert_eq!(first.counter("libp2p_peer_connect_event_total", ""), connects);
     assert!(first.handle.peer(second.id()).await.unwrap().unwrap().banned);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_more_than_two_requests_of_a_kind_are_under_way() {
+    let server = Node::start(1, &[]).await;
+    let client = Node::start(1, &[&server]).await;
+    eventually("they meet", || client.knows(&server) && server.knows(&client)).await;
+    server.seen.lock().unwrap().held = Some(Vec::new());
+    let mut answers = Vec::new();
+    for _ in 0..5 {
+        answers.push(client.handle.request(server.id(), blocks(1)).await.unwrap());
+    }
+    let by_root = Request::BlocksByRoot(network::BlocksByRootRequest {
+        roots: vec![types::Root::ZERO],
+    });
+    let other = client.handle.request(server.id(), by_root).await.unwrap();
+    eventually("another kind is not held up", || {
+        let seen = server.seen.lock().unwrap();
+        let held = seen.held.as_ref().unwrap();
+        held.iter().any(|(kind, _)| *kind == ProtocolKind::BlocksByRoot) && held.len() >= 3
+    })
+    .await;
+    assert_eq!(server.seen.lock().unwrap().requests, 3);
+    // Dropped responders end their answers; the next requests follow and are answered.
+    server.seen.lock().unwrap().held = None;
+    assert_eq!(other.collect().await, Ok(vec![]));
+    let mut chunks = 0;
+    for answer in answers {
+        chunks += answer.collect().await.unwrap().len();
+    }
+    assert_eq!((chunks, server.seen.lock().unwrap().requests), (3, 6));
 }

@@ -2,7 +2,7 @@
 
 use network::{
     BootNode, EnrForkId, ForkContext, GossipTopic, KnownFork, NetworkConfig, NetworkEvent, NetworkHandle,
-    NetworkService, PeerId, Request, ResponseCode, ResponseEvent, StatusMessage, Verdict,
+    NetworkService, PeerId, ProtocolKind, Request, Responder, ResponseCode, ResponseEvent, StatusMessage, Verdict,
 };
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -23,6 +23,8 @@ pub(crate) struct Seen {
     pub(crate) requests: usize,
     pub(crate) responses: Vec<(u64, ResponseEvent)>,
     pub(crate) chunks_sent: usize,
+    /// If set, requests are kept here unanswered.
+    pub(crate) held: Option<Vec<(ProtocolKind, Responder)>>,
 }
 
 pub(crate) struct Node {
@@ -137,9 +139,13 @@ impl Node {
                             .await
                             .ok();
                     }
-                    NetworkEvent::Response { id, event, .. } => seen.lock().unwrap().responses.push((id, event)),
+                    NetworkEvent::Response(part) => seen.lock().unwrap().responses.push((part.id, part.event)),
                     NetworkEvent::Request { request, responder, .. } => {
                         seen.lock().unwrap().requests += 1;
+                        if let Some(held) = &mut seen.lock().unwrap().held {
+                            held.push((request.kind(), responder));
+                            continue;
+                        }
                         let seen = seen.clone();
                         tokio::spawn(async move {
                             let Request::BlocksByRange(request) = request else {
