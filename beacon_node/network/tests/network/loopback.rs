@@ -233,6 +233,8 @@ async fn a_cut_link_closes_and_heals() {
         .set_outbound_delay(Duration::from_millis(700))
         .await
         .unwrap();
+    // Commands are done in order: the answer to this one means that the delay is set.
+    second.handle.topics().await.unwrap();
     let start = Instant::now();
     first
         .handle
