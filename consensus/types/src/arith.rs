@@ -32,25 +32,32 @@ pub trait SafeArith: Sized {
 macro_rules! impl_safe_arith {
     ($($int:ty),*) => {$(
         impl SafeArith for $int {
+            #[inline]
             fn safe_add(self, other: Self) -> Result<Self, ArithError> {
                 self.checked_add(other).ok_or(ArithError::Overflow)
             }
+            #[inline]
             fn safe_sub(self, other: Self) -> Result<Self, ArithError> {
                 self.checked_sub(other).ok_or(ArithError::Overflow)
             }
+            #[inline]
             fn safe_mul(self, other: Self) -> Result<Self, ArithError> {
                 self.checked_mul(other).ok_or(ArithError::Overflow)
             }
+            #[inline]
             fn safe_div(self, other: Self) -> Result<Self, ArithError> {
                 self.checked_div(other).ok_or(ArithError::DivisionByZero)
             }
+            #[inline]
             fn safe_rem(self, other: Self) -> Result<Self, ArithError> {
                 self.checked_rem(other).ok_or(ArithError::DivisionByZero)
             }
+            #[inline]
             fn safe_add_assign(&mut self, other: Self) -> Result<(), ArithError> {
                 *self = self.safe_add(other)?;
                 Ok(())
             }
+            #[inline]
             fn safe_sub_assign(&mut self, other: Self) -> Result<(), ArithError> {
                 *self = self.safe_sub(other)?;
                 Ok(())

@@ -58,14 +58,17 @@ macro_rules! u64_newtype {
 
         impl $name {
             /// Wraps a plain integer.
+            #[inline]
             pub const fn new(value: u64) -> Self {
                 Self(value)
             }
             /// The plain integer.
+            #[inline]
             pub const fn as_u64(self) -> u64 {
                 self.0
             }
             /// The integer as a list index. Lossless on the 64-bit targets that are supported.
+            #[inline]
             pub const fn as_usize(self) -> usize {
                 self.0 as usize
             }

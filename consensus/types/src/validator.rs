@@ -31,12 +31,14 @@ pub struct Validator {
 
 impl Validator {
     /// First byte of the withdrawal credentials.
+    #[inline]
     pub fn withdrawal_prefix(&self) -> u8 {
         let [prefix, ..] = self.withdrawal_credentials.0;
         prefix
     }
 
     /// Spec: electra/beacon-chain.md#has_compounding_withdrawal_credential
+    #[inline]
     pub fn has_compounding_withdrawal_credential(&self) -> bool {
         self.withdrawal_prefix() == COMPOUNDING_WITHDRAWAL_PREFIX
     }
@@ -52,6 +54,7 @@ impl Validator {
     }
 
     /// Spec: phase0/beacon-chain.md#is_active_validator
+    #[inline]
     pub fn is_active_at(&self, epoch: Epoch) -> bool {
         self.activation_epoch <= epoch && epoch < self.exit_epoch
     }

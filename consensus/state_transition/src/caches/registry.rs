@@ -139,6 +139,7 @@ pub(crate) fn clamp(epoch: Epoch) -> u32 {
 }
 
 /// Whether the validator is active in an epoch that went through [`clamp`].
+#[inline]
 pub(crate) const fn is_active(row: &RegistryRow, epoch: u32) -> bool {
     row.activation_epoch <= epoch && epoch < row.exit_epoch
 }

@@ -25,26 +25,31 @@ impl Status {
     }
 
     /// Whether the validator is in `get_unslashed_participating_indices(flag_index, previous_epoch)`.
+    #[inline]
     pub(crate) const fn participated(self, flag_index: usize) -> bool {
         self.0 >> flag_index & 1 == 1
     }
 
     /// Whether the validator is in `get_eligible_validator_indices`.
+    #[inline]
     pub(crate) const fn is_eligible(self) -> bool {
         self.has(Self::ELIGIBLE)
     }
 
     /// Whether the validator is active in the next epoch.
+    #[inline]
     pub(crate) const fn is_active_next(self) -> bool {
         self.has(Self::ACTIVE_NEXT)
     }
 
     /// Whether the validator is active in the epoch whose proposers this transition chooses.
+    #[inline]
     pub(crate) const fn is_active_in_lookahead(self) -> bool {
         self.has(Self::ACTIVE_LOOKAHEAD)
     }
 
     /// Whether its effective balance may grow beyond `MIN_ACTIVATION_BALANCE`.
+    #[inline]
     pub(crate) const fn is_compounding(self) -> bool {
         self.has(Self::COMPOUNDING)
     }
