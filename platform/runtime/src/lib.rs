@@ -1,1 +1,13 @@
-//! runtime
+//! What every long-running part needs: a clock, a way to stop, threads for heavy work, logs and metrics.
+
+mod clock;
+mod logging;
+mod metrics;
+mod shutdown;
+mod workers;
+
+pub use clock::SlotClock;
+pub use logging::{LogLevel, init_logging};
+pub use metrics::{MetricsError, gather, register_process_metrics};
+pub use shutdown::{Shutdown, ShutdownHandle, listen_for_signals};
+pub use workers::{PoolError, Priority, WorkerPool};
