@@ -3,6 +3,7 @@
 use super::summary::{EpochSummary, Status};
 use crate::error::{EpochError, StateError};
 use crate::helpers::accessors::{base_reward_per_increment, is_genesis_epoch, is_in_inactivity_leak};
+use rayon::prelude::*;
 use types::constants::{
     PARTICIPATION_FLAG_WEIGHTS, TIMELY_HEAD_FLAG_INDEX, TIMELY_TARGET_FLAG_INDEX, WEIGHT_DENOMINATOR,
 };
@@ -40,7 +41,7 @@ struct RewardContext {
     is_leaking: bool,
     inactivity_denominator: u64,
     /// Rewards and penalties by flag, by increments of the effective balance: there are only some thousand cases.
-    by_increments: Vec<Option<[FlagDelta; 3]>>,
+    by_increments: Vec<[FlagDelta; 3]>,
 }
 
 /// The gain of a validator that earned a flag, and the loss of one that did not.
@@ -57,7 +58,7 @@ impl RewardContext {
         for (flag_index, increments) in participating_increments.iter_mut().enumerate() {
             *increments = summary.previous_flag_balance::<P>(flag_index).safe_div(increment)?;
         }
-        Ok(Self {
+        let mut context = Self {
             base_reward_per_increment: base_reward_per_increment::<P>(summary.total_active_balance)?,
             increment,
             denominator: summary
@@ -70,16 +71,29 @@ impl RewardContext {
                 .inactivity_score_bias
                 .safe_mul(P::INACTIVITY_PENALTY_QUOTIENT_BELLATRIX)?,
             by_increments: Vec::new(),
-        })
+        };
+        // Balances beyond the cap are possible in a hand-made state; those are just computed each time.
+        let largest = summary
+            .max_effective_balance
+            .safe_div(increment)?
+            .min(MAX_REMEMBERED_INCREMENTS);
+        context.by_increments = (0..=largest)
+            .map(|increments| context.compute_flag_deltas(increments))
+            .collect::<Result<_, _>>()?;
+        Ok(context)
+    }
+
+    #[inline]
+    fn flag_deltas(&self, effective_balance: Gwei) -> Result<[FlagDelta; 3], StateError> {
+        let increments = effective_balance.safe_div(self.increment)?;
+        match self.by_increments.get(increments as usize) {
+            Some(known) => Ok(*known),
+            None => self.compute_flag_deltas(increments),
+        }
     }
 
     /// Spec: altair/beacon-chain.md#get_flag_index_deltas
-    fn flag_deltas(&mut self, effective_balance: Gwei) -> Result<[FlagDelta; 3], StateError> {
-        let increments = effective_balance.safe_div(self.increment)?;
-        let place = increments as usize;
-        if let Some(Some(known)) = self.by_increments.get(place) {
-            return Ok(*known);
-        }
+    fn compute_flag_deltas(&self, increments: u64) -> Result<[FlagDelta; 3], StateError> {
         let base_reward = increments.safe_mul(self.base_reward_per_increment)?;
         let mut deltas = [FlagDelta::default(); 3];
         let components = deltas
@@ -96,25 +110,12 @@ impl RewardContext {
                 delta.penalty = weighted.safe_div(WEIGHT_DENOMINATOR)?;
             }
         }
-        // Balances beyond the cap are possible in a hand-made state; those are just not remembered.
-        if place <= MAX_REMEMBERED_INCREMENTS {
-            if self.by_increments.len() <= place {
-                self.by_increments.resize(place.saturating_add(1), None);
-            }
-            if let Some(entry) = self.by_increments.get_mut(place) {
-                *entry = Some(deltas);
-            }
-        }
         Ok(deltas)
     }
 
     /// The four components of one eligible validator, in the order in which they are applied.
-    fn deltas(
-        &mut self,
-        status: Status,
-        effective_balance: Gwei,
-        inactivity_score: u64,
-    ) -> Result<[Delta; 4], StateError> {
+    #[inline]
+    fn deltas(&self, status: Status, effective_balance: Gwei, inactivity_score: u64) -> Result<[Delta; 4], StateError> {
         let mut deltas = [Delta::default(); 4];
         let [.., inactivity] = &mut deltas;
         // Spec: bellatrix/beacon-chain.md#modified-get_inactivity_penalty_deltas
@@ -135,8 +136,11 @@ impl RewardContext {
     }
 }
 
+/// A thread takes at least this many validators at a time.
+const MIN_VALIDATORS: usize = 1 << 13;
+
 /// More than the largest effective balance in increments, 2048.
-const MAX_REMEMBERED_INCREMENTS: usize = 4096;
+const MAX_REMEMBERED_INCREMENTS: u64 = 4096;
 
 /// Spec: altair/beacon-chain.md#modified-process_rewards_and_penalties
 pub fn process_rewards_and_penalties<P: Preset>(
@@ -159,21 +163,22 @@ pub(super) fn process_with<P: Preset>(
     }
     summary.edit_balances(state)?;
     summary.read_inactivity_scores(state)?;
-    let mut context = RewardContext::new(state, summary, spec)?;
-    let validators = summary
-        .statuses
-        .iter()
-        .zip(&summary.effective_balances)
-        .zip(&summary.inactivity_scores);
-    for (balance, ((status, effective_balance), score)) in summary.balances.iter_mut().zip(validators) {
-        if !status.is_eligible() {
-            continue;
-        }
-        // One component after the other: a penalty takes what is there, before the next reward comes.
-        for delta in context.deltas(*status, *effective_balance, *score)? {
-            *balance = balance.safe_add(delta.reward)?.saturating_sub(delta.penalty);
-        }
-    }
+    let context = RewardContext::new(state, summary, spec)?;
+    summary
+        .balances
+        .par_iter_mut()
+        .zip(&summary.statuses)
+        .zip(summary.effective_balances.par_iter().zip(&summary.inactivity_scores))
+        .with_min_len(MIN_VALIDATORS)
+        .try_for_each(|((balance, status), (effective_balance, score))| {
+            if status.is_eligible() {
+                // One component after the other: a penalty takes what is there, before the next reward comes.
+                for delta in context.deltas(*status, *effective_balance, *score)? {
+                    *balance = balance.safe_add(delta.reward)?.saturating_sub(delta.penalty);
+                }
+            }
+            Ok::<_, StateError>(())
+        })?;
     Ok(())
 }
 
@@ -186,7 +191,7 @@ pub fn get_attestation_deltas<P: Preset>(
 ) -> Result<AttestationDeltas, EpochError> {
     let mut summary = EpochSummary::new(state)?;
     summary.read_inactivity_scores(state)?;
-    let mut context = RewardContext::new(state, &summary, spec)?;
+    let context = RewardContext::new(state, &summary, spec)?;
     let mut deltas = AttestationDeltas::default();
     let validators = summary
         .statuses

@@ -1,10 +1,15 @@
 //! What an epoch transition needs of the registry, in flat arrays.
 
-use crate::caches::registry::{clamp, is_active, read_integers, registry_rows};
+use crate::caches::registry::{CHUNK, clamp, is_active, read_integers, registry_rows};
 use crate::error::{EpochError, StateError};
 use crate::helpers::accessors::{get_current_epoch, get_previous_epoch};
+use rayon::prelude::*;
+use types::caches::RegistryRow;
 use types::constants::TIMELY_TARGET_FLAG_INDEX;
-use types::{BeaconState, Epoch, Gwei, Preset, SafeArith, SparseList, ValidatorIndex};
+use types::{ArithError, BeaconState, Epoch, Gwei, Preset, SafeArith, SparseList, ValidatorIndex};
+
+/// A thread takes at least this many chunks of the registry at a time.
+const MIN_CHUNKS: usize = 16;
 
 /// The state of one validator in bits.
 ///
@@ -88,6 +93,98 @@ pub(crate) struct EpochSummary {
     pub(crate) max_effective_balance: Gwei,
 }
 
+/// The epochs that a transition asks about, in the 32 bits of the rows.
+struct Epochs {
+    previous: u32,
+    current: u32,
+    next: u32,
+    lookahead: u32,
+    penalty: u32,
+}
+
+/// What the sweep adds up, over some of the validators. Names as in [`EpochSummary`].
+#[derive(Default)]
+struct Totals {
+    active_balance: Gwei,
+    previous_flag_balances: [Gwei; 3],
+    current_target_balance: Gwei,
+    pending_activation: Vec<ValidatorIndex>,
+    low_balance: Vec<(ValidatorIndex, Gwei)>,
+    correlation_penalty: Vec<ValidatorIndex>,
+    max_effective_balance: Gwei,
+}
+
+impl Totals {
+    /// Adds one validator and tells its status.
+    #[inline]
+    fn add<P: Preset>(
+        &mut self,
+        index: ValidatorIndex,
+        row: &RegistryRow,
+        previous_flags: u8,
+        current_flags: u8,
+        epochs: &Epochs,
+    ) -> Result<Status, ArithError> {
+        let effective_balance = row.effective_balance;
+        let active_previous = is_active(row, epochs.previous);
+        let mut status = 0;
+        if !row.slashed && active_previous {
+            let flags = u16::from(previous_flags) & Status::FLAGS;
+            status |= flags;
+            for (flag_index, balance) in self.previous_flag_balances.iter_mut().enumerate() {
+                if flags >> flag_index & 1 == 1 {
+                    balance.safe_add_assign(effective_balance)?;
+                }
+            }
+        }
+        // Spec: phase0/beacon-chain.md#get_eligible_validator_indices
+        if active_previous || (row.slashed && epochs.previous.saturating_add(1) < row.withdrawable_epoch) {
+            status |= Status::ELIGIBLE;
+        }
+        if is_active(row, epochs.current) {
+            self.active_balance.safe_add_assign(effective_balance)?;
+            if !row.slashed && current_flags >> TIMELY_TARGET_FLAG_INDEX & 1 == 1 {
+                self.current_target_balance.safe_add_assign(effective_balance)?;
+            }
+            if effective_balance < P::MIN_ACTIVATION_BALANCE {
+                self.low_balance.push((index, effective_balance));
+            }
+        }
+        if is_active(row, epochs.next) {
+            status |= Status::ACTIVE_NEXT;
+        }
+        if is_active(row, epochs.lookahead) {
+            status |= Status::ACTIVE_LOOKAHEAD;
+        }
+        if row.compounding {
+            status |= Status::COMPOUNDING;
+        }
+        if row.activation_epoch == u32::MAX || !row.eligible_for_activation {
+            self.pending_activation.push(index);
+        }
+        if row.slashed && row.withdrawable_epoch == epochs.penalty {
+            self.correlation_penalty.push(index);
+        }
+        self.max_effective_balance = self.max_effective_balance.max(effective_balance);
+        Ok(Status(status))
+    }
+
+    /// The totals of these validators and of those after them.
+    fn merge(mut self, mut after: Self) -> Result<Self, StateError> {
+        self.active_balance.safe_add_assign(after.active_balance)?;
+        for (balance, other) in self.previous_flag_balances.iter_mut().zip(after.previous_flag_balances) {
+            balance.safe_add_assign(other)?;
+        }
+        self.current_target_balance
+            .safe_add_assign(after.current_target_balance)?;
+        self.pending_activation.append(&mut after.pending_activation);
+        self.low_balance.append(&mut after.low_balance);
+        self.correlation_penalty.append(&mut after.correlation_penalty);
+        self.max_effective_balance = self.max_effective_balance.max(after.max_effective_balance);
+        Ok(self)
+    }
+}
+
 impl EpochSummary {
     /// Reads the registry and both participation lists, once.
     pub(crate) fn new<P: Preset>(state: &BeaconState<P>) -> Result<Self, EpochError> {
@@ -111,90 +208,76 @@ impl EpochSummary {
         let lookahead_epoch = next_epoch.safe_add(P::MIN_SEED_LOOKAHEAD)?;
         let penalty_epoch = current_epoch.safe_add(P::EPOCHS_PER_SLASHINGS_VECTOR >> 1)?;
 
-        let mut summary = Self {
-            current_epoch,
-            effective_balances: Vec::with_capacity(len),
-            statuses: Vec::with_capacity(len),
-            balances: Vec::new(),
-            inactivity_scores: Vec::new(),
-            balances_before: None,
-            touched: Vec::new(),
-            total_active_balance: 0,
-            previous_flag_balances: [0; 3],
-            current_target_balance: 0,
-            pending_activation: Vec::new(),
-            low_balance: Vec::new(),
-            correlation_penalty: Vec::new(),
-            max_effective_balance: 0,
+        let epochs = Epochs {
+            previous: clamp(previous_epoch),
+            current: clamp(current_epoch),
+            next: clamp(next_epoch),
+            lookahead: clamp(lookahead_epoch),
+            penalty: clamp(penalty_epoch),
         };
-        let [previous, current, next, lookahead, penalty] = [
-            previous_epoch,
-            current_epoch,
-            next_epoch,
-            lookahead_epoch,
-            penalty_epoch,
-        ]
-        .map(clamp);
         let (previous_participation, current_participation) = rayon::join(
             || read_integers(state.previous_epoch_participation()),
             || read_integers(state.current_epoch_participation()),
         );
         let (previous_participation, current_participation) = (previous_participation?, current_participation?);
         let chunks = registry_rows(state)?;
-        let rows = chunks.iter().flat_map(|chunk| chunk.rows.iter());
-        let participation = previous_participation.iter().zip(&current_participation);
-        for (index, (row, (previous_flags, current_flags))) in (0u64..).zip(rows.zip(participation)) {
-            let effective_balance = row.effective_balance;
-            let active_previous = is_active(row, previous);
-            let mut status = 0;
-            if !row.slashed && active_previous {
-                let flags = u16::from(*previous_flags) & Status::FLAGS;
-                status |= flags;
-                for (flag_index, balance) in summary.previous_flag_balances.iter_mut().enumerate() {
-                    if flags >> flag_index & 1 == 1 {
-                        balance.safe_add_assign(effective_balance)?;
+
+        let mut effective_balances = vec![0; len];
+        let mut statuses = vec![Status::default(); len];
+        let mut totals = chunks
+            .par_iter()
+            .zip(effective_balances.par_chunks_mut(CHUNK))
+            .zip(statuses.par_chunks_mut(CHUNK))
+            .zip(
+                previous_participation
+                    .par_chunks(CHUNK)
+                    .zip(current_participation.par_chunks(CHUNK)),
+            )
+            .enumerate()
+            .with_min_len(MIN_CHUNKS)
+            .map(
+                |(place, (((chunk, effective_balances), statuses), (previous_flags, current_flags)))| {
+                    let mut totals = Totals::default();
+                    let first = (place as u64).safe_mul(CHUNK as u64)?;
+                    let rows = chunk.rows.iter().zip(previous_flags.iter().zip(current_flags));
+                    let columns = effective_balances.iter_mut().zip(statuses);
+                    for (index, ((row, (previous_flags, current_flags)), (effective_balance, status))) in
+                        (first..).zip(rows.zip(columns))
+                    {
+                        *effective_balance = row.effective_balance;
+                        *status = totals.add::<P>(
+                            ValidatorIndex::new(index),
+                            row,
+                            *previous_flags,
+                            *current_flags,
+                            &epochs,
+                        )?;
                     }
-                }
-            }
-            // Spec: phase0/beacon-chain.md#get_eligible_validator_indices
-            if active_previous || (row.slashed && previous.saturating_add(1) < row.withdrawable_epoch) {
-                status |= Status::ELIGIBLE;
-            }
-            if is_active(row, current) {
-                summary.total_active_balance.safe_add_assign(effective_balance)?;
-                if !row.slashed && current_flags >> TIMELY_TARGET_FLAG_INDEX & 1 == 1 {
-                    summary.current_target_balance.safe_add_assign(effective_balance)?;
-                }
-                if effective_balance < P::MIN_ACTIVATION_BALANCE {
-                    summary
-                        .low_balance
-                        .push((ValidatorIndex::new(index), effective_balance));
-                }
-            }
-            if is_active(row, next) {
-                status |= Status::ACTIVE_NEXT;
-            }
-            if is_active(row, lookahead) {
-                status |= Status::ACTIVE_LOOKAHEAD;
-            }
-            if row.compounding {
-                status |= Status::COMPOUNDING;
-            }
-            if row.activation_epoch == u32::MAX || !row.eligible_for_activation {
-                summary.pending_activation.push(ValidatorIndex::new(index));
-            }
-            if row.slashed && row.withdrawable_epoch == penalty {
-                summary.correlation_penalty.push(ValidatorIndex::new(index));
-            }
-            summary.max_effective_balance = summary.max_effective_balance.max(effective_balance);
-            summary.effective_balances.push(effective_balance);
-            summary.statuses.push(Status(status));
-        }
-        summary.total_active_balance = summary.total_active_balance.max(P::EFFECTIVE_BALANCE_INCREMENT);
+                    Ok::<_, StateError>(totals)
+                },
+            )
+            .try_reduce(Totals::default, Totals::merge)?;
+
+        totals.active_balance = totals.active_balance.max(P::EFFECTIVE_BALANCE_INCREMENT);
         state
             .caches()
-            .remember_total_active_balance(current_epoch, summary.total_active_balance);
-        Ok(summary)
+            .remember_total_active_balance(current_epoch, totals.active_balance);
+        Ok(Self {
+            current_epoch,
+            effective_balances,
+            statuses,
+            balances: Vec::new(),
+            inactivity_scores: Vec::new(),
+            balances_before: None,
+            touched: Vec::new(),
+            total_active_balance: totals.active_balance,
+            previous_flag_balances: totals.previous_flag_balances,
+            current_target_balance: totals.current_target_balance,
+            pending_activation: totals.pending_activation,
+            low_balance: totals.low_balance,
+            correlation_penalty: totals.correlation_penalty,
+            max_effective_balance: totals.max_effective_balance,
+        })
     }
 
     /// Effective balance of those who earned a flag in the previous epoch, at least one increment.
