@@ -33,7 +33,9 @@ pub use resets::{
     process_eth1_data_reset, process_historical_summaries_update, process_participation_flag_updates,
     process_randao_mixes_reset, process_slashings_reset, process_sync_committee_updates,
 };
-pub use rewards::{AttestationDeltas, get_attestation_deltas, process_rewards_and_penalties};
+pub use rewards::{
+    AttestationDeltas, Delta, IdealRewards, get_attestation_deltas, get_ideal_rewards, process_rewards_and_penalties,
+};
 pub use slashings::process_slashings;
 
 use crate::error::EpochError;

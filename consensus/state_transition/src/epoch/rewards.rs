@@ -211,3 +211,35 @@ pub fn get_attestation_deltas<P: Preset>(
     }
     Ok(deltas)
 }
+
+/// What a validator of that effective balance gains if it earns all flags, in Gwei.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdealRewards {
+    /// In Gwei.
+    pub effective_balance: Gwei,
+    /// For a timely source.
+    pub source: Gwei,
+    /// For a timely target.
+    pub target: Gwei,
+    /// For a timely head.
+    pub head: Gwei,
+}
+
+/// The ideal rewards of the previous epoch, for each effective balance from one increment to the largest in the registry.
+pub fn get_ideal_rewards<P: Preset>(state: &BeaconState<P>, spec: &ChainSpec) -> Result<Vec<IdealRewards>, EpochError> {
+    let summary = EpochSummary::new(state)?;
+    let context = RewardContext::new(state, &summary, spec)?;
+    let largest = summary.max_effective_balance.safe_div(context.increment)?;
+    (1..=largest.min(MAX_REMEMBERED_INCREMENTS))
+        .map(|increments| {
+            let [source, target, head] = context.compute_flag_deltas(increments)?.map(|delta| delta.reward);
+            let effective_balance = increments.safe_mul(context.increment)?;
+            Ok(IdealRewards {
+                effective_balance,
+                source,
+                target,
+                head,
+            })
+        })
+        .collect()
+}

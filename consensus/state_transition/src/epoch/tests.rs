@@ -203,3 +203,24 @@ fn validator_at_the_ejection_balance_leaves_and_one_above_stays() {
     assert_eq!(exits(5), Epoch::new(5));
     assert_eq!(exits(6), types::constants::FAR_FUTURE_EPOCH);
 }
+
+#[test]
+fn validator_with_all_flags_gets_the_ideal_rewards() {
+    let spec = minimal_spec(ForkName::Fulu);
+    let mut state = solo_genesis(VALIDATORS, &spec);
+    process_slots(&mut state, Slot::new(15), &spec).unwrap();
+    for index in 0..VALIDATORS - 1 {
+        *state.previous_epoch_participation_mut().get_mut(index).unwrap() = 7;
+    }
+    let ideal = get_ideal_rewards(&state, &spec).unwrap();
+    assert_eq!(ideal.len(), 32);
+    let ideal = ideal[31];
+    let deltas = get_attestation_deltas(&state, &spec).unwrap();
+    assert_eq!(ideal.effective_balance, FULL_BALANCE);
+    assert_eq!(
+        (deltas.source[0].reward, deltas.target[0].reward, deltas.head[0].reward),
+        (ideal.source, ideal.target, ideal.head)
+    );
+    assert!(ideal.source > 0 && ideal.target > ideal.source && ideal.head == ideal.source);
+    assert_eq!(deltas.source[VALIDATORS - 1].reward, 0);
+}
