@@ -1,0 +1,249 @@
+//! The same behaviour on disk and in memory, and what a crash leaves behind.
+
+use state_transition::genesis::{GenesisValidator, genesis_block, genesis_state};
+use std::process::{Command, Stdio};
+use storage::*;
+use tempfile::TempDir;
+use types::*;
+
+fn stores() -> (TempDir, Vec<Box<dyn KeyValueStore>>) {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = LevelDbStore::open(&directory.path().join("db")).unwrap();
+    (directory, vec![Box::new(disk), Box::<MemoryStore>::default()])
+}
+
+#[test]
+fn a_column_is_read_in_the_order_of_its_keys_and_without_its_neighbours() {
+    let (_directory, stores) = stores();
+    for store in stores {
+        let mut batch = Batch::default();
+        for key in [3u8, 1, 2] {
+            batch.put(Column::Block, &[key], vec![key]);
+        }
+        batch.put(Column::Canonical, &[9], vec![9]);
+        batch.put(Column::HotBlock, &[0], vec![0]);
+        store.write(batch, true).unwrap();
+        let keys = |from: &[u8], limit| -> Vec<u8> {
+            store
+                .range(Column::Block, from, limit)
+                .unwrap()
+                .into_iter()
+                .map(|(key, _)| key[0])
+                .collect()
+        };
+        assert_eq!(keys(&[], 10), [1, 2, 3], "{store:?}");
+        assert_eq!(keys(&[2], 10), [2, 3], "{store:?}");
+        assert_eq!(keys(&[], 2), [1, 2], "{store:?}");
+        let last = |at: u8| {
+            store
+                .last_at_or_before(Column::Block, &[at])
+                .unwrap()
+                .map(|(key, _)| key[0])
+        };
+        assert_eq!([last(0), last(2), last(200)], [None, Some(2), Some(3)], "{store:?}");
+    }
+}
+
+#[test]
+fn a_deleted_entry_is_gone() {
+    let (_directory, stores) = stores();
+    for store in stores {
+        let mut batch = Batch::default();
+        batch.put(Column::Block, b"a", b"1".to_vec());
+        batch.put(Column::Block, b"b", b"2".to_vec());
+        batch.delete(Column::Block, b"a");
+        store.write(batch, false).unwrap();
+        assert_eq!(store.get(Column::Block, b"a").unwrap(), None);
+        assert_eq!(store.get(Column::Block, b"b").unwrap(), Some(b"2".to_vec()));
+        store.compact().unwrap();
+        assert_eq!(store.get(Column::Block, b"b").unwrap(), Some(b"2".to_vec()));
+    }
+}
+
+#[test]
+fn a_database_that_is_open_cannot_be_opened_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let _open = LevelDbStore::open(directory.path()).unwrap();
+    let error = LevelDbStore::open(directory.path()).unwrap_err();
+    assert!(matches!(error, StorageError::Locked { .. }), "{error}");
+}
+
+#[test]
+fn a_damaged_database_is_refused_and_left_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(LevelDbStore::open(directory.path()).unwrap());
+    std::fs::write(directory.path().join("CURRENT"), "nonsense").unwrap();
+    let error = LevelDbStore::open(directory.path()).unwrap_err();
+    assert!(matches!(error, StorageError::Corrupt { .. }), "{error}");
+    assert_eq!(
+        std::fs::read_to_string(directory.path().join("CURRENT")).unwrap(),
+        "nonsense"
+    );
+
+    std::fs::remove_file(directory.path().join("CURRENT")).unwrap();
+    let error = LevelDbStore::open(directory.path()).unwrap_err();
+    assert!(matches!(error, StorageError::Corrupt { .. }), "{error}");
+}
+
+fn identity() -> Identity {
+    Identity {
+        genesis_validators_root: Root::repeat_byte(1),
+    }
+}
+
+fn genesis() -> (BeaconState<Minimal>, SignedBeaconBlock<Minimal>) {
+    let mut spec = ChainSpec::minimal();
+    spec.fulu_fork_epoch = Epoch::new(0);
+    let validators: Vec<GenesisValidator> = (0..8u8)
+        .map(|index| GenesisValidator {
+            pubkey:
+                "0xa491d1b0ecd9bb917989f0e74f0dea0422eac4a873e5e2644f368dffb9a6e20fd6e10c1b77654d067c0618f6e5a7f79a"
+                    .parse::<PublicKeyBytes>()
+                    .map(|key| if index == 0 { key } else { public_key(index) })
+                    .unwrap(),
+            withdrawal_credentials: Hash32::repeat_byte(1),
+            balance: 32_000_000_000,
+            group: None,
+        })
+        .collect();
+    let mut state = genesis_state(1000, &validators, ExecutionPayloadHeader::default(), &spec).unwrap();
+    let block = genesis_block(&mut state).unwrap();
+    (state, block)
+}
+
+fn public_key(index: u8) -> PublicKeyBytes {
+    bls::SecretKey::derive_master(&[index; 32])
+        .unwrap()
+        .public_key()
+        .to_bytes()
+}
+
+#[test]
+fn a_database_of_another_network_is_refused_with_both_values() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(Storage::<Minimal>::open(directory.path(), identity()).unwrap());
+    let other = Identity {
+        genesis_validators_root: Root::repeat_byte(2),
+    };
+    let error = Storage::<Minimal>::open(directory.path(), other)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains(&Root::repeat_byte(1).to_string()) && error.contains(&Root::repeat_byte(2).to_string()));
+    let error = Storage::<Mainnet>::open(directory.path(), identity())
+        .unwrap_err()
+        .to_string();
+    assert_eq!(error, "database has preset minimal, expected mainnet");
+}
+
+#[test]
+fn blocks_and_states_come_back_as_they_were_stored() {
+    let directory = tempfile::tempdir().unwrap();
+    let (state, block) = genesis();
+    let root = block.block_root();
+    {
+        let storage = Storage::<Minimal>::open(directory.path(), identity()).unwrap();
+        storage.put_block(root, &block).unwrap();
+        assert_eq!(storage.anchor().unwrap(), None);
+        storage
+            .finalize(&[(Slot::new(0), root)], &[], (Slot::new(0), root), &state)
+            .unwrap();
+    }
+    let storage = Storage::<Minimal>::open(directory.path(), identity()).unwrap();
+    assert_eq!(storage.get_block(&root).unwrap(), Some(block));
+    assert_eq!(storage.get_state(&root).unwrap(), Some(state));
+    assert_eq!(storage.anchor().unwrap(), Some((Slot::new(0), root)));
+    assert_eq!(storage.canonical_root(Slot::new(0)).unwrap(), Some(root));
+    assert_eq!(
+        storage.latest_state_at_or_before(Slot::new(7)).unwrap(),
+        Some((Slot::new(0), root))
+    );
+    assert_eq!(storage.get_block(&Root::ZERO).unwrap(), None);
+}
+
+#[test]
+fn finality_drops_other_branches_and_keeps_what_comes_after() {
+    let storage = Storage::<Minimal>::in_memory(identity()).unwrap();
+    let (state, genesis_block) = genesis();
+    let block = |slot: u64, mark: u8| {
+        let SignedBeaconBlock::Fulu(mut block) = genesis_block.clone() else {
+            panic!("genesis is Fulu")
+        };
+        block.message.slot = Slot::new(slot);
+        block.message.body.graffiti = Hash32::repeat_byte(mark);
+        SignedBeaconBlock::<Minimal>::Fulu(block)
+    };
+    let blocks = [block(1, 1), block(1, 2), block(2, 1)];
+    let roots: Vec<Root> = blocks.iter().map(SignedBeaconBlock::block_root).collect();
+    for (root, block) in roots.iter().zip(&blocks) {
+        storage.put_block(*root, block).unwrap();
+    }
+    assert_eq!(storage.blocks_after(Slot::new(0)).unwrap().len(), 3);
+    storage
+        .finalize(
+            &[(Slot::new(1), roots[0])],
+            &[roots[1]],
+            (Slot::new(1), roots[0]),
+            &state,
+        )
+        .unwrap();
+    assert_eq!(storage.blocks_after(Slot::new(0)).unwrap(), [(Slot::new(2), roots[2])]);
+    assert!(storage.block_exists(&roots[0]).unwrap());
+    assert!(!storage.block_exists(&roots[1]).unwrap());
+}
+
+const CHILD_DIRECTORY: &str = "STORAGE_TEST_CHILD_DIRECTORY";
+
+/// Not a test of its own: the process that the next test kills.
+#[test]
+fn child_writes_batches_until_it_is_killed() {
+    let Ok(directory) = std::env::var(CHILD_DIRECTORY) else {
+        return;
+    };
+    let store = LevelDbStore::open(std::path::Path::new(&directory)).unwrap();
+    let first = store.range(Column::Block, &[], usize::MAX).unwrap().len() as u64 / 2;
+    for number in first.. {
+        let mut batch = Batch::default();
+        batch.put(
+            Column::Block,
+            &[number.to_be_bytes().as_slice(), b"a"].concat(),
+            vec![7; 2000],
+        );
+        batch.put(
+            Column::Block,
+            &[number.to_be_bytes().as_slice(), b"b"].concat(),
+            vec![8; 2000],
+        );
+        store.write(batch, false).unwrap();
+        println!("{number}");
+    }
+}
+
+#[test]
+fn after_kill_9_every_batch_is_whole_or_absent() {
+    use std::io::{BufRead as _, BufReader};
+    let directory = tempfile::tempdir().unwrap();
+    for round in 0..5usize {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["child_writes_batches_until_it_is_killed", "--exact", "--nocapture"])
+            .env(CHILD_DIRECTORY, directory.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let acknowledged: Vec<u64> = lines
+            .filter_map(|line| line.unwrap().parse().ok())
+            .take(50 + 37 * round)
+            .collect();
+        child.kill().unwrap();
+        child.wait().unwrap();
+
+        let store = LevelDbStore::open(directory.path()).unwrap();
+        let entries = store.range(Column::Block, &[], usize::MAX).unwrap();
+        assert_eq!(entries.len() % 2, 0, "half a batch was left");
+        assert!(
+            entries.len() as u64 / 2 > *acknowledged.last().unwrap(),
+            "an acknowledged batch was lost"
+        );
+    }
+}
