@@ -1,1 +1,26 @@
-//! data_columns
+//! Data columns: who keeps which, and whether they are what the block committed to.
+//!
+//! Spec: fulu/das-core.md, fulu/p2p-interface.md#helpers
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic
+    )
+)]
+
+mod custody;
+mod error;
+mod kzg;
+mod matrix;
+mod sidecar;
+
+pub use custody::{compute_columns_for_custody_group, compute_subnet_for_data_column_sidecar, get_custody_groups};
+pub use error::DataColumnError;
+pub use matrix::{compute_matrix, recover_matrix};
+pub use sidecar::{
+    verify_data_column_sidecar, verify_data_column_sidecar_inclusion_proof, verify_data_column_sidecar_kzg_proofs,
+};
