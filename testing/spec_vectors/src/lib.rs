@@ -1,0 +1,56 @@
+//! Runs official-format test vectors: `tests/<preset>/<fork>/<runner>/<handler>/<suite>/<case>`.
+//!
+//! Nothing is skipped in silence: a case of a runner or handler that is not known here fails, and so does one of whose
+//! files any was not read.
+
+mod case_dir;
+mod discover;
+mod report;
+mod runners;
+
+pub use case_dir::{CaseDir, CaseError};
+pub use discover::{CaseId, discover};
+pub use report::{Outcome, Report};
+
+use rayon::prelude::*;
+use std::path::Path;
+
+/// Runs all cases below a directory whose path contains `filter`.
+pub fn run(directory: &Path, filter: Option<&str>) -> std::io::Result<Report> {
+    let cases: Vec<CaseId> = discover(directory)?
+        .into_iter()
+        .filter(|case| filter.is_none_or(|filter| case.path.to_string_lossy().contains(filter)))
+        .collect();
+    let outcomes: Vec<(CaseId, Outcome)> = cases
+        .into_par_iter()
+        .map(|case| {
+            let outcome = run_case(&case);
+            (case, outcome)
+        })
+        .collect();
+    Ok(Report::new(outcomes))
+}
+
+/// Runs one case; a panic is a failure of that case.
+fn run_case(case: &CaseId) -> Outcome {
+    if !runners::is_applicable(case) {
+        return Outcome::NotApplicable;
+    }
+    let result = std::panic::catch_unwind(|| {
+        let directory = CaseDir::open(&case.path)?;
+        runners::run(case, &directory)?;
+        directory.check_all_read()
+    });
+    match result {
+        Ok(Ok(())) => Outcome::Passed,
+        Ok(Err(CaseError::Unknown(what))) => Outcome::Unknown(what),
+        Ok(Err(error)) => Outcome::Failed(error.to_string()),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text
+                .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
+                .unwrap_or_default();
+            Outcome::Failed(format!("panicked: {text}"))
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! `fork` and `transition`: formats/forks, formats/transition.
+
+use crate::case_dir::{CaseDir, CaseError};
+use crate::runners::sanity::apply_block;
+use crate::runners::{chain_spec, check_change};
+use state_transition::upgrade::upgrade_to_dvt;
+use types::constants::FAR_FUTURE_EPOCH;
+use types::{BeaconState, Epoch, ForkName, Preset, SignedBeaconBlock};
+
+/// The fork before; cases of a first fork have none.
+fn previous(fork: ForkName) -> Result<ForkName, CaseError> {
+    match fork {
+        ForkName::Fulu => Err(CaseError::Unknown(
+            "upgrade to fulu: earlier forks are not implemented".to_owned(),
+        )),
+        ForkName::Dvt => Ok(ForkName::Fulu),
+    }
+}
+
+pub(crate) fn run_fork<P: Preset>(fork: ForkName, directory: &CaseDir) -> Result<(), CaseError> {
+    let spec = chain_spec::<P>(fork);
+    let _ = directory.meta()?;
+    let pre: BeaconState<P> = directory.ssz_of_fork("pre", previous(fork)?)?;
+    let post: Option<BeaconState<P>> = directory.optional_ssz_of_fork("post", fork)?;
+    check_change(&pre, post, |state| upgrade_to_dvt(state, &spec))
+}
+
+pub(crate) fn run_transition<P: Preset>(fork: ForkName, directory: &CaseDir) -> Result<(), CaseError> {
+    let before = previous(fork)?;
+    let meta = directory.meta()?;
+    let mut spec = chain_spec::<P>(fork);
+    spec.dvt_fork_epoch = meta.fork_epoch.map_or(FAR_FUTURE_EPOCH, Epoch::new);
+    let pre: BeaconState<P> = directory.ssz_of_fork("pre", before)?;
+    let post: Option<BeaconState<P>> = directory.optional_ssz_of_fork("post", fork)?;
+    let blocks = (0..meta.blocks_count)
+        .map(|index| {
+            let is_old = meta.fork_block.is_some_and(|last_old| index <= last_old);
+            directory.ssz_of_fork(&format!("blocks_{index}"), if is_old { before } else { fork })
+        })
+        .collect::<Result<Vec<SignedBeaconBlock<P>>, _>>()?;
+    check_change(&pre, post, |state| {
+        blocks
+            .iter()
+            .try_for_each(|block| apply_block(state, block, meta.bls_setting == 2, &spec))
+    })
+}
