@@ -36,7 +36,8 @@ pub(crate) fn execution_payload<'a, P: Preset>(body: BeaconBlockBodyRef<'a, P>) 
 
 /// Applies a signed block to the state of its parent (or any state of its branch before its slot).
 ///
-/// The state is unusable after an error. The state root is compared unless `BlockSignatures::None` marks a block whose
+/// The state is unusable after an error. A block whose proposer's signature is wrong is reported as that, whatever
+/// else is wrong with it. The state root is compared unless `BlockSignatures::None` marks a block whose
 /// root is not there yet or was checked before.
 ///
 /// Spec: phase0/beacon-chain.md#beacon-chain-state-transition-function
@@ -60,11 +61,20 @@ pub fn state_transition<P: Preset>(
         BlockSignatures::Proposal => Some(Quorum::Member),
         BlockSignatures::AllButProposer => None,
     };
+    let proposer_set = quorum
+        .map(|quorum| block_signature_set(state, signed_block, None, quorum))
+        .transpose()?;
     let mut verifier = BatchVerifier::default();
-    if let Some(quorum) = quorum {
-        verifier.push(block_signature_set(state, signed_block, None, quorum)?)?;
+    if let Some(set) = proposer_set.clone() {
+        verifier.push(set)?;
     }
-    process_block(state, block, &mut verifier, spec)?;
+    if let Err(reason) = process_block(state, block, &mut verifier, spec) {
+        // A forged block says nothing about the proposer whose name it bears: that verdict comes first.
+        if let Some(set) = proposer_set {
+            signature_scheme::verify(&set)?;
+        }
+        return Err(reason);
+    }
     // The pairings take all cores but for a thread of their own, the hashing of the state is cheaper: both at once.
     let (verified, found) = rayon::join(|| verifier.finish(), || state.canonical_root());
     verified?;

@@ -10,14 +10,15 @@ use crate::helpers::misc::compute_activation_exit_epoch;
 use crate::signatures::Verifier;
 use signature_scheme::{SignatureError, SignatureSet, SignerKey};
 use ssz_types::VariableList;
+use std::collections::HashMap;
 use types::constants::{
     BLS_SCHEME, DOMAIN_KEY_POSSESSION, DOMAIN_KEY_SET_CHANGE, FAR_FUTURE_EPOCH, KEY_SET_CHANGE_WINDOW,
     MAX_KEY_SETS_PER_GROUP, MIN_BALANCE_PER_VIRTUAL_KEY,
 };
 use types::{
-    BeaconState, ChainSpec, Domain, DomainType, Epoch, Group, Gwei, KeyPossession, KeyProof, KeySet, Preset, SafeArith,
-    SchemeProofs, SignatureBytes, SignedKeySetChange, Slot, ValidatorIndex, VirtualKey, compute_domain,
-    compute_signing_root,
+    BeaconState, ChainSpec, Domain, DomainType, Epoch, Group, Gwei, KeyPossession, KeyProof, KeySet, KeySetChange,
+    Preset, SafeArith, SchemeProofs, SignatureBytes, SignedKeySetChange, Slot, ValidatorIndex, VirtualKey,
+    compute_domain, compute_signing_root,
 };
 
 /// A key-set change is invalid.
@@ -202,21 +203,32 @@ pub fn check_key_possession<P: Preset>(
     )?)
 }
 
-/// The registry entry other than `index` to which a key belongs: as its registry key, or in a stored key set.
-fn find_other_owner<P: Preset>(
+/// Refuses keys that belong to another registry entry than `index`: as its registry key, or in a stored key set. All
+/// stored keys are read once, however many keys are asked for.
+fn check_owners<P: Preset>(
     state: &BeaconState<P>,
     index: ValidatorIndex,
-    key: &VirtualKey,
-) -> Option<ValidatorIndex> {
-    let registered = key.as_bls().and_then(|pubkey| get_validator_index(state, &pubkey));
-    if let Some(owner) = registered.filter(|owner| *owner != index) {
-        return Some(owner);
+    keys: &[VirtualKey],
+) -> Result<(), KeySetChangeError> {
+    let mut places = HashMap::with_capacity(keys.len());
+    for (place, key) in keys.iter().enumerate() {
+        let registered = key.as_bls().and_then(|pubkey| get_validator_index(state, &pubkey));
+        if let Some(owner) = registered.filter(|owner| *owner != index) {
+            return Err(KeySetChangeError::KeyTaken { place, owner });
+        }
+        places.insert(key, place);
     }
-    state
-        .groups()?
-        .iter()
-        .find(|group| group.validator_index != index && group.key_sets.iter().any(|key_set| key_set.keys.contains(key)))
-        .map(|group| group.validator_index)
+    let others = state.groups().into_iter().flatten();
+    for group in others.filter(|group| group.validator_index != index) {
+        let stored = group.key_sets.iter().flat_map(|key_set| key_set.keys.iter());
+        if let Some(place) = stored.into_iter().find_map(|key| places.get(key)) {
+            return Err(KeySetChangeError::KeyTaken {
+                place: *place,
+                owner: group.validator_index,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Key sets of a group without those whose successor has been in force for long enough.
@@ -322,7 +334,7 @@ pub fn check_key_set_change<P: Preset>(
 /// Threshold, number and distinctness of the keys of a change.
 fn check_keys<P: Preset>(
     state: &BeaconState<P>,
-    change: &types::KeySetChange,
+    change: &KeySetChange,
     validator: &types::Validator,
     old_keys: &[VirtualKey],
 ) -> Result<(), KeySetChangeError> {
@@ -363,11 +375,8 @@ fn check_keys<P: Preset>(
         if let Some(first) = change.keys.iter().take(second).position(|other| other == key) {
             return Err(KeySetChangeError::DuplicateKey { first, second });
         }
-        if let Some(owner) = find_other_owner(state, index, key) {
-            return Err(KeySetChangeError::KeyTaken { place: second, owner });
-        }
     }
-    Ok(())
+    check_owners(state, index, &change.keys)
 }
 
 /// Spec: dvt/beacon-chain.md#process_key_set_change
@@ -380,7 +389,16 @@ pub fn process_key_set_change<P: Preset, V: Verifier>(
     for set in check_key_set_change(state, signed_key_set_change, Quorum::Threshold, spec)? {
         verifier.push(set)?;
     }
-    let change = &signed_key_set_change.message;
+    apply_key_set_change(state, &signed_key_set_change.message)
+}
+
+/// Stores the key set of a checked change.
+///
+/// Spec: dvt/beacon-chain.md#process_key_set_change
+pub fn apply_key_set_change<P: Preset>(
+    state: &mut BeaconState<P>,
+    change: &KeySetChange,
+) -> Result<(), KeySetChangeError> {
     let index = change.validator_index;
     let current_epoch = get_current_epoch(state);
     let new_key_set = KeySet {

@@ -7,8 +7,8 @@ use ethereum_hashing::hash_fixed;
 use signature_scheme::{SignatureError, SignatureSet};
 use types::constants::{BLS_WITHDRAWAL_PREFIX, DOMAIN_BLS_TO_EXECUTION_CHANGE, ETH1_ADDRESS_WITHDRAWAL_PREFIX};
 use types::{
-    BeaconState, ChainSpec, Hash32, Preset, SignedBLSToExecutionChange, ValidatorIndex, compute_domain,
-    compute_signing_root,
+    BLSToExecutionChange, BeaconState, ChainSpec, Hash32, Preset, SignedBLSToExecutionChange, ValidatorIndex,
+    compute_domain, compute_signing_root,
 };
 
 /// A change of withdrawal credentials is invalid.
@@ -65,7 +65,14 @@ pub fn process_bls_to_execution_change<P: Preset, V: Verifier>(
     spec: &ChainSpec,
 ) -> Result<(), AddressChangeError> {
     verifier.push(check_bls_to_execution_change(state, signed_address_change, spec)?)?;
-    let address_change = &signed_address_change.message;
+    Ok(apply_bls_to_execution_change(state, &signed_address_change.message)?)
+}
+
+/// Writes the new withdrawal credentials of a checked change.
+pub fn apply_bls_to_execution_change<P: Preset>(
+    state: &mut BeaconState<P>,
+    address_change: &BLSToExecutionChange,
+) -> Result<(), StateError> {
     let mut credentials = Hash32::left_padding_from(address_change.to_execution_address.as_slice());
     if let Some(prefix) = credentials.first_mut() {
         *prefix = ETH1_ADDRESS_WITHDRAWAL_PREFIX;

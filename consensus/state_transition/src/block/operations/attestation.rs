@@ -113,6 +113,7 @@ pub enum IndexedAttestationError {
 }
 
 /// Votes in an attestation of one registry entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Vote {
     Solo(ValidatorIndex),
     Group(GroupVotes),
@@ -266,17 +267,22 @@ pub fn check_indexed_attestation<P: Preset>(
     })
 }
 
-/// An attestation that passed all checks but its signature.
-struct Checked {
+/// What an attestation that passed all checks but its signature will do to the state that it was checked against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedAttestation {
     votes: Vec<Vote>,
     participation_flag_indices: Vec<usize>,
+    target_epoch: Epoch,
     is_current_epoch: bool,
 }
 
-fn check_attestation<P: Preset>(
+/// All checks of an attestation but its signature, which [`attestation_signature_set`] gives: verified before or after.
+///
+/// Spec: dvt/beacon-chain.md#process_attestation
+pub fn check_attestation<P: Preset>(
     state: &BeaconState<P>,
     attestation: AttestationRef<'_, P>,
-) -> Result<Checked, AttestationError> {
+) -> Result<CheckedAttestation, AttestationError> {
     let data = attestation.data();
     let current = get_current_epoch(state);
     let target = data.target.epoch;
@@ -309,21 +315,23 @@ fn check_attestation<P: Preset>(
             },
             found: data.source,
         })?;
-    Ok(Checked {
+    Ok(CheckedAttestation {
         votes,
         participation_flag_indices,
+        target_epoch: target,
         is_current_epoch: target == current,
     })
 }
 
-fn attestation_signature_set<P: Preset>(
+/// The signature that must hold for a checked attestation: by the keys of all set seats.
+pub fn attestation_signature_set<P: Preset>(
     state: &BeaconState<P>,
     attestation: AttestationRef<'_, P>,
-    votes: &[Vote],
+    checked: &CheckedAttestation,
 ) -> Result<SignatureSet, AttestationError> {
     let data = attestation.data();
-    let epoch = data.target.epoch;
-    let signers = attesting_indices(state, votes, epoch)?
+    let epoch = checked.target_epoch;
+    let signers = attesting_indices(state, &checked.votes, epoch)?
         .into_iter()
         .map(|signer| get_signer_key(state, signer, epoch))
         .collect::<Result<Vec<SignerKey>, _>>()?;
@@ -343,14 +351,27 @@ pub fn process_attestation<P: Preset, V: Verifier>(
     verifier: &mut V,
     spec: &ChainSpec,
 ) -> Result<(), AttestationError> {
-    let Checked {
+    let checked = check_attestation(state, attestation)?;
+    if !V::IS_NULL {
+        verifier.push(attestation_signature_set(state, attestation, &checked)?)?;
+    }
+    Ok(apply_attestation(state, checked, spec)?)
+}
+
+/// Counts the votes of an attestation and pays the proposer.
+///
+/// Spec: dvt/beacon-chain.md#process_attestation
+pub fn apply_attestation<P: Preset>(
+    state: &mut BeaconState<P>,
+    checked: CheckedAttestation,
+    spec: &ChainSpec,
+) -> Result<(), StateError> {
+    let CheckedAttestation {
         votes,
         participation_flag_indices,
+        target_epoch,
         is_current_epoch,
-    } = check_attestation(state, attestation)?;
-    if !V::IS_NULL {
-        verifier.push(attestation_signature_set(state, attestation, &votes)?)?;
-    }
+    } = checked;
     let base_reward_per_increment = get_base_reward_per_increment(state, spec)?;
     let mut proposer_reward_numerator = 0u64;
     for vote in votes {
@@ -366,7 +387,7 @@ pub fn process_attestation<P: Preset, V: Verifier>(
             Vote::Group(group_votes) => count_group_votes(
                 state,
                 group_votes,
-                attestation.data().target.epoch,
+                target_epoch,
                 is_current_epoch,
                 &participation_flag_indices,
                 spec,
@@ -380,7 +401,7 @@ pub fn process_attestation<P: Preset, V: Verifier>(
         .safe_div(PROPOSER_WEIGHT)?;
     let proposer_reward = proposer_reward_numerator.safe_div(proposer_reward_denominator)?;
     let proposer_index = get_beacon_proposer_index(state)?;
-    Ok(increase_balance(state, proposer_index, proposer_reward)?)
+    increase_balance(state, proposer_index, proposer_reward)
 }
 
 /// Sets the flags that a solo validator earns and does not have yet; gives the numerator of the proposer's reward.

@@ -134,8 +134,16 @@ pub fn process_attester_slashing<P: Preset, V: Verifier>(
 ) -> Result<(), AttesterSlashingError> {
     let (slashable, sets) = check_attester_slashing(state, attester_slashing)?;
     sets.into_iter().try_for_each(|set| verifier.push(set))?;
-    for index in slashable {
-        slash_validator(state, index, None, spec)?;
-    }
-    Ok(())
+    Ok(apply_attester_slashing(state, slashable, spec)?)
+}
+
+/// Slashes those whom checked evidence is against.
+pub fn apply_attester_slashing<P: Preset>(
+    state: &mut BeaconState<P>,
+    slashable: Vec<ValidatorIndex>,
+    spec: &ChainSpec,
+) -> Result<(), StateError> {
+    slashable
+        .into_iter()
+        .try_for_each(|index| slash_validator(state, index, None, spec))
 }

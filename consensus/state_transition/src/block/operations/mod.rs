@@ -1,7 +1,8 @@
 //! Spec: dvt/beacon-chain.md#operations
 //!
 //! An operation is a `check_x`, which reads the state and gives what the operation will do and the signatures that
-//! must hold, and an `apply_x`. Gossip and the operation pool use the checks alone.
+//! must hold, and an `apply_x`; `process_x` is both. Gossip and the operation pool use the checks alone. Deposits and
+//! requests of the execution layer have no checks of their own: nobody but the block brings them.
 
 pub mod address_change;
 pub mod attestation;

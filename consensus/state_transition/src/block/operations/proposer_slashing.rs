@@ -81,5 +81,14 @@ pub fn process_proposer_slashing<P: Preset, V: Verifier>(
 ) -> Result<(), ProposerSlashingError> {
     let (proposer_index, sets) = check_proposer_slashing(state, proposer_slashing)?;
     sets.into_iter().try_for_each(|set| verifier.push(set))?;
-    Ok(slash_validator(state, proposer_index, None, spec)?)
+    Ok(apply_proposer_slashing(state, proposer_index, spec)?)
+}
+
+/// Slashes the proposer whom checked evidence is against.
+pub fn apply_proposer_slashing<P: Preset>(
+    state: &mut BeaconState<P>,
+    proposer_index: ValidatorIndex,
+    spec: &ChainSpec,
+) -> Result<(), StateError> {
+    slash_validator(state, proposer_index, None, spec)
 }

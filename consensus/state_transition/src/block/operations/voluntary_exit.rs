@@ -128,9 +128,18 @@ pub fn process_voluntary_exit<P: Preset, V: Verifier>(
 ) -> Result<(), VoluntaryExitError> {
     let set = check_voluntary_exit(state, signed_voluntary_exit, Quorum::Threshold, spec)?;
     verifier.push(set)?;
-    Ok(initiate_validator_exit(
+    Ok(apply_voluntary_exit(
         state,
         signed_voluntary_exit.message().validator_index,
         spec,
     )?)
+}
+
+/// Puts the validator of a checked exit into the exit queue.
+pub fn apply_voluntary_exit<P: Preset>(
+    state: &mut BeaconState<P>,
+    index: ValidatorIndex,
+    spec: &ChainSpec,
+) -> Result<(), StateError> {
+    initiate_validator_exit(state, index, spec)
 }
