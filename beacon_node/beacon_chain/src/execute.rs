@@ -60,7 +60,9 @@ impl<P: Preset> BeaconChain<P> {
     ) -> Result<ExecutedBlock<P>, ImportError> {
         let root = block.block_root();
         {
-            let fork_choice = self.fork_choice.read();
+            let mut fork_choice = self.fork_choice.write();
+            let now = self.clock.now_ms().max(fork_choice.time_ms());
+            fork_choice.on_tick::<P>(now, &self.spec)?;
             if fork_choice.contains(&root) {
                 return Err(ImportError::AlreadyKnown(root));
             }
