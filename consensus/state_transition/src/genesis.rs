@@ -305,7 +305,7 @@ fn empty_sync_aggregate<P: Preset>() -> SyncAggregate<P> {
     }
 }
 
-fn empty_body_fulu<P: Preset>() -> BeaconBlockBodyFulu<P> {
+pub(crate) fn empty_body_fulu<P: Preset>() -> BeaconBlockBodyFulu<P> {
     BeaconBlockBodyFulu {
         randao_reveal: SignatureBytes::ZERO,
         eth1_data: Eth1Data::default(),
@@ -323,7 +323,7 @@ fn empty_body_fulu<P: Preset>() -> BeaconBlockBodyFulu<P> {
     }
 }
 
-fn empty_body_dvt<P: Preset>() -> BeaconBlockBodyDvt<P> {
+pub(crate) fn empty_body_dvt<P: Preset>() -> BeaconBlockBodyDvt<P> {
     BeaconBlockBodyDvt {
         randao_reveal: SignatureBytes::ZERO,
         eth1_data: Eth1Data::default(),

@@ -4,7 +4,9 @@ use crate::genesis::{GenesisGroup, GenesisValidator, genesis_state};
 use bls::SecretKey;
 use std::sync::{Mutex, OnceLock};
 use types::constants::{FAR_FUTURE_EPOCH, GENESIS_EPOCH};
-use types::{BeaconState, ChainSpec, Epoch, ForkName, Hash32, Minimal, PublicKeyBytes, VirtualKey};
+use types::{
+    BeaconState, ChainSpec, Epoch, ForkName, Hash32, Minimal, PublicKeyBytes, Root, SignatureBytes, Signers, VirtualKey,
+};
 
 /// 32 ETH in Gwei.
 pub(crate) const FULL_BALANCE: u64 = 32_000_000_000;
@@ -56,7 +58,7 @@ pub(crate) fn group(index: usize, keys: usize, threshold: u8) -> GenesisValidato
         group: Some(GenesisGroup {
             threshold,
             keys: (0..keys)
-                .map(|key| VirtualKey::bls(public_key(1000 + 16 * index + key)))
+                .map(|key| VirtualKey::bls(public_key(group_key(index, key))))
                 .collect(),
         }),
         ..solo(index)
@@ -71,4 +73,46 @@ pub(crate) fn genesis(validators: &[GenesisValidator], spec: &ChainSpec) -> Beac
 /// The genesis state of so many solo validators.
 pub(crate) fn solo_genesis(count: usize, spec: &ChainSpec) -> BeaconState<Minimal> {
     genesis(&(0..count).map(solo).collect::<Vec<_>>(), spec)
+}
+
+/// The secret key behind [`public_key`].
+pub(crate) fn secret_key(index: usize) -> SecretKey {
+    SecretKey::derive_master(&(index as u64).to_le_bytes().repeat(4)).unwrap()
+}
+
+/// Number of key `key` of the group made by [`group`] with `index`.
+pub(crate) fn group_key(index: usize, key: usize) -> usize {
+    1000 + 16 * index + key
+}
+
+/// The aggregate of the signatures of those keys; of nobody the point at infinity.
+pub(crate) fn sign(keys: impl IntoIterator<Item = usize>, signing_root: Root) -> SignatureBytes {
+    let signatures: Vec<_> = keys
+        .into_iter()
+        .map(|key| secret_key(key).sign(&signing_root))
+        .collect();
+    if signatures.is_empty() {
+        return bls::INFINITY_SIGNATURE;
+    }
+    bls::aggregate_signatures(&signatures).unwrap().to_bytes()
+}
+
+/// The bits of those keys.
+pub(crate) fn signers(keys: impl IntoIterator<Item = usize>) -> Signers {
+    let mut signers = Signers::default();
+    for key in keys {
+        signers.set(key, true).unwrap();
+    }
+    signers
+}
+
+/// A genesis state whose registry entries 0, 1, ... are groups of those sizes and thresholds, before `solos` solo
+/// validators. The keys of entry `i` are `group_key(i, ..)`; the solo validator `i` has key `i`.
+pub(crate) fn group_genesis(groups: &[(usize, u8)], solos: usize, spec: &ChainSpec) -> BeaconState<Minimal> {
+    let groups_first = groups
+        .iter()
+        .enumerate()
+        .map(|(index, (keys, threshold))| group(index, *keys, *threshold));
+    let solos = (groups.len()..groups.len() + solos).map(solo);
+    genesis(&groups_first.chain(solos).collect::<Vec<_>>(), spec)
 }

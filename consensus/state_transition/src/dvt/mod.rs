@@ -6,3 +6,6 @@ pub mod key_set_change;
 pub mod leaders;
 pub mod signers;
 pub mod sync_committee;
+
+#[cfg(test)]
+mod tests;
