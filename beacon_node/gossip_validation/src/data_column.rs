@@ -1,0 +1,214 @@
+//! Topics `data_column_sidecar_{subnet_id}`.
+//!
+//! Spec: dvt/p2p-interface.md#data_column_sidecar_subnet_id
+
+use crate::error::impl_shared;
+use crate::leaders::{leader_rank, single_signer};
+use crate::{GossipValidator, SharedError, Verdict};
+use data_columns::{
+    DataColumnError, compute_subnet_for_data_column_sidecar, verify_data_column_sidecar,
+    verify_data_column_sidecar_inclusion_proof, verify_data_column_sidecar_kzg_proofs,
+};
+use runtime::Priority;
+use state_transition::block::header::block_header_signature_set;
+use state_transition::dvt::signers::{Quorum, SignersError};
+use state_transition::helpers::accessors::get_beacon_proposer_index_at_slot;
+use std::sync::Arc;
+use tree_hash::TreeHash as _;
+use types::{
+    BeaconState, ColumnIndex, DataColumnSidecar, Preset, Root, SignedBeaconBlockHeaderRef, Slot, ValidatorIndex,
+};
+
+/// A column is not passed on.
+#[derive(Debug, thiserror::Error)]
+pub enum DataColumnGossipError {
+    /// Malformed, or not the column that the block committed to.
+    #[error(transparent)]
+    Invalid(#[from] DataColumnError),
+    /// On another subnet than the column's.
+    #[error("column came on subnet {found}, expected {expected}")]
+    Subnet {
+        /// Subnet of the column.
+        expected: u64,
+        /// Where it came from.
+        found: u64,
+    },
+    /// Not later than what is final.
+    #[error("column of slot {slot} is not later than the finalised slot {finalized}")]
+    AlreadyFinalized {
+        /// Slot of the block.
+        slot: Slot,
+        /// First slot of the finalised epoch.
+        finalized: Slot,
+    },
+    /// Not later than the parent.
+    #[error("block of slot {slot} is not later than its parent of slot {parent}")]
+    NotLaterThanParent {
+        /// Slot of the block.
+        slot: Slot,
+        /// Slot of its parent.
+        parent: Slot,
+    },
+    /// The branch of the block does not contain what is final.
+    #[error("block does not descend from the finalised block {0}")]
+    NotFinalizedDescendant(Root),
+    /// Another proposer than the slot's.
+    #[error("proposer is {found}, expected {expected}")]
+    Proposer {
+        /// The slot's proposer.
+        expected: ValidatorIndex,
+        /// The header's proposer.
+        found: ValidatorIndex,
+    },
+    /// Not signed by enough keys, nor by one leader of the group alone.
+    #[error("signers: {0}")]
+    Signers(SignersError),
+    /// The column was seen before.
+    #[error("column {column} of slot {slot} by proposer {proposer} was seen before")]
+    NotFirst {
+        /// The column.
+        column: ColumnIndex,
+        /// Slot of the block.
+        slot: Slot,
+        /// The proposer.
+        proposer: ValidatorIndex,
+    },
+    /// As for any topic.
+    #[error(transparent)]
+    Shared(#[from] SharedError),
+}
+impl_shared!(DataColumnGossipError);
+
+impl DataColumnGossipError {
+    /// What to do with the column.
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::AlreadyFinalized { .. } | Self::NotFirst { .. } | Self::Signers(SignersError::State(_)) => {
+                Verdict::Ignore
+            }
+            Self::Invalid(_)
+            | Self::Subnet { .. }
+            | Self::NotLaterThanParent { .. }
+            | Self::NotFinalizedDescendant(_)
+            | Self::Proposer { .. }
+            | Self::Signers(_) => Verdict::Reject,
+            Self::Shared(error) => error.verdict(),
+        }
+    }
+}
+
+/// A column that belongs to a signed header.
+#[derive(Debug, Clone)]
+pub struct VerifiedDataColumn<P: Preset> {
+    /// The column.
+    pub sidecar: Arc<DataColumnSidecar<P>>,
+    /// Root of its block.
+    pub block_root: Root,
+    /// The key of the leader who alone signed the header; none if the header is signed at threshold.
+    pub leader_key: Option<u8>,
+}
+
+impl<P: Preset> GossipValidator<P> {
+    /// Checks a column. `subnet_id` is where it came from, if from a subnet.
+    pub async fn verify_data_column(
+        self: &Arc<Self>,
+        sidecar: Arc<DataColumnSidecar<P>>,
+        subnet_id: Option<u64>,
+    ) -> Result<VerifiedDataColumn<P>, DataColumnGossipError> {
+        self.on_worker("data_column_sidecar", Priority::Aggregates, move |validator| {
+            validator.verify_data_column_blocking(sidecar, subnet_id)
+        })
+        .await
+    }
+
+    fn verify_data_column_blocking(
+        &self,
+        sidecar: Arc<DataColumnSidecar<P>>,
+        subnet_id: Option<u64>,
+    ) -> Result<VerifiedDataColumn<P>, DataColumnGossipError> {
+        let header = *sidecar.block_header();
+        let (slot, proposer, column) = (header.slot, header.proposer_index, sidecar.index());
+        let spec = self.chain.spec();
+        self.check_fork(slot, &*sidecar)?;
+        verify_data_column_sidecar(&sidecar, spec)?;
+        let expected = compute_subnet_for_data_column_sidecar(column, spec);
+        if let Some(found) = subnet_id.filter(|found| *found != expected) {
+            return Err(DataColumnGossipError::Subnet { expected, found });
+        }
+        self.check_not_future(slot)?;
+        let finalized = self.finalized_checkpoint();
+        let finalized_slot = finalized.epoch.start_slot::<P>();
+        if slot <= finalized_slot {
+            return Err(DataColumnGossipError::AlreadyFinalized {
+                slot,
+                finalized: finalized_slot,
+            });
+        }
+        let parent = self.block_slot(header.parent_root)?;
+        if slot <= parent {
+            return Err(DataColumnGossipError::NotLaterThanParent { slot, parent });
+        }
+        if self.check_finalized_descendant(header.parent_root).is_err() {
+            return Err(DataColumnGossipError::NotFinalizedDescendant(finalized.root));
+        }
+        let state = self.state_for_epoch(header.parent_root, slot.epoch::<P>())?;
+        let expected = get_beacon_proposer_index_at_slot(&state, slot)?;
+        if proposer != expected {
+            return Err(DataColumnGossipError::Proposer {
+                expected,
+                found: proposer,
+            });
+        }
+        let leader_key = self.check_header_signature(&state, sidecar.signed_block_header())?;
+        let not_first = DataColumnGossipError::NotFirst { column, slot, proposer };
+        let seen = (proposer, column, leader_key);
+        if self.data_columns.contains(slot, &seen) {
+            return Err(not_first);
+        }
+        verify_data_column_sidecar_inclusion_proof(&sidecar)?;
+        verify_data_column_sidecar_kzg_proofs(&sidecar)?;
+        if !self.data_columns.insert(slot, seen) {
+            return Err(not_first);
+        }
+        Ok(VerifiedDataColumn {
+            block_root: header.tree_hash_root(),
+            sidecar,
+            leader_key,
+        })
+    }
+
+    /// The proposer's signature: at threshold, or by one leader of the group whose time has come, whose key is given
+    /// then. All columns of a block have one header, which is verified once.
+    fn check_header_signature(
+        &self,
+        state: &BeaconState<P>,
+        header: SignedBeaconBlockHeaderRef<'_>,
+    ) -> Result<Option<u8>, DataColumnGossipError> {
+        let message = *header.message();
+        let (set, leader_key) = match block_header_signature_set(state, header, Quorum::Threshold) {
+            Ok(set) => (set, None),
+            Err(below @ SignersError::BelowThreshold { .. }) => {
+                let Some(key) = single_signer(&header.signers()) else {
+                    return Err(DataColumnGossipError::Signers(below));
+                };
+                let Some(rank) = leader_rank(state, message.proposer_index, message.slot, key)? else {
+                    return Err(DataColumnGossipError::Signers(below));
+                };
+                self.check_leader_time(message.slot, rank)?;
+                let set = block_header_signature_set(state, header, Quorum::Member)
+                    .map_err(DataColumnGossipError::Signers)?;
+                (set, Some(key))
+            }
+            Err(error) => return Err(DataColumnGossipError::Signers(error)),
+        };
+        let root = match header {
+            SignedBeaconBlockHeaderRef::Fulu(inner) => inner.tree_hash_root(),
+            SignedBeaconBlockHeaderRef::Dvt(inner) => inner.tree_hash_root(),
+        };
+        if !self.verified_headers.contains(&root) {
+            signature_scheme::verify(&set)?;
+            self.verified_headers.insert(root);
+        }
+        Ok(leader_key)
+    }
+}

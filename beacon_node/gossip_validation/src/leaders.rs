@@ -1,0 +1,89 @@
+//! Who of a group may speak alone in a slot, and from when on.
+
+use crate::{GossipValidator, SharedError};
+use state_transition::StateError;
+use state_transition::dvt::leaders::get_leader_key_index;
+use types::constants::MAX_LEADER_RANKS;
+use types::{BeaconState, ChainSpec, Preset, Signers, Slot, ValidatorIndex};
+
+/// Parts of a slot that a leader of one rank waits longer than one of the rank before.
+const LEADER_TIMEOUTS_PER_SLOT: u64 = 12;
+
+/// How long after the start of the slot the leader of `rank` may propose, in milliseconds.
+///
+/// Spec: dvt/validator.md#leader-promotion
+pub fn leader_due_ms(rank: u8, spec: &ChainSpec) -> u64 {
+    spec.slot_duration_ms
+        .saturating_mul(u64::from(rank))
+        .checked_div(LEADER_TIMEOUTS_PER_SLOT)
+        .unwrap_or_default()
+}
+
+/// The rank with which key `key` leads the group in `slot`; `None` if it does not.
+pub fn leader_rank<P: Preset>(
+    state: &BeaconState<P>,
+    proposer: ValidatorIndex,
+    slot: Slot,
+    key: u8,
+) -> Result<Option<u8>, StateError> {
+    for rank in 0..MAX_LEADER_RANKS as u8 {
+        if get_leader_key_index(state, proposer, slot, rank)? == Some(key) {
+            return Ok(Some(rank));
+        }
+    }
+    Ok(None)
+}
+
+/// The one key that signed, if it is one.
+pub(crate) fn single_signer(signers: &Signers) -> Option<u8> {
+    let mut set = signers.iter().enumerate().filter(|(_, bit)| *bit).map(|(key, _)| key);
+    match (set.next(), set.next()) {
+        (Some(key), None) => u8::try_from(key).ok(),
+        _ => None,
+    }
+}
+
+impl<P: Preset> GossipValidator<P> {
+    /// Whether the time of a leader has come, give or take the disparity of clocks.
+    pub(crate) fn check_leader_time(&self, slot: Slot, rank: u8) -> Result<(), SharedError> {
+        let spec = self.chain.spec();
+        let clock = self.chain.clock();
+        let due = clock.slot_start_ms(slot).saturating_add(leader_due_ms(rank, spec));
+        if clock.now_ms().saturating_add(spec.maximum_gossip_clock_disparity) < due {
+            return Err(SharedError::FutureSlot {
+                slot,
+                current: self.chain.current_slot(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Forgets a leader's proposal that turned out to be invalid: those of higher ranks are not ignored because of
+    /// it.
+    pub fn note_invalid_proposal(&self, slot: Slot, proposer: ValidatorIndex, rank: u8) {
+        if let Some(seen) = self.leaders.lock().get_mut(&(slot, proposer)) {
+            seen.ranks.remove(&rank);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_come_a_twelfth_of_a_slot_apart() {
+        let spec = ChainSpec::mainnet();
+        assert_eq!([0, 1, 2].map(|rank| leader_due_ms(rank, &spec)), [0, 1000, 2000]);
+    }
+
+    #[test]
+    fn single_signer_is_one_set_bit() {
+        let mut signers = Signers::default();
+        assert_eq!(single_signer(&signers), None);
+        signers.set(5, true).unwrap();
+        assert_eq!(single_signer(&signers), Some(5));
+        signers.set(0, true).unwrap();
+        assert_eq!(single_signer(&signers), None);
+    }
+}
