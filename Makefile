@@ -15,7 +15,7 @@ lint: build-tools
 
 # Ratios, each measured in one run.
 bench: build-tools
-	cargo bench --workspace --bench transition
+	cargo bench -p chain_harness --bench transition
 
 # Downloads the official test vectors into $(VECTORS).
 official-vectors:

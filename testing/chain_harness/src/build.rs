@@ -11,7 +11,7 @@ use state_transition::dvt::accessors::{get_key_set, get_signer_key};
 use state_transition::dvt::leaders::get_leader_key_index;
 use state_transition::genesis::{GenesisValidator, genesis_state};
 use state_transition::helpers::accessors::{
-    get_beacon_proposer_index, get_current_epoch, get_randao_mix, get_validator,
+    get_beacon_proposer_index, get_block_root_at_slot, get_current_epoch, get_randao_mix, get_validator,
 };
 use state_transition::helpers::misc::compute_timestamp_at_slot;
 use state_transition::process_slots;
@@ -20,12 +20,25 @@ use tree_hash::TreeHash as _;
 use types::*;
 
 /// What a block contains beside votes and sync signatures.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct BlockPlan {
+    /// Of how many slots before the block it holds the votes.
+    pub vote_slots: u64,
     /// Key-set changes.
     pub key_set_changes: Vec<SignedKeySetChange>,
     /// Leaves out the reveal even if the leader is there.
     pub omit_randao: bool,
+}
+
+impl Default for BlockPlan {
+    /// The votes of the slot before.
+    fn default() -> Self {
+        Self {
+            vote_slots: 1,
+            key_set_changes: Vec::new(),
+            omit_randao: false,
+        }
+    }
 }
 
 /// A chain that grows by a slot at a time.
@@ -92,11 +105,20 @@ impl<P: Preset> Chain<P> {
         let signers = self.block_signers(&state, proposer_index, is_there)?;
         let randao_reveal = self.reveal(&state, proposer_index, is_there, plan.omit_randao);
 
-        // Votes of the slot before, for the head of that slot.
-        let vote_slot = vote_state.slot();
         let parent_root = state.latest_block_header().tree_hash_root();
-        let data = attestation_data(&state, vote_slot, parent_root);
-        let votes = attestation(&state, data, &self.keys, |signer| is_there(signer, vote_slot));
+        let votes = (0..plan.vote_slots)
+            .map(|age| vote_state.slot().saturating_sub(age))
+            .filter_map(|vote_slot| {
+                let head = if vote_slot == vote_state.slot() {
+                    parent_root
+                } else {
+                    get_block_root_at_slot(&state, vote_slot).unwrap()
+                };
+                let data = attestation_data(&state, vote_slot, head);
+                attestation(&state, data, &self.keys, |signer| is_there(signer, vote_slot))
+            })
+            .collect();
+        let vote_slot = vote_state.slot();
         let sync_aggregate = sync_aggregate(&state, &self.keys, |signer| is_there(signer, vote_slot));
 
         let body_fields = (randao_reveal, sync_aggregate, self.payload(&state));
@@ -211,7 +233,7 @@ fn unsigned_block<P: Preset>(
     proposer_index: ValidatorIndex,
     parent_root: Root,
     (randao_reveal, sync_aggregate, execution_payload): (SignatureBytes, SyncAggregate<P>, ExecutionPayload<P>),
-    votes: Option<Attestation<P>>,
+    votes: Vec<Attestation<P>>,
     key_set_changes: Vec<SignedKeySetChange>,
 ) -> BeaconBlock<P> {
     let (slot, state_root) = (state.slot(), Root::ZERO);
