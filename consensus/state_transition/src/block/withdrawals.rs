@@ -53,18 +53,15 @@ impl From<milhouse::Error> for WithdrawalsError {
 pub fn get_expected_withdrawals<P: Preset>(state: &BeaconState<P>) -> Result<(Vec<Withdrawal>, usize), StateError> {
     let epoch = get_current_epoch(state);
     let mut withdrawal_index = state.next_withdrawal_index();
-    let mut validator_index = state.next_withdrawal_validator_index();
     let mut withdrawals: Vec<Withdrawal> = Vec::new();
     let mut processed_partial_withdrawals_count = 0usize;
 
     // A payload has at most a handful of withdrawals: adding them up is cheap.
-    let balance_left = |withdrawals: &[Withdrawal], index: ValidatorIndex| -> Result<Gwei, StateError> {
+    let balance_left = |withdrawals: &[Withdrawal], index: ValidatorIndex, balance: Gwei| -> Result<Gwei, StateError> {
         withdrawals
             .iter()
             .filter(|withdrawal| withdrawal.validator_index == index)
-            .try_fold(get_balance(state, index)?, |balance, withdrawal| {
-                Ok(balance.safe_sub(withdrawal.amount)?)
-            })
+            .try_fold(balance, |balance, withdrawal| Ok(balance.safe_sub(withdrawal.amount)?))
     };
 
     for withdrawal in state.pending_partial_withdrawals() {
@@ -77,7 +74,8 @@ pub fn get_expected_withdrawals<P: Preset>(state: &BeaconState<P>) -> Result<(Ve
         // [Dvt] A group keeps 32 ETH for each of its keys.
         let min_active_balance = get_min_active_balance(state, withdrawal.validator_index)?;
         let has_sufficient_effective_balance = validator.effective_balance >= min_active_balance;
-        let balance = balance_left(&withdrawals, withdrawal.validator_index)?;
+        let index = withdrawal.validator_index;
+        let balance = balance_left(&withdrawals, index, get_balance(state, index)?)?;
         let has_excess_balance = balance > min_active_balance;
         if validator.exit_epoch == FAR_FUTURE_EPOCH && has_sufficient_effective_balance && has_excess_balance {
             withdrawals.push(Withdrawal {
@@ -91,11 +89,16 @@ pub fn get_expected_withdrawals<P: Preset>(state: &BeaconState<P>) -> Result<(Ve
         processed_partial_withdrawals_count.safe_add_assign(1)?;
     }
 
-    let validators_len = state.validators().len() as u64;
-    let bound = validators_len.min(P::MAX_VALIDATORS_PER_WITHDRAWALS_SWEEP);
-    for _ in 0..bound {
-        let validator = get_validator(state, validator_index)?;
-        let balance = balance_left(&withdrawals, validator_index)?;
+    // Thousands of entries in a row, around the end of the registry: walking the trees is far cheaper than looking up.
+    let start = state.next_withdrawal_validator_index();
+    let (validators, balances) = (state.validators(), state.balances());
+    let bound = (validators.len() as u64).min(P::MAX_VALIDATORS_PER_WITHDRAWALS_SWEEP);
+    let indices = (start.as_u64()..validators.len() as u64).chain(0..start.as_u64());
+    let registry = validators.iter_from(start.as_usize())?.chain(validators.iter());
+    let held = balances.iter_from(start.as_usize())?.chain(balances.iter());
+    for ((index, validator), balance) in indices.zip(registry).zip(held).take(bound as usize) {
+        let validator_index = ValidatorIndex::new(index);
+        let balance = balance_left(&withdrawals, validator_index, *balance)?;
         let amount = if is_fully_withdrawable_validator(validator, balance, epoch) {
             Some(balance)
         } else if is_partially_withdrawable_validator::<P>(validator, balance) {
@@ -115,7 +118,6 @@ pub fn get_expected_withdrawals<P: Preset>(state: &BeaconState<P>) -> Result<(Ve
         if withdrawals.len() as u64 == P::MAX_WITHDRAWALS_PER_PAYLOAD {
             break;
         }
-        validator_index = validator_index.safe_add(1u64)?.safe_rem(validators_len)?;
     }
     Ok((withdrawals, processed_partial_withdrawals_count))
 }

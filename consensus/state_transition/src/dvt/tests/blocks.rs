@@ -231,9 +231,9 @@ fn a_block_is_imported_from_the_threshold_on_and_checked_by_members_from_one_on(
 fn a_forged_block_is_reported_as_forged_whatever_else_is_wrong() {
     let (state, spec) = scene(7, 5);
     let good = block(&state, &spec);
-    let wrong_proposer_index = |block: &mut BeaconBlockDvt<Minimal>| block.parent_root = Root::repeat_byte(1);
+    let wrong_parent = |block: &mut BeaconBlockDvt<Minimal>| block.parent_root = Root::repeat_byte(1);
     let wrong_root = |block: &mut BeaconBlockDvt<Minimal>| block.state_root = Root::repeat_byte(1);
-    let edits: [&dyn Fn(&mut BeaconBlockDvt<Minimal>); 3] = [&|_| (), &wrong_proposer_index, &wrong_root];
+    let edits: [fn(&mut BeaconBlockDvt<Minimal>); 3] = [|_| (), wrong_parent, wrong_root];
     for edit in edits {
         let mut message = good.clone();
         edit(&mut message);

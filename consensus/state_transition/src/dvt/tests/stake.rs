@@ -143,3 +143,30 @@ fn solo_validators_keep_the_floors_of_fulu() {
     assert_eq!(get_min_active_balance(&state, solo), Ok(FULL_BALANCE));
     assert_eq!(get_ejection_balance(&state, solo, &spec), Ok(spec.ejection_balance));
 }
+
+/// The sweep begins where the last one ended, goes around the end of the registry, and meets nobody twice.
+#[test]
+fn the_sweep_goes_around_the_registry_from_wherever_it_begins() {
+    let (mut state, _) = scene(4, 3);
+    let count = state.validators().len() as u64;
+    for index in 1..count {
+        *state.balances_mut().get_mut(index as usize).unwrap() = FULL_BALANCE + index * GWEI;
+    }
+    for start in 0..count {
+        *state.next_withdrawal_validator_index_mut() = ValidatorIndex::new(start);
+        // Entry 0, the group, has nothing in excess; a payload of the minimal preset has room for four.
+        let expected: Vec<(u64, u64)> = (start..start + count)
+            .map(|index| index % count)
+            .filter(|index| *index != 0)
+            .map(|index| (index, index * GWEI))
+            .take(4)
+            .collect();
+        let found: Vec<(u64, u64)> = get_expected_withdrawals(&state)
+            .unwrap()
+            .0
+            .iter()
+            .map(|withdrawal| (withdrawal.validator_index.as_u64(), withdrawal.amount))
+            .collect();
+        assert_eq!(found, expected, "from {start}");
+    }
+}
