@@ -1,37 +1,13 @@
-//! The runtime configuration: what a network may choose, read from `config.yaml`.
+//! The runtime configuration: what a network may choose. [`config_yaml`](crate::config_yaml) reads and writes it.
 
+use crate::config_yaml::{ConfigError, ConfigValue, found};
 use crate::constants::FAR_FUTURE_EPOCH;
 use crate::{
     Epoch, ExecutionAddress, ForkDigest, ForkName, Hash32, PresetName, Root, Uint256, Version, compute_fork_data_root,
 };
 use alloy_primitives::address;
 use ethereum_hashing::hash;
-use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
-use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
-
-/// A configuration is unreadable or contradicts itself.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// Not YAML, or not a map.
-    #[error("configuration is not a YAML map: {0}")]
-    Yaml(String),
-    /// A value of a known key does not parse.
-    #[error("{key}: found {found:?}, expected {expected}")]
-    Value {
-        /// The key.
-        key: &'static str,
-        /// The value in the file.
-        found: String,
-        /// What it should be.
-        expected: &'static str,
-    },
-    /// Two keys contradict each other.
-    #[error("{0}")]
-    Contradiction(String),
-}
+use serde::{Deserialize, Serialize};
 
 /// Blob parameters from an epoch on.
 ///
@@ -44,49 +20,6 @@ pub struct BlobParameters {
     /// Most blobs in a block.
     #[serde(rename = "MAX_BLOBS_PER_BLOCK", with = "serde_utils::quoted_u64")]
     pub max_blobs_per_block: u64,
-}
-
-/// How a configuration value is read from and written as text.
-trait ConfigValue: Sized {
-    /// What a value looks like, for error messages.
-    const EXPECTED: &'static str;
-    fn parse(text: &str) -> Option<Self>;
-    fn text(&self) -> String;
-}
-
-macro_rules! config_value {
-    ($type:ty, $expected:literal, $value:ident => $text:expr) => {
-        impl ConfigValue for $type {
-            const EXPECTED: &'static str = $expected;
-            fn parse(text: &str) -> Option<Self> {
-                Self::from_str(text).ok()
-            }
-            fn text(&self) -> String {
-                let $value = self;
-                $text
-            }
-        }
-    };
-}
-config_value!(u64, "an integer below 2**64", value => value.to_string());
-config_value!(Epoch, "an epoch number", value => value.to_string());
-config_value!(String, "a string", value => value.clone());
-config_value!(Version, "0x and 8 hex digits", value => format!("{value:?}"));
-config_value!(Hash32, "0x and 64 hex digits", value => format!("{value:?}"));
-config_value!(ExecutionAddress, "0x and 40 hex digits", value => value.to_checksum(None));
-
-impl ConfigValue for Uint256 {
-    const EXPECTED: &'static str = "an integer below 2**256";
-    fn parse(text: &str) -> Option<Self> {
-        // Minimal's value is 2**256 itself, "never".
-        if text == "115792089237316195423570985008687907853269984665640564039457584007913129638912" {
-            return Some(Self::MAX);
-        }
-        Self::from_str(text).ok()
-    }
-    fn text(&self) -> String {
-        self.to_string()
-    }
 }
 
 macro_rules! chain_spec {
@@ -128,13 +61,13 @@ macro_rules! chain_spec {
                 }
             }
 
-            /// Sets a known scalar key. `Ok(false)` if the key is not known.
-            fn set(&mut self, key: &str, text: &str) -> Result<bool, ConfigError> {
+            /// Sets a known key. `Ok(false)` if the key is not known.
+            pub(crate) fn set(&mut self, key: &str, value: &serde_json::Value) -> Result<bool, ConfigError> {
                 match key {
                     $($key => {
-                        self.$field = ConfigValue::parse(text).ok_or_else(|| ConfigError::Value {
+                        self.$field = value.as_str().and_then(ConfigValue::parse).ok_or_else(|| ConfigError::Value {
                             key: $key,
-                            found: text.to_owned(),
+                            found: found(value),
                             expected: <$type as ConfigValue>::EXPECTED,
                         })?;
                     })*
@@ -144,7 +77,7 @@ macro_rules! chain_spec {
             }
 
             /// All known scalar keys with their values as text.
-            fn scalars(&self) -> Vec<(&'static str, String)> {
+            pub(crate) fn scalars(&self) -> Vec<(&'static str, String)> {
                 vec![$(($key, self.$field.text()),)*]
             }
         }
@@ -153,7 +86,7 @@ macro_rules! chain_spec {
 
 chain_spec! {
     config_name: String = "CONFIG_NAME", "mainnet".to_owned(), "minimal".to_owned();
-    terminal_total_difficulty: Uint256 = "TERMINAL_TOTAL_DIFFICULTY", Uint256::from(58_750_000_000_000_000_000_000u128), Uint256::MAX;
+    terminal_total_difficulty: Uint256 = "TERMINAL_TOTAL_DIFFICULTY", Uint256::from(58_750_000_000_000_000_000_000u128), Uint256::from_limbs([0u64.wrapping_sub(1 << 10), u64::MAX, u64::MAX, u64::MAX]);
     terminal_block_hash: Hash32 = "TERMINAL_BLOCK_HASH", Hash32::ZERO, Hash32::ZERO;
     terminal_block_hash_activation_epoch: Epoch = "TERMINAL_BLOCK_HASH_ACTIVATION_EPOCH", FAR_FUTURE_EPOCH, FAR_FUTURE_EPOCH;
     min_genesis_active_validator_count: u64 = "MIN_GENESIS_ACTIVE_VALIDATOR_COUNT", 16_384, 64;
@@ -238,149 +171,44 @@ impl ChainSpec {
         }
     }
 
-    /// Reads a `config.yaml`. Keys that are missing have the values of the preset's own configuration; keys that are
-    /// not known are kept.
-    ///
-    /// Errors name the key, what was found and what was expected.
-    pub fn from_yaml(yaml: &str) -> Result<Self, ConfigError> {
-        let entries = read_entries(yaml)?;
-        let text = |key: &str| {
-            entries
-                .iter()
-                .find(|(name, _)| name == key)
-                .and_then(|(_, entry)| match entry {
-                    Entry::Scalar(text) => Some(text.as_str()),
-                    Entry::Other(_) => None,
-                })
-        };
-        let mut spec = match text("PRESET_BASE").unwrap_or("mainnet") {
-            "mainnet" => Self::mainnet(),
-            "minimal" => Self::minimal(),
-            other => {
-                return Err(ConfigError::Value {
-                    key: "PRESET_BASE",
-                    found: other.to_owned(),
-                    expected: "mainnet or minimal",
-                });
-            }
-        };
-        let seconds = text("SECONDS_PER_SLOT")
-            .map(|found| {
-                found
-                    .parse::<u64>()
-                    .ok()
-                    .and_then(|seconds| seconds.checked_mul(1000))
-                    .ok_or_else(|| ConfigError::Value {
-                        key: "SECONDS_PER_SLOT",
-                        found: found.to_owned(),
-                        expected: "a number of seconds",
-                    })
-            })
-            .transpose()?;
-        let has_duration = text("SLOT_DURATION_MS").is_some();
-        for (key, entry) in entries {
-            match entry {
-                Entry::Scalar(text) => {
-                    let known = matches!(key.as_str(), "PRESET_BASE" | "SECONDS_PER_SLOT") || spec.set(&key, &text)?;
-                    if !known {
-                        spec.unknown.push((key, serde_json::Value::String(text)));
-                    }
-                }
-                Entry::Other(value) if key == "BLOB_SCHEDULE" => {
-                    spec.blob_schedule = serde_json::from_value(value.clone()).map_err(|_| ConfigError::Value {
-                        key: "BLOB_SCHEDULE",
-                        found: value.to_string(),
-                        expected: "a list of entries with EPOCH and MAX_BLOBS_PER_BLOCK",
-                    })?;
-                }
-                Entry::Other(value) => spec.unknown.push((key, value)),
-            }
+    /// The default configuration of a preset with Fulu and all forks before it at genesis, and without changes of blob
+    /// parameters: the start of every network that this client can begin at its genesis.
+    pub fn fulu_genesis(preset: PresetName) -> Self {
+        let genesis = crate::constants::GENESIS_EPOCH;
+        Self {
+            altair_fork_epoch: genesis,
+            bellatrix_fork_epoch: genesis,
+            capella_fork_epoch: genesis,
+            deneb_fork_epoch: genesis,
+            electra_fork_epoch: genesis,
+            fulu_fork_epoch: genesis,
+            blob_schedule: Vec::new(),
+            ..Self::of_preset(preset)
         }
-        if let Some(milliseconds) = seconds {
-            if has_duration && milliseconds != spec.slot_duration_ms {
-                return Err(ConfigError::Contradiction(format!(
-                    "SECONDS_PER_SLOT says {milliseconds} ms and SLOT_DURATION_MS says {} ms",
-                    spec.slot_duration_ms
-                )));
-            }
-            spec.slot_duration_ms = milliseconds;
-        }
-        spec.validate()?;
-        Ok(spec)
     }
 
-    fn validate(&mut self) -> Result<(), ConfigError> {
-        if self.slot_duration_ms == 0 {
-            return Err(ConfigError::Contradiction(
-                "SLOT_DURATION_MS is 0, expected at least 1".to_owned(),
-            ));
-        }
-        if self.dvt_fork_epoch < self.fulu_fork_epoch {
-            return Err(ConfigError::Contradiction(format!(
-                "DVT_FORK_EPOCH {} is before FULU_FORK_EPOCH {}: the dvt fork comes after Fulu",
-                self.dvt_fork_epoch, self.fulu_fork_epoch
-            )));
-        }
-        self.blob_schedule.sort_by_key(|entry| entry.epoch);
-        if let Some((entry, _)) = self
-            .blob_schedule
-            .iter()
-            .zip(self.blob_schedule.iter().skip(1))
-            .find(|(a, b)| a.epoch == b.epoch)
-        {
-            return Err(ConfigError::Contradiction(format!(
-                "BLOB_SCHEDULE has two entries for epoch {}",
-                entry.epoch
-            )));
-        }
-        Ok(())
+    /// First epochs of all forks, in the order of the forks.
+    pub(crate) fn fork_epochs(&self) -> [(&'static str, Epoch); 7] {
+        [
+            ("ALTAIR_FORK_EPOCH", self.altair_fork_epoch),
+            ("BELLATRIX_FORK_EPOCH", self.bellatrix_fork_epoch),
+            ("CAPELLA_FORK_EPOCH", self.capella_fork_epoch),
+            ("DENEB_FORK_EPOCH", self.deneb_fork_epoch),
+            ("ELECTRA_FORK_EPOCH", self.electra_fork_epoch),
+            ("FULU_FORK_EPOCH", self.fulu_fork_epoch),
+            ("DVT_FORK_EPOCH", self.dvt_fork_epoch),
+        ]
     }
 
-    /// All keys and values, unknown ones included, in the form of `/eth/v1/config/spec`: scalars as strings.
-    pub fn to_json(&self) -> BTreeMap<String, serde_json::Value> {
-        let scalar = |text: String| serde_json::Value::String(text);
-        let mut values: BTreeMap<_, _> = self.unknown.iter().cloned().collect();
-        values.insert("PRESET_BASE".to_owned(), scalar(self.preset_base.to_string()));
-        for (key, text) in self.scalars() {
-            values.insert(key.to_owned(), scalar(text));
-        }
-        values.insert(
-            "SECONDS_PER_SLOT".to_owned(),
-            scalar(self.slot_duration_ms.checked_div(1000).unwrap_or_default().to_string()),
-        );
-        let schedule = self
-            .blob_schedule
-            .iter()
-            .map(|entry| {
-                serde_json::json!({
-                    "EPOCH": entry.epoch.to_string(),
-                    "MAX_BLOBS_PER_BLOCK": entry.max_blobs_per_block.to_string(),
-                })
-            })
-            .collect();
-        values.insert("BLOB_SCHEDULE".to_owned(), serde_json::Value::Array(schedule));
-        values
-    }
-
-    /// The configuration as `config.yaml`. Reading it gives the same configuration.
-    pub fn to_yaml(&self) -> String {
-        let mut yaml = format!("PRESET_BASE: '{}'\n", self.preset_base);
-        for (key, text) in self.scalars() {
-            yaml.push_str(&format!("{key}: '{text}'\n"));
-        }
-        let whole_seconds = self.slot_duration_ms.checked_rem(1000) == Some(0);
-        if whole_seconds {
-            let seconds = self.slot_duration_ms.checked_div(1000).unwrap_or_default();
-            yaml.push_str(&format!("SECONDS_PER_SLOT: '{seconds}'\n"));
-        }
-        // JSON is YAML.
-        for (key, value) in &self.unknown {
-            yaml.push_str(&format!("{key}: {value}\n"));
-        }
-        if let Some(schedule) = self.to_json().get("BLOB_SCHEDULE") {
-            yaml.push_str(&format!("BLOB_SCHEDULE: {schedule}\n"));
-        }
-        yaml
+    /// The forks before Fulu, the last one first.
+    pub(crate) fn forks_before_fulu(&mut self) -> [(&'static str, &mut Epoch); 5] {
+        [
+            ("ELECTRA_FORK_EPOCH", &mut self.electra_fork_epoch),
+            ("DENEB_FORK_EPOCH", &mut self.deneb_fork_epoch),
+            ("CAPELLA_FORK_EPOCH", &mut self.capella_fork_epoch),
+            ("BELLATRIX_FORK_EPOCH", &mut self.bellatrix_fork_epoch),
+            ("ALTAIR_FORK_EPOCH", &mut self.altair_fork_epoch),
+        ]
     }
 
     /// The fork whose rules hold in `epoch`. Epochs before Fulu have none of their own here.
@@ -466,102 +294,9 @@ impl ChainSpec {
     }
 }
 
-/// A value of the file: a scalar as it is written there, or anything else.
-enum Entry {
-    Scalar(String),
-    Other(serde_json::Value),
-}
-
-/// Reads the map twice: the first time to see which values are scalars, the second time to get these as they are
-/// written. YAML takes 0x00000000 for the integer 0, which would lose the length of a fork version.
-fn read_entries(yaml: &str) -> Result<Vec<(String, Entry)>, ConfigError> {
-    let yaml_error = |error: serde_yaml_ng::Error| ConfigError::Yaml(error.to_string());
-    let values: BTreeMap<String, serde_yaml_ng::Value> = serde_yaml_ng::from_str(yaml).map_err(yaml_error)?;
-    RawMap { values: &values }
-        .deserialize(serde_yaml_ng::Deserializer::from_str(yaml))
-        .map_err(yaml_error)
-}
-
-struct RawMap<'a> {
-    values: &'a BTreeMap<String, serde_yaml_ng::Value>,
-}
-
-impl<'de> DeserializeSeed<'de> for RawMap<'_> {
-    type Value = Vec<(String, Entry)>;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for RawMap<'_> {
-    type Value = Vec<(String, Entry)>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a map of configuration keys")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(key) = map.next_key::<String>()? {
-            let entry = match self.values.get(&key) {
-                Some(value @ (serde_yaml_ng::Value::Sequence(_) | serde_yaml_ng::Value::Mapping(_))) => {
-                    map.next_value::<IgnoredAny>()?;
-                    Entry::Other(serde_json::to_value(value).map_err(A::Error::custom)?)
-                }
-                Some(serde_yaml_ng::Value::Null) => {
-                    map.next_value::<IgnoredAny>()?;
-                    Entry::Other(serde_json::Value::Null)
-                }
-                _ => Entry::Scalar(map.next_value::<String>()?),
-            };
-            entries.push((key, entry));
-        }
-        Ok(entries)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn written_configuration_reads_back_the_same() {
-        for spec in [ChainSpec::mainnet(), ChainSpec::minimal()] {
-            assert_eq!(ChainSpec::from_yaml(&spec.to_yaml()), Ok(spec));
-        }
-    }
-
-    #[test]
-    fn unknown_keys_are_kept_as_written() {
-        let spec = ChainSpec::from_yaml("PRESET_BASE: minimal\nHEZE_FORK_VERSION: 0x90000038\nLIST: [1, 2]\n").unwrap();
-        let served = spec.to_json();
-        assert_eq!(served["HEZE_FORK_VERSION"], "0x90000038");
-        assert_eq!(served["LIST"], serde_json::json!([1, 2]));
-    }
-
-    #[test]
-    fn missing_keys_have_the_presets_values() {
-        let spec = ChainSpec::from_yaml("PRESET_BASE: 'minimal'\nFULU_FORK_EPOCH: 0\n").unwrap();
-        assert_eq!(spec.fulu_fork_epoch, Epoch::new(0));
-        assert_eq!(spec.churn_limit_quotient, 32);
-    }
-
-    #[test]
-    fn errors_name_key_found_and_expected() {
-        let error = ChainSpec::from_yaml("DVT_FORK_EPOCH: soon").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "DVT_FORK_EPOCH: found \"soon\", expected an epoch number"
-        );
-        let error = ChainSpec::from_yaml("FULU_FORK_EPOCH: 4\nDVT_FORK_EPOCH: 3").unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("DVT_FORK_EPOCH 3 is before FULU_FORK_EPOCH 4")
-        );
-        let error = ChainSpec::from_yaml("SECONDS_PER_SLOT: 6\nSLOT_DURATION_MS: 12000").unwrap_err();
-        assert!(error.to_string().contains("6000 ms"));
-    }
 
     #[test]
     fn digest_changes_with_fork_and_with_blob_parameters() {
@@ -579,5 +314,24 @@ mod tests {
         assert_eq!(spec.next_digest_epoch(Epoch::new(0)), Some(Epoch::new(2)));
         assert_eq!(spec.next_digest_epoch(Epoch::new(2)), Some(Epoch::new(4)));
         assert_eq!(spec.next_digest_epoch(Epoch::new(4)), None);
+    }
+
+    #[test]
+    fn digests_of_the_main_network() {
+        let spec = ChainSpec::mainnet();
+        let genesis_validators_root = Root::new(alloy_primitives::hex!(
+            "4b363db94e286120d76eb905340fdd4e54bfe9f06bf33ff6cf5ad27f511bfe95"
+        ));
+        for (epoch, digest) in [
+            (411_392, [0xcc, 0x2c, 0x5c, 0xdb]),
+            (412_671, [0xcc, 0x2c, 0x5c, 0xdb]),
+            (412_672, [0xcb, 0x0d, 0x1a, 0xcc]),
+            (419_072, [0x8c, 0x9f, 0x62, 0xfe]),
+        ] {
+            assert_eq!(
+                spec.compute_fork_digest(genesis_validators_root, Epoch::new(epoch)).0,
+                digest
+            );
+        }
     }
 }

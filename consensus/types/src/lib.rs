@@ -27,6 +27,7 @@ mod blinded_block;
 #[expect(missing_docs, reason = "superstruct does not document what it generates")]
 mod block;
 mod chain_spec;
+mod config_yaml;
 #[expect(missing_docs, reason = "superstruct does not document what it generates")]
 mod data_column;
 mod execution;
@@ -38,6 +39,7 @@ mod operations;
 mod primitives;
 mod quoted_int_list;
 mod signing;
+mod spec_values;
 #[expect(missing_docs, reason = "superstruct does not document what it generates")]
 mod state;
 mod sync_committee;
@@ -48,6 +50,7 @@ pub use attestation::*;
 pub use blinded_block::*;
 pub use block::*;
 pub use chain_spec::*;
+pub use config_yaml::ConfigError;
 pub use data_column::*;
 pub use execution::*;
 pub use fork_versioned::{ForkVersioned, WrongFork};
