@@ -1,0 +1,255 @@
+//! Votes of one committee for one thing, by seat.
+
+use signature_scheme::{SignatureError, SignedPart, aggregate};
+use std::collections::BTreeMap;
+use types::{SchemeProofs, SignatureBytes, SignerIndex};
+
+/// Aggregates of one committee for one thing that are kept beside the single votes.
+const MAX_AGGREGATES: usize = 16;
+/// Aggregates with overlapping voters that are offered for blocks.
+const MAX_LAYERS: usize = 4;
+
+/// Who voted from which seat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Vote {
+    pub(crate) seat: usize,
+    pub(crate) signer: SignerIndex,
+    pub(crate) scheme: u8,
+}
+
+/// Votes in one signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// By seat, ascending.
+    pub(crate) votes: Vec<Vote>,
+    pub(crate) signature: SignatureBytes,
+    pub(crate) proofs: SchemeProofs,
+}
+
+impl Part {
+    fn has(&self, seat: usize) -> bool {
+        self.votes.binary_search_by_key(&seat, |vote| vote.seat).is_ok()
+    }
+
+    fn covers(&self, other: &Self) -> bool {
+        other.votes.iter().all(|vote| self.has(vote.seat))
+    }
+
+    fn is_disjoint(&self, other: &Self) -> bool {
+        !other.votes.iter().any(|vote| self.has(vote.seat))
+    }
+}
+
+/// One signature for the votes of all parts, which must not share voters. Seats of different committees may be the
+/// same; the sum keeps the seats of its parts as they are.
+pub(crate) fn union<'a>(parts: impl IntoIterator<Item = &'a Part>) -> Result<Part, SignatureError> {
+    let parts: Vec<&Part> = parts.into_iter().collect();
+    if let [part] = parts.as_slice() {
+        return Ok(Part::clone(part));
+    }
+    let signers: Vec<Vec<(SignerIndex, u8)>> = parts
+        .iter()
+        .map(|part| {
+            let mut signers: Vec<_> = part.votes.iter().map(|vote| (vote.signer, vote.scheme)).collect();
+            signers.sort_unstable();
+            signers
+        })
+        .collect();
+    let signed: Vec<SignedPart<'_>> = parts
+        .iter()
+        .zip(&signers)
+        .map(|(part, signers)| SignedPart {
+            signers,
+            signature: &part.signature,
+            proofs: &part.proofs,
+        })
+        .collect();
+    let (signature, proofs) = aggregate(&signed)?;
+    let mut votes: Vec<Vote> = parts.iter().flat_map(|part| part.votes.iter().copied()).collect();
+    votes.sort_unstable();
+    Ok(Part {
+        votes,
+        signature,
+        proofs,
+    })
+}
+
+/// Single votes and aggregates of one committee for one thing.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CommitteeVotes {
+    /// Seats of the committee.
+    pub(crate) seats: usize,
+    /// By seat. Single votes never overlap, so that they always add up.
+    singles: BTreeMap<usize, Part>,
+    aggregates: Vec<Part>,
+    /// Sum of single votes, as far as it was asked for.
+    merged: Option<Part>,
+}
+
+impl CommitteeVotes {
+    pub(crate) fn new(seats: usize) -> Self {
+        Self {
+            seats,
+            ..Self::default()
+        }
+    }
+
+    /// Takes a single vote. `false` if its seat has voted.
+    pub(crate) fn insert_single(&mut self, part: Part) -> bool {
+        let [vote] = *part.votes.as_slice() else { return false };
+        let is_new = vote.seat < self.seats && !self.singles.contains_key(&vote.seat);
+        if is_new {
+            self.singles.insert(vote.seat, part);
+        }
+        is_new
+    }
+
+    /// Takes an aggregate. `false` if another has all of its votes.
+    pub(crate) fn insert_aggregate(&mut self, part: Part) -> bool {
+        let fits = part.votes.iter().all(|vote| vote.seat < self.seats);
+        if !fits || self.aggregates.iter().any(|known| known.covers(&part)) {
+            return false;
+        }
+        self.aggregates.retain(|known| !part.covers(known));
+        self.aggregates.push(part);
+        self.aggregates
+            .sort_by_key(|known| std::cmp::Reverse(known.votes.len()));
+        self.aggregates.truncate(MAX_AGGREGATES);
+        true
+    }
+
+    /// Sum of all single votes.
+    fn merged(&mut self) -> Result<Option<Part>, SignatureError> {
+        let new: Vec<&Part> = self
+            .singles
+            .iter()
+            .filter(|(seat, _)| self.merged.as_ref().is_none_or(|merged| !merged.has(**seat)))
+            .map(|(_, part)| part)
+            .collect();
+        if !new.is_empty() {
+            self.merged = Some(union(self.merged.iter().chain(new))?);
+        }
+        Ok(self.merged.clone())
+    }
+
+    /// The aggregate with most votes that can be made: one that came, with all that can be added to it.
+    pub(crate) fn best(&mut self) -> Result<Option<Part>, SignatureError> {
+        let with_singles = |part: &Part| {
+            let added = self.singles.keys().filter(|seat| !part.has(**seat)).count();
+            part.votes.len().saturating_add(added)
+        };
+        let base = self
+            .aggregates
+            .iter()
+            .max_by_key(|part| with_singles(part))
+            .filter(|part| with_singles(part) > self.singles.len())
+            .cloned();
+        let Some(base) = base else { return self.merged() };
+        let mut parts = vec![&base];
+        let mut taken = base.clone();
+        for other in &self.aggregates {
+            if taken.is_disjoint(other) {
+                taken.votes.extend(&other.votes);
+                taken.votes.sort_unstable();
+                parts.push(other);
+            }
+        }
+        parts.extend(self.singles.values().filter(|single| taken.is_disjoint(single)));
+        union(parts).map(Some)
+    }
+
+    /// The best aggregate, and those that add votes to the ones before.
+    pub(crate) fn layers(&mut self) -> Result<Vec<Part>, SignatureError> {
+        let Some(best) = self.best()? else {
+            return Ok(Vec::new());
+        };
+        let mut seen = vec![false; self.seats];
+        let mark = |seen: &mut Vec<bool>, part: &Part| {
+            let mut new = 0usize;
+            for vote in &part.votes {
+                if let Some(seen) = seen.get_mut(vote.seat) {
+                    new = new.saturating_add(usize::from(!*seen));
+                    *seen = true;
+                }
+            }
+            new
+        };
+        mark(&mut seen, &best);
+        let mut layers = vec![best];
+        let merged = self.merged()?;
+        for part in merged.iter().chain(&self.aggregates) {
+            if layers.len() < MAX_LAYERS && mark(&mut seen, part) > 0 {
+                layers.push(part.clone());
+            }
+        }
+        Ok(layers)
+    }
+
+    /// All aggregates and single votes.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.aggregates.iter().chain(self.singles.values())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bls::SecretKey;
+    use types::Root;
+    use types::constants::BLS_SCHEME;
+
+    fn single(seat: usize) -> Part {
+        let key = SecretKey::derive_master(&[seat as u8 + 1; 32]).unwrap();
+        Part {
+            votes: vec![Vote {
+                seat,
+                signer: SignerIndex::new(seat as u64),
+                scheme: BLS_SCHEME,
+            }],
+            signature: key.sign(&Root::ZERO).to_bytes(),
+            proofs: SchemeProofs::empty(),
+        }
+    }
+
+    fn part(seats: &[usize]) -> Part {
+        let singles: Vec<Part> = seats.iter().map(|seat| single(*seat)).collect();
+        union(&singles).unwrap()
+    }
+
+    fn seats(part: &Part) -> Vec<usize> {
+        part.votes.iter().map(|vote| vote.seat).collect()
+    }
+
+    #[test]
+    fn single_votes_add_up_whenever_they_come() {
+        let mut votes = CommitteeVotes::new(5);
+        assert!(votes.insert_single(single(3)) && votes.insert_single(single(1)));
+        assert_eq!(votes.best().unwrap().unwrap(), part(&[1, 3]));
+        assert!(votes.insert_single(single(0)));
+        assert!(!votes.insert_single(single(0)));
+        assert!(!votes.insert_single(single(5)), "there is no such seat");
+        assert_eq!(votes.best().unwrap().unwrap(), part(&[0, 1, 3]));
+    }
+
+    #[test]
+    fn best_aggregate_takes_all_that_does_not_overlap() {
+        let mut votes = CommitteeVotes::new(8);
+        assert!(votes.insert_aggregate(part(&[0, 1, 2])));
+        assert!(votes.insert_aggregate(part(&[2, 3])));
+        assert!(votes.insert_aggregate(part(&[5, 6])));
+        assert!(!votes.insert_aggregate(part(&[0, 2])), "all of it is known");
+        votes.insert_single(single(2));
+        votes.insert_single(single(4));
+        assert_eq!(votes.best().unwrap().unwrap(), part(&[0, 1, 2, 4, 5, 6]));
+        let layers: Vec<_> = votes.layers().unwrap().iter().map(seats).collect();
+        assert_eq!(layers, [vec![0, 1, 2, 4, 5, 6], vec![2, 3]]);
+    }
+
+    #[test]
+    fn smaller_aggregate_gives_way_to_one_that_has_all_its_votes() {
+        let mut votes = CommitteeVotes::new(4);
+        votes.insert_aggregate(part(&[0, 1]));
+        votes.insert_aggregate(part(&[0, 1, 2]));
+        assert_eq!(votes.parts().count(), 1);
+    }
+}
