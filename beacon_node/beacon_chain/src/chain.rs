@@ -182,11 +182,8 @@ impl<P: Preset> BeaconChain<P> {
         let Some(root) = self.canonical_root_at_or_before(slot)? else {
             return Ok(None);
         };
-        let block_slot = match self.fork_choice.read().block(&root) {
-            Some(node) => Some(node.slot),
-            None => None,
-        };
-        let block_slot = match block_slot {
+        let known_slot = self.fork_choice.read().block(&root).map(|node| node.slot);
+        let block_slot = match known_slot {
             Some(block_slot) => block_slot,
             None => match self.storage.get_block(&root)? {
                 Some(block) => block.slot(),

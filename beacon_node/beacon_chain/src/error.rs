@@ -16,20 +16,20 @@ pub enum ChainError {
     Storage(#[from] StorageError),
     /// Fork choice.
     #[error("fork choice: {0}")]
-    ForkChoice(#[from] ForkChoiceError),
+    ForkChoice(Box<ForkChoiceError>),
     /// A state could not be advanced.
     #[error("state: {0}")]
-    Slot(#[from] SlotError),
+    Slot(Box<SlotError>),
     /// A state could not answer.
     #[error("state: {0}")]
-    State(#[from] StateError),
+    State(Box<StateError>),
     /// A stored block does not apply to the state of its parent.
     #[error("stored block {root} does not apply: {reason}")]
     Replay {
         /// The block.
         root: Root,
         /// Why not.
-        reason: BlockError,
+        reason: Box<BlockError>,
     },
     /// A block that the database should hold is missing.
     #[error("block {0} is missing in the database")]
@@ -43,6 +43,24 @@ pub enum ChainError {
     /// The genesis state or the database contradict the configuration.
     #[error("{0}")]
     Configuration(String),
+}
+
+impl From<ForkChoiceError> for ChainError {
+    fn from(error: ForkChoiceError) -> Self {
+        Self::ForkChoice(Box::new(error))
+    }
+}
+
+impl From<SlotError> for ChainError {
+    fn from(error: SlotError) -> Self {
+        Self::Slot(Box::new(error))
+    }
+}
+
+impl From<StateError> for ChainError {
+    fn from(error: StateError) -> Self {
+        Self::State(Box::new(error))
+    }
 }
 
 /// A block was not imported.
@@ -64,10 +82,10 @@ pub enum ImportError {
     },
     /// The block conflicts with finality, or descends from something invalid.
     #[error("{0}")]
-    ForkChoice(ForkChoiceError),
+    ForkChoice(Box<ForkChoiceError>),
     /// The block is invalid.
     #[error("invalid block: {0}")]
-    Invalid(#[from] BlockError),
+    Invalid(Box<BlockError>),
     /// The execution client calls the payload invalid.
     #[error("execution client: payload of block {root} is invalid: {reason}")]
     InvalidPayload {
@@ -81,7 +99,7 @@ pub enum ImportError {
     DataUnavailable(Root),
     /// The execution client could not be asked, where its verdict is needed at once.
     #[error("execution client: {0}")]
-    Engine(#[from] EngineError),
+    Engine(Box<EngineError>),
     /// Something inside failed.
     #[error(transparent)]
     Internal(#[from] ChainError),
@@ -93,7 +111,7 @@ impl ImportError {
         match self {
             Self::Invalid(_) | Self::InvalidPayload { .. } => true,
             Self::ForkChoice(error) => matches!(
-                error,
+                **error,
                 ForkChoiceError::ConflictsWithFinalized { .. } | ForkChoiceError::InvalidPayload(_)
             ),
             Self::UnknownParent(_)
@@ -106,13 +124,25 @@ impl ImportError {
     }
 }
 
+impl From<BlockError> for ImportError {
+    fn from(error: BlockError) -> Self {
+        Self::Invalid(Box::new(error))
+    }
+}
+
 impl From<ForkChoiceError> for ImportError {
     fn from(error: ForkChoiceError) -> Self {
         match error {
             ForkChoiceError::UnknownParent(root) => Self::UnknownParent(root),
             ForkChoiceError::FutureBlock { block, current } => Self::FutureSlot { block, current },
-            other => Self::ForkChoice(other),
+            other => Self::ForkChoice(Box::new(other)),
         }
+    }
+}
+
+impl From<EngineError> for ImportError {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(Box::new(error))
     }
 }
 

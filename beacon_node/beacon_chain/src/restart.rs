@@ -108,8 +108,12 @@ impl<P: Preset> BeaconChain<P> {
             return Ok(());
         };
         let mut state = BeaconState::clone(&parent_state);
-        state_transition(&mut state, block, BlockSignatures::None, &self.spec)
-            .map_err(|reason| ChainError::Replay { root, reason })?;
+        state_transition(&mut state, block, BlockSignatures::None, &self.spec).map_err(|reason| {
+            ChainError::Replay {
+                root,
+                reason: Box::new(reason),
+            }
+        })?;
         let unrealized = compute_unrealized_checkpoints(&state).map_err(ChainError::from)?;
         let summary = BlockSummary::new(root, block.message(), &state, unrealized);
         let state = Arc::new(state);

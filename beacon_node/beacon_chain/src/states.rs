@@ -133,7 +133,7 @@ impl<P: Preset> BeaconChain<P> {
             state_transition(&mut state, &block, BlockSignatures::None, &self.spec).map_err(|reason| {
                 ChainError::Replay {
                     root: block.block_root(),
-                    reason,
+                    reason: Box::new(reason),
                 }
             })?;
         }

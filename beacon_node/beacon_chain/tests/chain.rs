@@ -1,5 +1,7 @@
 //! Import, finality, reorganisation and restart of a chain of real blocks.
 
+#![expect(clippy::unwrap_used, reason = "a failure in a test fails the test")]
+
 use beacon_chain::*;
 use chain_harness::{BlockPlan, Chain, Keys, group_of, solo};
 use runtime::{SlotClock, WorkerPool};

@@ -52,8 +52,10 @@ impl Batch {
     }
 }
 
+/// A key with its value.
+pub type Entry = (Vec<u8>, Vec<u8>);
 /// Keys with their values.
-pub type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+pub type Entries = Vec<Entry>;
 
 /// A store of bytes with atomic batches.
 pub trait KeyValueStore: Send + Sync + std::fmt::Debug {
@@ -68,7 +70,7 @@ pub trait KeyValueStore: Send + Sync + std::fmt::Debug {
     fn range(&self, column: Column, from: &[u8], limit: usize) -> Result<Entries, StorageError>;
 
     /// The entry of a column with the greatest key that is at most `at`.
-    fn last_at_or_before(&self, column: Column, at: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>, StorageError>;
+    fn last_at_or_before(&self, column: Column, at: &[u8]) -> Result<Option<Entry>, StorageError>;
 
     /// Gives space of removed entries back.
     fn compact(&self) -> Result<(), StorageError>;

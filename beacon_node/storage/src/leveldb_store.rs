@@ -1,7 +1,7 @@
 //! A store on disk: LevelDB.
 
 use crate::StorageError;
-use crate::key_value::{Batch, Column, Entries, KeyValueStore};
+use crate::key_value::{Batch, Column, Entries, Entry, KeyValueStore};
 use leveldb::compaction::Compaction as _;
 use leveldb::database::Database;
 use leveldb::database::batch::{Batch as _, Writebatch};
@@ -138,7 +138,7 @@ impl KeyValueStore for LevelDbStore {
         Ok(entries)
     }
 
-    fn last_at_or_before(&self, column: Column, at: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>, StorageError> {
+    fn last_at_or_before(&self, column: Column, at: &[u8]) -> Result<Option<Entry>, StorageError> {
         // LevelDB's iterators of this binding go forward only; the tables that are searched so are small.
         let mut last = None;
         let mut from = Vec::new();

@@ -16,7 +16,7 @@ mod storage;
 mod tables;
 
 pub use error::StorageError;
-pub use key_value::{Batch, Column, Entries, KeyValueStore};
+pub use key_value::{Batch, Column, Entries, Entry, KeyValueStore};
 pub use leveldb_store::LevelDbStore;
 pub use memory_store::MemoryStore;
 pub use storage::{Identity, Storage};

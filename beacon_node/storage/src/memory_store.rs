@@ -1,7 +1,7 @@
 //! A store in memory, for tests.
 
 use crate::StorageError;
-use crate::key_value::{Batch, Column, Entries, KeyValueStore};
+use crate::key_value::{Batch, Column, Entries, Entry, KeyValueStore};
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ impl KeyValueStore for MemoryStore {
             .collect())
     }
 
-    fn last_at_or_before(&self, column: Column, at: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>, StorageError> {
+    fn last_at_or_before(&self, column: Column, at: &[u8]) -> Result<Option<Entry>, StorageError> {
         Ok(self
             .entries
             .read()

@@ -1,5 +1,7 @@
 //! The same behaviour on disk and in memory, and what a crash leaves behind.
 
+#![expect(clippy::unwrap_used, reason = "a failure in a test fails the test")]
+
 use state_transition::genesis::{GenesisValidator, genesis_block, genesis_state};
 use std::process::{Command, Stdio};
 use storage::*;

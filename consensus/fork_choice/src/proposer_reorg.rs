@@ -71,7 +71,7 @@ impl Store {
         let since_finalization = proposal_slot
             .epoch::<P>()
             .saturating_sub(self.finalized_checkpoint.epoch);
-        if since_finalization.as_u64() > spec.reorg_max_epochs_since_finalization.into() {
+        if since_finalization.as_u64() > spec.reorg_max_epochs_since_finalization {
             return Ok(Err(ReorgRefusal::FinalizationLate));
         }
         if parent.slot.safe_add(1u64)? != head.slot {

@@ -1,5 +1,7 @@
 //! Votes of groups in fork choice: tests that read like a story, and a model.
 
+#![expect(clippy::unwrap_used, reason = "a failure in a test fails the test")]
+
 use fork_choice::{BlockSummary, ExecutionStatus, JustifiedState, Store};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap};

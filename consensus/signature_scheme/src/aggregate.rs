@@ -16,6 +16,9 @@ pub struct SignedPart<'a> {
     pub proofs: &'a [SchemeProof],
 }
 
+/// Signers of one scheme with their proof.
+type SchemePart<'a> = (Vec<SignerIndex>, &'a [u8]);
+
 /// Aggregates verified signatures over one signing root. Parts must not share signers: a signature that stands twice
 /// in a sum verifies for nobody.
 pub fn aggregate(parts: &[SignedPart<'_>]) -> Result<(SignatureBytes, SchemeProofs), SignatureError> {
@@ -35,7 +38,7 @@ pub fn aggregate(parts: &[SignedPart<'_>]) -> Result<(SignatureBytes, SchemeProo
         signatures => bls::aggregate_signatures(signatures)?.to_bytes(),
     };
 
-    let mut by_scheme: BTreeMap<u8, Vec<(Vec<SignerIndex>, &[u8])>> = BTreeMap::new();
+    let mut by_scheme: BTreeMap<u8, Vec<SchemePart<'_>>> = BTreeMap::new();
     for part in parts {
         for proof in part.proofs {
             let signers = part

@@ -1,5 +1,7 @@
 //! What groups do to a chain, shown on a chain with real signatures.
 
+#![expect(clippy::unwrap_used, reason = "a failure in a test fails the test")]
+
 use chain_harness::*;
 use ssz_types::VariableList;
 use state_transition::block::{BlockError, BlockSignatures};

@@ -43,9 +43,9 @@ pub struct CaseDir {
     unread: Mutex<BTreeSet<String>>,
 }
 
-/// Content of `meta.yaml` that many runners share.
+/// Content of `meta.yaml` that many runners share. A key that is not here might change what a case expects.
 #[derive(Debug, Default, serde::Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Meta {
     /// 1: signatures must be checked, 2: must be ignored, 0: as one likes.
     pub bls_setting: u8,
@@ -59,6 +59,15 @@ pub struct Meta {
     pub fork_epoch: Option<u64>,
     /// Name of the new fork.
     pub post_fork: Option<String>,
+    /// The same, in cases of the upgrade alone.
+    pub fork: Option<String>,
+}
+
+impl Meta {
+    /// Whether signatures must be ignored, because the case has none.
+    pub fn ignores_signatures(&self) -> bool {
+        self.bls_setting == 2
+    }
 }
 
 impl CaseDir {
@@ -111,13 +120,14 @@ impl CaseDir {
     /// A value of one layout.
     pub fn ssz<T: Decode>(&self, name: &str) -> Result<T, CaseError> {
         let bytes = self.ssz_bytes(name)?;
-        T::from_ssz_bytes(&bytes).map_err(|error| self.error(name, format!("{error:?}")))
+        T::from_ssz_bytes(&bytes).map_err(|error| self.error(&format!("{name}.ssz_snappy"), format!("{error:?}")))
     }
 
     /// A value with a layout for each fork.
     pub fn ssz_of_fork<T: ForkVersioned>(&self, name: &str, fork: ForkName) -> Result<T, CaseError> {
         let bytes = self.ssz_bytes(name)?;
-        T::from_ssz_bytes_by_fork(&bytes, fork).map_err(|error| self.error(name, format!("{error:?}")))
+        T::from_ssz_bytes_by_fork(&bytes, fork)
+            .map_err(|error| self.error(&format!("{name}.ssz_snappy"), format!("{error:?}")))
     }
 
     /// A value with a layout for each fork, if its file is there.
@@ -136,7 +146,14 @@ impl CaseDir {
     /// `meta.yaml`, or its defaults where there is none.
     pub fn meta(&self) -> Result<Meta, CaseError> {
         if self.has("meta.yaml") {
-            self.yaml("meta.yaml")
+            let meta: Meta = self.yaml("meta.yaml")?;
+            if meta.bls_setting > 2 {
+                return Err(self.error(
+                    "meta.yaml",
+                    format!("bls_setting is {}, expected 0, 1 or 2", meta.bls_setting),
+                ));
+            }
+            Ok(meta)
         } else {
             Ok(Meta::default())
         }

@@ -9,18 +9,26 @@ mod report;
 mod runners;
 
 pub use case_dir::{CaseDir, CaseError};
-pub use discover::{CaseId, discover};
+pub use discover::{CaseId, Found, discover};
 pub use report::{Outcome, Report};
 
 use rayon::prelude::*;
+use std::io;
 use std::path::Path;
 
-/// Runs all cases below a directory whose path contains `filter`.
-pub fn run(directory: &Path, filter: Option<&str>) -> std::io::Result<Report> {
-    let cases: Vec<CaseId> = discover(directory)?
-        .into_iter()
-        .filter(|case| filter.is_none_or(|filter| case.path.to_string_lossy().contains(filter)))
-        .collect();
+/// Runs all cases at or below a directory whose path contains `filter`. An error if there are none.
+pub fn run(directory: &Path, filter: Option<&str>) -> io::Result<Report> {
+    let Found { mut cases, mut strays } = discover(directory)?;
+    if let Some(filter) = filter {
+        cases.retain(|case| case.path.to_string_lossy().contains(filter));
+        strays.retain(|path| path.to_string_lossy().contains(filter));
+        if cases.is_empty() && strays.is_empty() {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("no case whose path contains {filter:?}"),
+            ));
+        }
+    }
     let outcomes: Vec<(CaseId, Outcome)> = cases
         .into_par_iter()
         .map(|case| {
@@ -28,13 +36,13 @@ pub fn run(directory: &Path, filter: Option<&str>) -> std::io::Result<Report> {
             (case, outcome)
         })
         .collect();
-    Ok(Report::new(outcomes))
+    Ok(Report::new(outcomes, &strays))
 }
 
 /// Runs one case; a panic is a failure of that case.
 fn run_case(case: &CaseId) -> Outcome {
-    if !runners::is_applicable(case) {
-        return Outcome::NotApplicable;
+    if let Some(reason) = runners::not_applicable(case) {
+        return Outcome::NotApplicable(reason);
     }
     let result = std::panic::catch_unwind(|| {
         let directory = CaseDir::open(&case.path)?;

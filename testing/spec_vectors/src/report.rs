@@ -3,6 +3,7 @@
 use crate::CaseId;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 /// How a case ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,8 +14,8 @@ pub enum Outcome {
     Failed(String),
     /// No code runs such cases.
     Unknown(String),
-    /// Of a fork that this project does not have.
-    NotApplicable,
+    /// Of a fork or preset that this project does not have; which.
+    NotApplicable(&'static str),
 }
 
 #[derive(Debug, Default)]
@@ -22,20 +23,24 @@ struct Counts {
     passed: usize,
     failed: usize,
     not_applicable: usize,
+    reason: &'static str,
 }
 
 /// Outcomes of all cases.
 #[derive(Debug)]
 pub struct Report {
     counts: BTreeMap<(String, String, String, String), Counts>,
-    failures: Vec<(CaseId, String)>,
+    failures: Vec<(PathBuf, String)>,
 }
 
 impl Report {
-    pub(crate) fn new(outcomes: Vec<(CaseId, Outcome)>) -> Self {
+    pub(crate) fn new(outcomes: Vec<(CaseId, Outcome)>, strays: &[PathBuf]) -> Self {
         let mut report = Self {
             counts: BTreeMap::new(),
-            failures: Vec::new(),
+            failures: strays
+                .iter()
+                .map(|path| (path.clone(), "belongs to no case".to_owned()))
+                .collect(),
         };
         for (case, outcome) in outcomes {
             let key = (
@@ -47,14 +52,17 @@ impl Report {
             let counts = report.counts.entry(key).or_default();
             match outcome {
                 Outcome::Passed => counts.passed += 1,
-                Outcome::NotApplicable => counts.not_applicable += 1,
+                Outcome::NotApplicable(reason) => {
+                    counts.not_applicable += 1;
+                    counts.reason = reason;
+                }
                 Outcome::Failed(reason) => {
                     counts.failed += 1;
-                    report.failures.push((case, reason));
+                    report.failures.push((case.path, reason));
                 }
                 Outcome::Unknown(what) => {
                     counts.failed += 1;
-                    report.failures.push((case, format!("unknown: {what}")));
+                    report.failures.push((case.path, format!("unknown: {what}")));
                 }
             }
         }
@@ -64,6 +72,16 @@ impl Report {
     /// Whether no case failed.
     pub fn is_success(&self) -> bool {
         self.failures.is_empty()
+    }
+
+    /// Paths of what failed, with the reason.
+    pub fn failures(&self) -> &[(PathBuf, String)] {
+        &self.failures
+    }
+
+    /// Cases of forks and presets that this project does not have.
+    pub fn not_applicable(&self) -> usize {
+        self.counts.values().map(|counts| counts.not_applicable).sum()
     }
 
     /// Cases that passed.
@@ -88,23 +106,21 @@ impl fmt::Display for Report {
                 group = Some(this);
             }
             if counts.not_applicable > 0 {
-                writeln!(
-                    f,
-                    "    {handler}: {} not applicable, this project has no such fork",
-                    counts.not_applicable
-                )?;
+                let Counts {
+                    not_applicable, reason, ..
+                } = counts;
+                writeln!(f, "    {handler}: {not_applicable} not applicable: {reason}")?;
             } else if counts.failed > 0 {
                 writeln!(f, "    {handler}: {} passed, {} FAILED", counts.passed, counts.failed)?;
             } else {
                 writeln!(f, "    {handler}: {}", counts.passed)?;
             }
         }
-        for (case, reason) in &self.failures {
-            writeln!(f, "FAILED {}: {reason}", case.path.display())?;
+        for (path, reason) in &self.failures {
+            writeln!(f, "FAILED {}: {reason}", path.display())?;
         }
-        let not_applicable: usize = self.counts.values().map(|counts| counts.not_applicable).sum();
-        if not_applicable > 0 {
-            writeln!(f, "{not_applicable} cases are of forks that this project does not have")?;
+        if self.not_applicable() > 0 {
+            writeln!(f, "{} not applicable", self.not_applicable())?;
         }
         writeln!(f, "{} passed, {} failed", self.passed(), self.failures.len())
     }

@@ -13,14 +13,25 @@ mod ssz_static;
 mod transition;
 
 use crate::case_dir::{CaseDir, CaseError};
-use crate::discover::CaseId;
-use types::{BeaconState, ChainSpec, Epoch, ForkName, Mainnet, Minimal, Preset};
+use crate::discover::{CaseId, PRESETS};
+use state_transition::caches::get_committees;
+use state_transition::dvt::accessors::get_group;
+use state_transition::epoch::summary::EpochSummary;
+use state_transition::helpers::accessors::{get_total_active_balance, get_validator_index};
+use types::constants::GENESIS_EPOCH;
+use types::{BeaconState, ChainSpec, ForkName, Mainnet, Minimal, Preset, ValidatorIndex};
 
-/// Cases of other forks than ours are listed and not run; shuffling and general BLS are the same on all forks.
-pub(crate) fn is_applicable(case: &CaseId) -> bool {
+/// Why a case is listed and not run, if it is not: only what needs a fork or a preset that this project does not have.
+/// Shuffling and general BLS are filed under old forks and are the same on all.
+pub(crate) fn not_applicable(case: &CaseId) -> Option<&'static str> {
+    if !PRESETS.contains(&case.preset.as_str()) {
+        return Some("this project has no such preset");
+    }
     match (case.preset.as_str(), case.fork.as_str(), case.runner.as_str()) {
-        (_, "fulu" | "dvt", _) | (_, "phase0", "shuffling") | ("general", "altair", "bls") => true,
-        (_, _, _) => false,
+        (_, "phase0", "shuffling") | ("general", "altair", "bls") => None,
+        (_, "fulu", "fork" | "transition") => Some("starts in the fork before Fulu, which this project does not have"),
+        (_, "fulu" | "dvt", _) => None,
+        (_, _, _) => Some("this project has no such fork"),
     }
 }
 
@@ -57,12 +68,9 @@ fn run_with<P: Preset>(case: &CaseId, directory: &CaseDir) -> Result<(), CaseErr
 
 /// The configuration that vectors of a preset and fork are made with: all forks up to this one at genesis.
 pub(crate) fn chain_spec<P: Preset>(fork: ForkName) -> ChainSpec {
-    let mut spec = ChainSpec::of_preset(P::NAME);
-    spec.electra_fork_epoch = Epoch::new(0);
-    spec.fulu_fork_epoch = Epoch::new(0);
-    spec.blob_schedule.clear();
+    let mut spec = ChainSpec::fulu_genesis(P::NAME);
     if fork == ForkName::Dvt {
-        spec.dvt_fork_epoch = Epoch::new(0);
+        spec.dvt_fork_epoch = GENESIS_EPOCH;
     }
     spec
 }
@@ -75,43 +83,62 @@ pub(crate) fn check_change<P: Preset, E: std::fmt::Display>(
     mut change: impl FnMut(&mut BeaconState<P>) -> Result<(), E>,
 ) -> Result<(), CaseError> {
     let expected = post.map(|mut post| post.canonical_root()).transpose().map_err(wrong)?;
-    let mut warm = pre.clone();
-    fill_caches(&warm);
-    let mut cold = pre.clone();
-    cold.caches_mut().clear();
-    for (state, caches) in [(&mut warm, "warm"), (&mut cold, "empty")] {
-        match (change(state), expected) {
+    for caches in [Caches::Warm, Caches::Empty] {
+        let mut state = with_caches(pre, caches).map_err(wrong)?;
+        match (change(&mut state), expected) {
             (Ok(()), Some(expected)) => {
                 let found = state.canonical_root().map_err(wrong)?;
                 if found != expected {
                     return Err(CaseError::wrong(format!(
-                        "with {caches} caches: post-state is {found}, expected {expected}"
+                        "with {caches:?} caches: post-state is {found}, expected {expected}"
                     )));
                 }
             }
             (Err(_), None) => {}
             (Ok(()), None) => {
                 return Err(CaseError::wrong(format!(
-                    "with {caches} caches: accepted, expected rejection"
+                    "with {caches:?} caches: accepted, expected rejection"
                 )));
             }
-            (Err(error), Some(_)) => return Err(CaseError::wrong(format!("with {caches} caches: {error}"))),
+            (Err(error), Some(_)) => return Err(CaseError::wrong(format!("with {caches:?} caches: {error}"))),
         }
     }
     Ok(())
 }
 
-/// Asks for everything that is cached.
+/// What a state has cached.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Caches {
+    /// Everything.
+    Warm,
+    /// Nothing.
+    Empty,
+}
+
+/// A clone of a state with all caches filled, or all empty.
+pub(crate) fn with_caches<P: Preset>(
+    state: &BeaconState<P>,
+    caches: Caches,
+) -> Result<BeaconState<P>, milhouse::Error> {
+    let mut state = state.clone();
+    state.caches_mut().clear();
+    if matches!(caches, Caches::Warm) {
+        // Fills the roots of all tree nodes.
+        state.canonical_root()?;
+        fill_caches(&state);
+    }
+    Ok(state)
+}
+
+/// Asks for everything that is cached. A state that cannot answer says so again when it is used.
 fn fill_caches<P: Preset>(state: &BeaconState<P>) {
-    use state_transition::helpers::accessors::{
-        get_committee_count_per_slot, get_total_active_balance, get_validator_index,
-    };
     let epoch = state.current_epoch();
-    // A state that cannot answer says so again when it is used.
     for epoch in [epoch.saturating_sub(1u64), epoch, epoch.saturating_add(1u64)] {
-        let _ = get_committee_count_per_slot(state, epoch);
+        let _ = get_committees(state, epoch);
     }
     let _ = get_total_active_balance(state, &ChainSpec::of_preset(P::NAME));
+    let _ = EpochSummary::new(state);
+    let _ = get_group(state, ValidatorIndex::new(0));
     if let Some(validator) = state.validators().get(0) {
         let _ = get_validator_index(state, &validator.pubkey);
     }

@@ -45,7 +45,7 @@ fn block_part(error: impl Into<BlockError>) -> Refused {
 }
 
 pub(crate) fn run<P: Preset>(handler: &str, fork: ForkName, directory: &CaseDir) -> Result<(), CaseError> {
-    if directory.meta()?.bls_setting == 2 {
+    if directory.meta()?.ignores_signatures() {
         run_with::<P, _>(handler, fork, directory, NullVerifier)
     } else {
         run_with::<P, _>(handler, fork, directory, ImmediateVerifier)

@@ -1,7 +1,7 @@
 //! `rewards`: formats/rewards.
 
 use crate::case_dir::{CaseDir, CaseError};
-use crate::runners::{chain_spec, wrong};
+use crate::runners::{Caches, chain_spec, with_caches, wrong};
 use ssz_derive::Decode;
 use state_transition::epoch::get_attestation_deltas;
 use types::{BeaconState, ForkName, Gwei, Preset};
@@ -16,7 +16,12 @@ pub(crate) fn run<P: Preset>(fork: ForkName, directory: &CaseDir) -> Result<(), 
     let spec = chain_spec::<P>(fork);
     let _ = directory.meta()?;
     let state: BeaconState<P> = directory.ssz_of_fork("pre", fork)?;
-    let found = get_attestation_deltas(&state, &spec).map_err(wrong)?;
+    let found = get_attestation_deltas(&with_caches(&state, Caches::Warm).map_err(wrong)?, &spec).map_err(wrong)?;
+    let found_again =
+        get_attestation_deltas(&with_caches(&state, Caches::Empty).map_err(wrong)?, &spec).map_err(wrong)?;
+    if found != found_again {
+        return Err(CaseError::wrong("other deltas with empty caches than with warm ones"));
+    }
     for (name, found) in [
         ("source_deltas", found.source),
         ("target_deltas", found.target),

@@ -52,6 +52,6 @@ pub(crate) fn run_blocks<P: Preset>(fork: ForkName, directory: &CaseDir) -> Resu
     check_change(&pre, post, |state| {
         blocks
             .iter()
-            .try_for_each(|block| apply_block(state, block, meta.bls_setting == 2, &spec))
+            .try_for_each(|block| apply_block(state, block, meta.ignores_signatures(), &spec))
     })
 }

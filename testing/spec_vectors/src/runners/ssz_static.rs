@@ -2,8 +2,8 @@
 
 use crate::case_dir::{CaseDir, CaseError};
 use crate::runners::wrong;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use ssz::{Decode, Encode};
 use tree_hash::TreeHash;
 use types::*;
@@ -14,7 +14,7 @@ struct Roots {
 }
 
 /// Bytes, root and value must be of the same object, and bytes must come back as they were.
-fn check<T: Decode + Encode + TreeHash + DeserializeOwned + PartialEq + std::fmt::Debug>(
+fn check<T: Decode + Encode + TreeHash + Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(
     directory: &CaseDir,
 ) -> Result<(), CaseError> {
     let bytes = directory.ssz_bytes("serialized")?;
@@ -31,35 +31,90 @@ fn check<T: Decode + Encode + TreeHash + DeserializeOwned + PartialEq + std::fmt
     if read != value {
         return Err(CaseError::wrong("value.yaml reads as another value"));
     }
+    let json = serde_json::to_value(&value).map_err(wrong)?;
+    if serde_json::from_value::<T>(json).map_err(wrong)? != value {
+        return Err(CaseError::wrong("JSON reads back as another value"));
+    }
+    Ok(())
+}
+
+/// The same through the enum over all forks, which is what the rest of the program handles.
+fn check_versioned<T: ForkVersioned + Encode + TreeHash + Serialize + PartialEq>(
+    fork: ForkName,
+    directory: &CaseDir,
+) -> Result<(), CaseError> {
+    let bytes = directory.ssz_bytes("serialized")?;
+    let value = T::from_ssz_bytes_by_fork(&bytes, fork).map_err(wrong)?;
+    if value.fork_name() != fork {
+        return Err(CaseError::wrong("decoded as another fork"));
+    }
+    if value.as_ssz_bytes() != bytes {
+        return Err(CaseError::wrong("the enum over forks encodes to other bytes"));
+    }
+    let Roots { root } = directory.yaml("roots.yaml")?;
+    if value.tree_hash_root() != root {
+        return Err(CaseError::wrong("the enum over forks has another root"));
+    }
+    let json = serde_json::to_value(&value).map_err(wrong)?;
+    if T::from_json_by_fork(json, fork).map_err(wrong)? != value {
+        return Err(CaseError::wrong(
+            "JSON of the enum over forks reads back as another value",
+        ));
+    }
     Ok(())
 }
 
 macro_rules! by_fork {
-    ($fork:expr, $directory:expr, $fulu:ty, $dvt:ty) => {
+    ($fork:expr, $directory:expr, $versioned:ty, $fulu:ty, $dvt:ty) => {{
+        check_versioned::<$versioned>($fork, $directory)?;
         match $fork {
             ForkName::Fulu => check::<$fulu>($directory),
             ForkName::Dvt => check::<$dvt>($directory),
         }
-    };
+    }};
 }
 
 pub(crate) fn run<P: Preset>(name: &str, fork: ForkName, directory: &CaseDir) -> Result<(), CaseError> {
     match name {
-        "AggregateAndProof" => by_fork!(fork, directory, AggregateAndProofFulu<P>, AggregateAndProofDvt<P>),
-        "Attestation" => by_fork!(fork, directory, AttestationFulu<P>, AttestationDvt<P>),
+        "AggregateAndProof" => by_fork!(
+            fork,
+            directory,
+            AggregateAndProof<P>,
+            AggregateAndProofFulu<P>,
+            AggregateAndProofDvt<P>
+        ),
+        "Attestation" => by_fork!(fork, directory, Attestation<P>, AttestationFulu<P>, AttestationDvt<P>),
         "AttestationData" => check::<AttestationData>(directory),
-        "AttesterSlashing" => by_fork!(fork, directory, AttesterSlashingFulu<P>, AttesterSlashingDvt<P>),
+        "AttesterSlashing" => by_fork!(
+            fork,
+            directory,
+            AttesterSlashing<P>,
+            AttesterSlashingFulu<P>,
+            AttesterSlashingDvt<P>
+        ),
         "BLSToExecutionChange" => check::<BLSToExecutionChange>(directory),
-        "BeaconBlock" => by_fork!(fork, directory, BeaconBlockFulu<P>, BeaconBlockDvt<P>),
-        "BeaconBlockBody" => by_fork!(fork, directory, BeaconBlockBodyFulu<P>, BeaconBlockBodyDvt<P>),
+        "BeaconBlock" => by_fork!(fork, directory, BeaconBlock<P>, BeaconBlockFulu<P>, BeaconBlockDvt<P>),
+        "BeaconBlockBody" => by_fork!(
+            fork,
+            directory,
+            BeaconBlockBody<P>,
+            BeaconBlockBodyFulu<P>,
+            BeaconBlockBodyDvt<P>
+        ),
         "BeaconBlockHeader" => check::<BeaconBlockHeader>(directory),
-        "BeaconState" => by_fork!(fork, directory, BeaconStateFulu<P>, BeaconStateDvt<P>),
+        "BeaconState" => by_fork!(fork, directory, BeaconState<P>, BeaconStateFulu<P>, BeaconStateDvt<P>),
         "BlobIdentifier" => check::<BlobIdentifier>(directory),
         "BlobSidecar" => check::<BlobSidecar<P>>(directory),
         "Checkpoint" => check::<Checkpoint>(directory),
         "ConsolidationRequest" => check::<ConsolidationRequest>(directory),
         "ContributionAndProof" => check::<ContributionAndProof<P>>(directory),
-        "DataColumnSidecar" => by_fork!(fork, directory, DataColumnSidecarFulu<P>, DataColumnSidecarDvt<P>),
+        "DataColumnSidecar" => by_fork!(
+            fork,
+            directory,
+            DataColumnSidecar<P>,
+            DataColumnSidecarFulu<P>,
+            DataColumnSidecarDvt<P>
+        ),
         "DataColumnsByRootIdentifier" => check::<DataColumnsByRootIdentifier<P>>(directory),
         "Deposit" => check::<Deposit>(directory),
         "DepositData" => check::<DepositData>(directory),
@@ -75,7 +130,13 @@ pub(crate) fn run<P: Preset>(name: &str, fork: ForkName, directory: &CaseDir) ->
         "Group" => check::<Group>(directory),
         "HistoricalBatch" => check::<HistoricalBatch<P>>(directory),
         "HistoricalSummary" => check::<HistoricalSummary>(directory),
-        "IndexedAttestation" => by_fork!(fork, directory, IndexedAttestationFulu<P>, IndexedAttestationDvt<P>),
+        "IndexedAttestation" => by_fork!(
+            fork,
+            directory,
+            IndexedAttestation<P>,
+            IndexedAttestationFulu<P>,
+            IndexedAttestationDvt<P>
+        ),
         "KeyPossession" => check::<KeyPossession>(directory),
         "KeyProof" => check::<KeyProof>(directory),
         "KeySet" => check::<KeySet>(directory),
@@ -91,26 +152,57 @@ pub(crate) fn run<P: Preset>(name: &str, fork: ForkName, directory: &CaseDir) ->
         "PendingDeposit" => check::<PendingDeposit>(directory),
         "PendingPartialWithdrawal" => check::<PendingPartialWithdrawal>(directory),
         "PowBlock" => check::<PowBlock>(directory),
-        "ProposerSlashing" => by_fork!(fork, directory, ProposerSlashingFulu, ProposerSlashingDvt),
+        "ProposerSlashing" => by_fork!(
+            fork,
+            directory,
+            ProposerSlashing,
+            ProposerSlashingFulu,
+            ProposerSlashingDvt
+        ),
         "SchemeProof" => check::<SchemeProof>(directory),
         "SignedAggregateAndProof" => {
             by_fork!(
                 fork,
                 directory,
+                SignedAggregateAndProof<P>,
                 SignedAggregateAndProofFulu<P>,
                 SignedAggregateAndProofDvt<P>
             )
         }
         "SignedBLSToExecutionChange" => check::<SignedBLSToExecutionChange>(directory),
-        "SignedBeaconBlock" => by_fork!(fork, directory, SignedBeaconBlockFulu<P>, SignedBeaconBlockDvt<P>),
+        "SignedBeaconBlock" => by_fork!(
+            fork,
+            directory,
+            SignedBeaconBlock<P>,
+            SignedBeaconBlockFulu<P>,
+            SignedBeaconBlockDvt<P>
+        ),
         "SignedBeaconBlockHeader" => {
-            by_fork!(fork, directory, SignedBeaconBlockHeaderFulu, SignedBeaconBlockHeaderDvt)
+            by_fork!(
+                fork,
+                directory,
+                SignedBeaconBlockHeader,
+                SignedBeaconBlockHeaderFulu,
+                SignedBeaconBlockHeaderDvt
+            )
         }
         "SignedContributionAndProof" => check::<SignedContributionAndProof<P>>(directory),
         "SignedKeySetChange" => check::<SignedKeySetChange>(directory),
-        "SignedVoluntaryExit" => by_fork!(fork, directory, SignedVoluntaryExitFulu, SignedVoluntaryExitDvt),
+        "SignedVoluntaryExit" => by_fork!(
+            fork,
+            directory,
+            SignedVoluntaryExit,
+            SignedVoluntaryExitFulu,
+            SignedVoluntaryExitDvt
+        ),
         "SigningData" => check::<SigningData>(directory),
-        "SingleAttestation" => by_fork!(fork, directory, SingleAttestationFulu, SingleAttestationDvt),
+        "SingleAttestation" => by_fork!(
+            fork,
+            directory,
+            SingleAttestation,
+            SingleAttestationFulu,
+            SingleAttestationDvt
+        ),
         "SyncAggregate" => check::<SyncAggregate<P>>(directory),
         "SyncAggregatorSelectionData" => check::<SyncAggregatorSelectionData>(directory),
         "SyncCommittee" => check::<SyncCommittee<P>>(directory),

@@ -17,9 +17,19 @@ fn previous(fork: ForkName) -> Result<ForkName, CaseError> {
     }
 }
 
+/// The fork that `meta.yaml` names is the one that the case is filed under.
+fn expect_fork(named: Option<String>, fork: ForkName) -> Result<(), CaseError> {
+    match named {
+        Some(named) if named == fork.to_string() => Ok(()),
+        named => Err(CaseError::wrong(format!(
+            "meta.yaml names the fork {named:?}, expected {fork}"
+        ))),
+    }
+}
+
 pub(crate) fn run_fork<P: Preset>(fork: ForkName, directory: &CaseDir) -> Result<(), CaseError> {
     let spec = chain_spec::<P>(fork);
-    let _ = directory.meta()?;
+    expect_fork(directory.meta()?.fork, fork)?;
     let pre: BeaconState<P> = directory.ssz_of_fork("pre", previous(fork)?)?;
     let post: Option<BeaconState<P>> = directory.optional_ssz_of_fork("post", fork)?;
     check_change(&pre, post, |state| upgrade_to_dvt(state, &spec))
@@ -27,7 +37,8 @@ pub(crate) fn run_fork<P: Preset>(fork: ForkName, directory: &CaseDir) -> Result
 
 pub(crate) fn run_transition<P: Preset>(fork: ForkName, directory: &CaseDir) -> Result<(), CaseError> {
     let before = previous(fork)?;
-    let meta = directory.meta()?;
+    let mut meta = directory.meta()?;
+    expect_fork(meta.post_fork.take(), fork)?;
     let mut spec = chain_spec::<P>(fork);
     spec.dvt_fork_epoch = meta.fork_epoch.map_or(FAR_FUTURE_EPOCH, Epoch::new);
     let pre: BeaconState<P> = directory.ssz_of_fork("pre", before)?;
@@ -41,6 +52,6 @@ pub(crate) fn run_transition<P: Preset>(fork: ForkName, directory: &CaseDir) -> 
     check_change(&pre, post, |state| {
         blocks
             .iter()
-            .try_for_each(|block| apply_block(state, block, meta.bls_setting == 2, &spec))
+            .try_for_each(|block| apply_block(state, block, meta.ignores_signatures(), &spec))
     })
 }
