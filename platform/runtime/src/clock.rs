@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use types::constants::BASIS_POINTS;
 use types::{ChainSpec, Slot};
 
 #[derive(Debug, Clone)]
@@ -80,6 +81,13 @@ impl SlotClock {
             .saturating_add(self.genesis_ms)
     }
 
+    /// When a part of a slot is due, in milliseconds since the Unix epoch. `basis_points` of the slot have passed then:
+    /// `spec.attestation_due_bps` and the like.
+    pub fn due_ms(&self, slot: Slot, basis_points: u64) -> u64 {
+        let into_slot = basis_points.saturating_mul(self.slot_duration_ms) / BASIS_POINTS;
+        self.slot_start_ms(slot).saturating_add(into_slot)
+    }
+
     /// Milliseconds since the current slot's start; 0 before genesis.
     pub fn ms_into_slot(&self) -> u64 {
         self.now_ms()
@@ -148,5 +156,28 @@ mod tests {
         assert_eq!((clock.now_slot(), clock.ms_into_slot()), (Some(Slot::new(3)), 0));
         clock.set_ms(clock.slot_start_ms(Slot::new(4)) - 1);
         assert_eq!((clock.now_slot(), clock.ms_into_slot()), (Some(Slot::new(3)), 5999));
+    }
+
+    #[test]
+    fn parts_of_a_slot_are_due_after_their_share_of_it() {
+        let spec = ChainSpec::minimal();
+        let clock = SlotClock::manual(1000, &spec);
+        assert_eq!(clock.due_ms(Slot::new(2), 0), clock.slot_start_ms(Slot::new(2)));
+        assert_eq!(clock.due_ms(Slot::new(2), spec.attestation_due_bps), 1_012_000 + 1_999);
+        assert_eq!(clock.due_ms(Slot::new(2), 10_000), clock.slot_start_ms(Slot::new(3)));
+    }
+
+    #[tokio::test]
+    async fn the_first_slot_is_waited_for_before_genesis() {
+        let clock = SlotClock::manual(1000, &ChainSpec::minimal());
+        clock.set_ms(990_000);
+        let waiting = tokio::spawn({
+            let clock = clock.clone();
+            async move { clock.next_slot().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        clock.set_slot(Slot::new(0));
+        assert_eq!(waiting.await.unwrap(), Slot::new(0));
     }
 }

@@ -1,11 +1,13 @@
-//! What every long-running part needs: a clock, a way to stop, threads for heavy work, logs and metrics.
+//! What every long-running part needs: a clock, a way to stop, channels, threads for heavy work, logs and metrics.
 
+mod channels;
 mod clock;
 mod logging;
 mod metrics;
 mod shutdown;
 mod workers;
 
+pub use channels::{Receiver, SendError, Sender, channel};
 pub use clock::SlotClock;
 pub use logging::{LogLevel, init_logging};
 pub use metrics::{MetricsError, gather, register_process_metrics};

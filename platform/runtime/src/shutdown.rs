@@ -1,24 +1,41 @@
 //! Stopping everything, once, with a reason.
 
+use futures::future::select_all;
 use tokio::sync::watch;
 
 /// Waits for the end. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Shutdown {
-    reason: watch::Receiver<Option<String>>,
+    /// First its own end, then those of everything that it is a part of.
+    reasons: Vec<watch::Receiver<Option<String>>>,
 }
 
 /// Brings the end about. Cheap to clone. Dropping the last handle does so too.
 #[derive(Debug, Clone)]
 pub struct ShutdownHandle {
     reason: watch::Sender<Option<String>>,
+    /// The ends of everything that this is a part of.
+    wholes: Vec<watch::Receiver<Option<String>>>,
 }
 
 impl ShutdownHandle {
     /// A handle and what waits for it.
     pub fn new() -> (Self, Shutdown) {
-        let (sender, receiver) = watch::channel(None);
-        (Self { reason: sender }, Shutdown { reason: receiver })
+        Self::within(Vec::new())
+    }
+
+    /// A handle for a part, which can end before the whole and ends with it.
+    pub fn part(&self) -> (Self, Shutdown) {
+        Self::within(self.subscribe().reasons)
+    }
+
+    fn within(wholes: Vec<watch::Receiver<Option<String>>>) -> (Self, Shutdown) {
+        let handle = Self {
+            reason: watch::channel(None).0,
+            wholes,
+        };
+        let shutdown = handle.subscribe();
+        (handle, shutdown)
     }
 
     /// Ends everything. The first reason stays.
@@ -34,8 +51,9 @@ impl ShutdownHandle {
 
     /// Something more to wait with.
     pub fn subscribe(&self) -> Shutdown {
+        let own = std::iter::once(self.reason.subscribe());
         Shutdown {
-            reason: self.reason.subscribe(),
+            reasons: own.chain(self.wholes.iter().cloned()).collect(),
         }
     }
 }
@@ -43,15 +61,22 @@ impl ShutdownHandle {
 impl Shutdown {
     /// Waits for the end and gives its reason.
     pub async fn wait(&mut self) -> String {
-        match self.reason.wait_for(Option::is_some).await {
-            Ok(reason) => reason.clone().unwrap_or_default(),
-            Err(_) => "stopped".to_owned(),
-        }
+        let ends = self.reasons.iter_mut().map(|reason| {
+            Box::pin(async {
+                match reason.wait_for(Option::is_some).await {
+                    Ok(reason) => reason.clone().unwrap_or_default(),
+                    Err(_) => "stopped".to_owned(),
+                }
+            })
+        });
+        select_all(ends).await.0
     }
 
     /// Whether the end has come.
     pub fn is_triggered(&self) -> bool {
-        self.reason.borrow().is_some() || self.reason.has_changed().is_err()
+        self.reasons
+            .iter()
+            .any(|reason| reason.borrow().is_some() || reason.has_changed().is_err())
     }
 }
 
@@ -80,6 +105,19 @@ mod tests {
         handle.trigger("two");
         assert_eq!([first.wait().await, second.wait().await], ["one", "one"]);
         assert!(handle.subscribe().is_triggered());
+    }
+
+    #[tokio::test]
+    async fn a_part_ends_with_the_whole_and_can_end_before_it() {
+        let (handle, whole) = ShutdownHandle::new();
+        let (part_handle, mut part) = handle.part();
+        let (_inner_handle, mut inner) = part_handle.part();
+        let (_other_handle, mut other) = handle.part();
+        part_handle.trigger("part");
+        assert_eq!([part.wait().await, inner.wait().await], ["part", "part"]);
+        assert!(inner.is_triggered() && !other.is_triggered() && !whole.is_triggered());
+        handle.trigger("whole");
+        assert_eq!(other.wait().await, "whole");
     }
 
     #[tokio::test]

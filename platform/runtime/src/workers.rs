@@ -44,6 +44,15 @@ impl Priority {
         }
     }
 
+    /// What to do when too many wait. Votes grow old: the newest are worth more than those that waited longest. Of
+    /// everything else somebody awaits the outcome, and learns at once that there is too much.
+    const fn when_full(self) -> WhenFull {
+        match self {
+            Self::Aggregates | Self::Attestations => WhenFull::DropOldest,
+            Self::BlockImport | Self::GroupProposal | Self::ApiRequest | Self::Background => WhenFull::RefuseNew,
+        }
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::BlockImport => "block_import",
@@ -54,6 +63,12 @@ impl Priority {
             Self::Background => "background",
         }
     }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WhenFull {
+    RefuseNew,
+    DropOldest,
 }
 
 /// Work was not done.
@@ -67,7 +82,8 @@ pub enum PoolError {
     Stopped,
 }
 
-type Job = Box<dyn FnOnce() + Send>;
+/// Does the work, or says why it is not done.
+type Job = Box<dyn FnOnce(Result<(), PoolError>) + Send>;
 
 struct Queues {
     queues: [VecDeque<Job>; Priority::ALL.len()],
@@ -111,7 +127,7 @@ static QUEUE_LENGTH: LazyLock<Option<IntGaugeVec>> = LazyLock::new(|| {
 static QUEUE_DROPPED: LazyLock<Option<IntCounterVec>> = LazyLock::new(|| {
     let opts = Opts::new(
         "beacon_processor_work_dropped_total",
-        "Jobs refused because too many waited, by kind",
+        "Jobs not done because too many waited, by kind",
     );
     let metric = IntCounterVec::new(opts, &["kind"]).ok()?;
     prometheus::register(Box::new(metric.clone())).ok()?;
@@ -161,14 +177,14 @@ impl WorkerPool {
         F: FnOnce() -> T + Send + 'static,
     {
         let (sender, receiver) = oneshot::channel();
-        let job: Job = Box::new(move || {
+        let job: Job = Box::new(move |may_run| {
             // Whoever asked may have stopped waiting.
-            let _ = sender.send(work());
+            let _ = sender.send(may_run.map(|()| work()));
         });
         let submitted = self.submit(priority, job);
         async move {
             submitted?;
-            receiver.await.map_err(|_| PoolError::Stopped)
+            receiver.await.map_err(|_| PoolError::Stopped)?
         }
     }
 
@@ -178,16 +194,23 @@ impl WorkerPool {
             return Err(PoolError::Stopped);
         }
         let queue = &mut queues.queues[priority as usize];
+        let mut dropped = None;
         if queue.len() >= priority.limit() {
             if let Some(metric) = &*QUEUE_DROPPED {
                 metric.with_label_values(&[priority.name()]).inc();
             }
-            return Err(PoolError::QueueFull(priority));
+            match priority.when_full() {
+                WhenFull::RefuseNew => return Err(PoolError::QueueFull(priority)),
+                WhenFull::DropOldest => dropped = queue.pop_front(),
+            }
         }
         queue.push_back(job);
         note_length(priority, queue.len());
         drop(queues);
         self.inner.work.notify_one();
+        if let Some(dropped) = dropped {
+            dropped(Err(PoolError::QueueFull(priority)));
+        }
         Ok(())
     }
 }
@@ -196,7 +219,7 @@ impl Inner {
     fn work(&self) {
         while let Some(job) = self.next() {
             // A panic in one job must not take the thread from the others.
-            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)).is_err() {
+            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(Ok(())))).is_err() {
                 tracing::error!("A worker's job panicked");
             }
         }
@@ -246,6 +269,29 @@ mod tests {
         release.send(()).unwrap();
         tokio::try_join!(blocker, background, attestation, block).unwrap();
         assert_eq!(*order.lock(), ["block", "attestation", "background"]);
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_of_votes_drops_the_oldest() {
+        let pool = WorkerPool::start(1).unwrap();
+        let (release, released) = mpsc::channel::<()>();
+        let (started, is_started) = mpsc::channel();
+        let blocker = pool.run(Priority::BlockImport, move || {
+            started.send(()).unwrap();
+            released.recv().unwrap();
+        });
+        is_started.recv().unwrap();
+        let count = Priority::Attestations.limit() + 1;
+        let mut waiting: Vec<_> = (0..count)
+            .map(|number| pool.run(Priority::Attestations, move || number))
+            .collect();
+        let newest = waiting.pop().unwrap();
+        let oldest = waiting.remove(0);
+        assert_eq!(oldest.await, Err(PoolError::QueueFull(Priority::Attestations)));
+        release.send(()).unwrap();
+        blocker.await.unwrap();
+        assert_eq!(newest.await, Ok(count - 1));
+        assert_eq!(waiting.remove(0).await, Ok(1));
     }
 
     #[tokio::test]
