@@ -1,4 +1,4 @@
-//! The runtime configuration: what a network may choose. [`config_yaml`](crate::config_yaml) reads and writes it.
+//! The runtime configuration: what a network may choose. `config_yaml` reads and writes it.
 
 use crate::config_yaml::{ConfigError, ConfigValue, found};
 use crate::constants::FAR_FUTURE_EPOCH;

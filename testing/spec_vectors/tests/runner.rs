@@ -1,5 +1,7 @@
 //! What the runner itself promises: it finds cases at any level, and never passes what it did not run completely.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are not seen as tests")]
+
 use spec_vectors::{Report, run};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;

@@ -23,8 +23,8 @@ const PARALLEL_CHUNKS: usize = 16;
 /// Fewer integers than this are read by the calling thread.
 const PARALLEL_INTEGERS: usize = 1 << 18;
 
-/// All validators in order, [`CHUNK`] of them in each chunk but the last.
-pub(crate) fn registry_rows<P: Preset>(state: &BeaconState<P>) -> Result<Arc<[RegistryChunk]>, StateError> {
+/// All validators in order, a fixed number of them in each chunk but the last.
+pub fn registry_rows<P: Preset>(state: &BeaconState<P>) -> Result<Arc<[RegistryChunk]>, StateError> {
     if state.validators().has_pending_updates() {
         let mut validators = state.validators().clone();
         validators.apply_updates()?;
