@@ -50,6 +50,7 @@ fn config(producer: &Chain<Minimal>, storage: Storage<Minimal>, clock: &SlotCloc
 fn identity(genesis: &Chain<Minimal>) -> Identity {
     Identity {
         genesis_validators_root: genesis.state.genesis_validators_root(),
+        genesis_time: genesis.state.genesis_time(),
     }
 }
 

@@ -18,6 +18,8 @@ pub enum Column {
     State = b's',
     /// Roots of blocks with a snapshot, by slot.
     StateSlot = b't',
+    /// Which blocks that are not finalised have a snapshot, by slot.
+    HotState = b'u',
     /// Data columns by block root and index.
     DataColumn = b'd',
     /// Operations that wait for inclusion.
@@ -66,8 +68,30 @@ pub trait KeyValueStore: Send + Sync + std::fmt::Debug {
     /// crash of the process.
     fn write(&self, batch: Batch, durable: bool) -> Result<(), StorageError>;
 
+    /// Whether there is a value.
+    fn exists(&self, column: Column, key: &[u8]) -> Result<bool, StorageError> {
+        Ok(self.get(column, key)?.is_some())
+    }
+
+    /// Adds or replaces one entry.
+    fn put(&self, column: Column, key: &[u8], value: Vec<u8>, durable: bool) -> Result<(), StorageError> {
+        let mut batch = Batch::default();
+        batch.put(column, key, value);
+        self.write(batch, durable)
+    }
+
+    /// Removes one entry.
+    fn delete(&self, column: Column, key: &[u8], durable: bool) -> Result<(), StorageError> {
+        let mut batch = Batch::default();
+        batch.delete(column, key);
+        self.write(batch, durable)
+    }
+
     /// All entries of a column whose keys are at least `from`, ascending, at most `limit`.
     fn range(&self, column: Column, from: &[u8], limit: usize) -> Result<Entries, StorageError>;
+
+    /// All keys of a column that start with `prefix`, ascending, without their values.
+    fn keys_with_prefix(&self, column: Column, prefix: &[u8]) -> Result<Vec<Vec<u8>>, StorageError>;
 
     /// The entry of a column with the greatest key that is at most `at`.
     fn last_at_or_before(&self, column: Column, at: &[u8]) -> Result<Option<Entry>, StorageError>;

@@ -138,6 +138,22 @@ impl KeyValueStore for LevelDbStore {
         Ok(entries)
     }
 
+    fn keys_with_prefix(&self, column: Column, prefix: &[u8]) -> Result<Vec<Vec<u8>>, StorageError> {
+        let prefix = Key(column.key(prefix));
+        let mut keys = Vec::new();
+        let mut iterator = self.database.iter(read_options());
+        iterator.seek(&prefix);
+        while iterator.valid() {
+            let Key(key) = iterator.key();
+            if !key.starts_with(&prefix.0) {
+                break;
+            }
+            keys.push(key.get(1..).unwrap_or_default().to_vec());
+            next(&mut iterator);
+        }
+        Ok(keys)
+    }
+
     fn last_at_or_before(&self, column: Column, at: &[u8]) -> Result<Option<Entry>, StorageError> {
         // LevelDB's iterators of this binding go forward only; the tables that are searched so are small.
         let mut last = None;

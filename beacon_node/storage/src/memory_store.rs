@@ -38,6 +38,17 @@ impl KeyValueStore for MemoryStore {
             .collect())
     }
 
+    fn keys_with_prefix(&self, column: Column, prefix: &[u8]) -> Result<Vec<Vec<u8>>, StorageError> {
+        let prefix = column.key(prefix);
+        Ok(self
+            .entries
+            .read()
+            .range(prefix.clone()..)
+            .take_while(|(key, _)| key.starts_with(&prefix))
+            .map(|(key, _)| key[1..].to_vec())
+            .collect())
+    }
+
     fn last_at_or_before(&self, column: Column, at: &[u8]) -> Result<Option<Entry>, StorageError> {
         Ok(self
             .entries

@@ -2,8 +2,8 @@
 
 use crate::key_value::{Batch, Column, KeyValueStore};
 use crate::tables::{
-    StoredAnchor, StoredIdentity, data_column_key, decode, decode_metadata, encode, hot_block_key, name, root_of_value,
-    slot_key, slot_of_key,
+    StoredAnchor, StoredIdentity, column_of_key, data_column_key, decode, decode_metadata, encode, hot_block_key, name,
+    root_of_value, slot_key, slot_of_key, stored_schema,
 };
 use crate::{LevelDbStore, MemoryStore, StorageError};
 use ssz::Encode as _;
@@ -12,24 +12,31 @@ use std::path::Path;
 use types::{BeaconState, ColumnIndex, DataColumnSidecar, Preset, Root, SignedBeaconBlock, Slot};
 
 /// Version of keys and encodings.
-const SCHEMA: u64 = 1;
+const SCHEMA: u64 = 2;
 const IDENTITY: &[u8] = b"identity";
 const ANCHOR: &[u8] = b"anchor";
 const POOL: &[u8] = b"pool";
+/// The slot up to which data columns are pruned already.
+const COLUMNS_PRUNED: &[u8] = b"columns_pruned";
 /// Snapshots of finalised states that are kept beside the anchor: one for so many epochs.
 const EPOCHS_PER_RESTORE_POINT: u64 = 32;
+/// Blocks whose columns are removed in one batch.
+const BLOCKS_PER_PRUNING: usize = 64;
 
 /// Which network a database belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
     /// Root of the genesis validators.
     pub genesis_validators_root: Root,
+    /// Genesis in seconds since the Unix epoch. Two devnets with the same validators differ in nothing else.
+    pub genesis_time: u64,
 }
 
 /// The database of a node.
 #[derive(Debug)]
 pub struct Storage<P: Preset> {
     store: Box<dyn KeyValueStore>,
+    epochs_per_restore_point: u64,
     _preset: PhantomData<P>,
 }
 
@@ -52,6 +59,7 @@ impl<P: Preset> Storage<P> {
         let expected = StoredIdentity {
             schema: SCHEMA,
             genesis_validators_root: identity.genesis_validators_root,
+            genesis_time: identity.genesis_time,
             preset: P::NAME.as_str().as_bytes().to_vec(),
         };
         match store.get(Column::Metadata, IDENTITY)? {
@@ -61,12 +69,13 @@ impl<P: Preset> Storage<P> {
                 store.write(batch, true)?;
             }
             Some(value) => {
-                let found: StoredIdentity = decode_metadata(IDENTITY, &value)?;
                 let mismatch =
                     |field, expected: String, found: String| Err(StorageError::Mismatch { field, expected, found });
-                if found.schema != SCHEMA {
-                    return mismatch("schema version", SCHEMA.to_string(), found.schema.to_string());
+                let schema = stored_schema(IDENTITY, &value)?;
+                if schema != SCHEMA {
+                    return mismatch("schema version", SCHEMA.to_string(), schema.to_string());
                 }
+                let found: StoredIdentity = decode_metadata(IDENTITY, &value)?;
                 if found.preset != expected.preset {
                     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
                     return mismatch("preset", text(&expected.preset), text(&found.preset));
@@ -78,12 +87,27 @@ impl<P: Preset> Storage<P> {
                         found.genesis_validators_root.to_string(),
                     );
                 }
+                if found.genesis_time != identity.genesis_time {
+                    return mismatch(
+                        "genesis time",
+                        identity.genesis_time.to_string(),
+                        found.genesis_time.to_string(),
+                    );
+                }
             }
         }
         Ok(Self {
             store,
+            epochs_per_restore_point: EPOCHS_PER_RESTORE_POINT,
             _preset: PhantomData,
         })
+    }
+
+    /// Keeps the snapshot of one finalised state in so many epochs (at least one); the others go when the next one
+    /// comes. All blocks are kept.
+    pub fn with_epochs_per_restore_point(mut self, epochs: u64) -> Self {
+        self.epochs_per_restore_point = epochs.max(1);
+        self
     }
 
     /// Stores a block that is not finalised.
@@ -104,7 +128,7 @@ impl<P: Preset> Storage<P> {
 
     /// Whether a block is stored.
     pub fn block_exists(&self, root: &Root) -> Result<bool, StorageError> {
-        Ok(self.store.get(Column::Block, root.as_slice())?.is_some())
+        self.store.exists(Column::Block, root.as_slice())
     }
 
     /// Blocks later than `slot` that are not finalised, ascending by slot.
@@ -113,11 +137,7 @@ impl<P: Preset> Storage<P> {
         self.store
             .range(Column::HotBlock, &from, usize::MAX)?
             .into_iter()
-            .map(|(key, _)| {
-                let slot = slot_of_key(name(Column::HotBlock), &key)?;
-                let root = root_of_value(name(Column::HotBlock), &key, key.get(8..).unwrap_or_default())?;
-                Ok((slot, root))
-            })
+            .map(|(key, _)| slot_and_root(Column::HotBlock, &key))
             .collect()
     }
 
@@ -128,6 +148,25 @@ impl<P: Preset> Storage<P> {
             .get(Column::Canonical, &key)?
             .map(|value| root_of_value(name(Column::Canonical), &key, &value))
             .transpose()
+    }
+
+    /// Slots and roots of canonical finalised blocks from a slot on, ascending, at most `limit`.
+    pub fn canonical_blocks(&self, from: Slot, limit: usize) -> Result<Vec<(Slot, Root)>, StorageError> {
+        let table = name(Column::Canonical);
+        self.store
+            .range(Column::Canonical, &slot_key(from), limit)?
+            .into_iter()
+            .map(|(key, value)| Ok((slot_of_key(table, &key)?, root_of_value(table, &key, &value)?)))
+            .collect()
+    }
+
+    /// Stores a snapshot of the state after a block that is not finalised, so that a replay can start there while
+    /// finality is far. It goes when the chain finalises past it.
+    pub fn put_state(&self, slot: Slot, block_root: &Root, state: &BeaconState<P>) -> Result<(), StorageError> {
+        let mut batch = Batch::default();
+        batch.put(Column::State, block_root.as_slice(), encode(state));
+        batch.put(Column::HotState, &hot_block_key(slot, block_root), Vec::new());
+        self.store.write(batch, false)
     }
 
     /// A snapshot of the state after a block, if there is one.
@@ -158,8 +197,8 @@ impl<P: Preset> Storage<P> {
         Ok(Some((anchor.slot, anchor.root)))
     }
 
-    /// Moves the anchor to a finalised block, whose state is stored with it; notes the canonical blocks up to it, and
-    /// drops blocks of other branches. One durable batch.
+    /// Moves the anchor to a finalised block, whose state is stored with it; notes the canonical blocks up to it, drops
+    /// blocks of other branches with their columns, and snapshots that are not needed any more. One durable batch.
     pub fn finalize(
         &self,
         canonical: &[(Slot, Root)],
@@ -178,12 +217,20 @@ impl<P: Preset> Storage<P> {
                 batch.delete(Column::HotBlock, &hot_block_key(block.slot(), root));
             }
             batch.delete(Column::Block, root.as_slice());
+            self.delete_data_columns(&mut batch, root)?;
+        }
+        for key in self.store.keys_with_prefix(Column::HotState, &[])? {
+            let (slot, root) = slot_and_root(Column::HotState, &key)?;
+            if slot <= anchor_slot || dropped.contains(&root) {
+                batch.delete(Column::HotState, &key);
+                batch.delete(Column::State, root.as_slice());
+            }
         }
         batch.put(Column::State, anchor_root.as_slice(), encode(state));
         batch.put(Column::StateSlot, &slot_key(anchor_slot), anchor_root.to_vec());
         if let Some((slot, root)) = self.anchor()?
             && root != anchor_root
-            && !Self::is_restore_point(slot, anchor_slot)
+            && !self.is_restore_point(slot, anchor_slot)
         {
             batch.delete(Column::State, root.as_slice());
             batch.delete(Column::StateSlot, &slot_key(slot));
@@ -201,8 +248,8 @@ impl<P: Preset> Storage<P> {
     }
 
     /// Whether a snapshot at `slot` is kept when the anchor moves on to `next`: the first of each period.
-    fn is_restore_point(slot: Slot, next: Slot) -> bool {
-        let period = |slot: Slot| slot.epoch::<P>().as_u64() / EPOCHS_PER_RESTORE_POINT;
+    fn is_restore_point(&self, slot: Slot, next: Slot) -> bool {
+        let period = |slot: Slot| slot.epoch::<P>().as_u64() / self.epochs_per_restore_point;
         slot == Slot::new(0) || period(slot) != period(next)
     }
 
@@ -230,11 +277,48 @@ impl<P: Preset> Storage<P> {
             .transpose()
     }
 
+    /// Indices of the data columns of a block that are stored, ascending.
+    pub fn data_column_indices(&self, root: &Root) -> Result<Vec<ColumnIndex>, StorageError> {
+        self.store
+            .keys_with_prefix(Column::DataColumn, root.as_slice())?
+            .iter()
+            .map(|key| column_of_key(name(Column::DataColumn), key))
+            .collect()
+    }
+
+    /// Removes the data columns of finalised blocks before a slot: nobody may ask for them any more.
+    pub fn prune_data_columns_before(&self, slot: Slot) -> Result<(), StorageError> {
+        let mut from = match self.store.get(Column::Metadata, COLUMNS_PRUNED)? {
+            Some(value) => decode_metadata(COLUMNS_PRUNED, &value)?,
+            None => Slot::new(0),
+        };
+        while from < slot {
+            let mut blocks = self.canonical_blocks(from, BLOCKS_PER_PRUNING)?;
+            blocks.retain(|(block_slot, _)| *block_slot < slot);
+            let Some((last, _)) = blocks.last() else {
+                break;
+            };
+            from = last.saturating_add(1u64);
+            let mut batch = Batch::default();
+            for (_, root) in &blocks {
+                self.delete_data_columns(&mut batch, root)?;
+            }
+            batch.put(Column::Metadata, COLUMNS_PRUNED, from.as_ssz_bytes());
+            self.store.write(batch, false)?;
+        }
+        Ok(())
+    }
+
+    fn delete_data_columns(&self, batch: &mut Batch, root: &Root) -> Result<(), StorageError> {
+        for key in self.store.keys_with_prefix(Column::DataColumn, root.as_slice())? {
+            batch.delete(Column::DataColumn, &key);
+        }
+        Ok(())
+    }
+
     /// Stores the operation pool, in the pool's own encoding.
     pub fn put_operation_pool(&self, bytes: Vec<u8>) -> Result<(), StorageError> {
-        let mut batch = Batch::default();
-        batch.put(Column::OperationPool, POOL, bytes);
-        self.store.write(batch, true)
+        self.store.put(Column::OperationPool, POOL, bytes, true)
     }
 
     /// The operation pool, in the pool's own encoding.
@@ -246,4 +330,13 @@ impl<P: Preset> Storage<P> {
     pub fn compact(&self) -> Result<(), StorageError> {
         self.store.compact()
     }
+}
+
+/// Slot and root from a key that consists of both.
+fn slot_and_root(column: Column, key: &[u8]) -> Result<(Slot, Root), StorageError> {
+    let slot = slot_of_key(name(column), key)?;
+    Ok((
+        slot,
+        root_of_value(name(column), key, key.get(8..).unwrap_or_default())?,
+    ))
 }

@@ -12,7 +12,7 @@ pub(crate) fn slot_key(slot: Slot) -> [u8; 8] {
     slot.as_u64().to_be_bytes()
 }
 
-/// Key of a block that is not finalised: slot, then root.
+/// Key of a block that is not finalised, and of its snapshot: slot, then root.
 pub(crate) fn hot_block_key(slot: Slot, root: &Root) -> Vec<u8> {
     [slot_key(slot).as_slice(), root.as_slice()].concat()
 }
@@ -29,6 +29,15 @@ fn damaged(table: &'static str, key: &[u8], reason: impl std::fmt::Display) -> S
         key,
         reason: reason.to_string(),
     }
+}
+
+/// The index of a column from its key.
+pub(crate) fn column_of_key(table: &'static str, key: &[u8]) -> Result<u64, StorageError> {
+    let bytes: [u8; 8] = key
+        .get(32..)
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| damaged(table, key, format!("key has {} bytes, expected 40", key.len())))?;
+    Ok(u64::from_be_bytes(bytes))
 }
 
 /// A slot from a key.
@@ -92,7 +101,13 @@ pub(crate) fn decode<T: ForkVersioned>(table: &'static str, key: &[u8], value: &
 pub(crate) struct StoredIdentity {
     pub(crate) schema: u64,
     pub(crate) genesis_validators_root: Root,
+    pub(crate) genesis_time: u64,
     pub(crate) preset: Vec<u8>,
+}
+
+/// The schema of a database of any version: it stands first in its identity.
+pub(crate) fn stored_schema(key: &[u8], value: &[u8]) -> Result<u64, StorageError> {
+    decode_metadata(key, value.get(..8).unwrap_or(value))
 }
 
 /// Where a node continues, as stored.
@@ -120,6 +135,7 @@ pub(crate) const fn name(column: Column) -> &'static str {
         Column::Canonical => "canonical block",
         Column::State => "state",
         Column::StateSlot => "state slot",
+        Column::HotState => "hot state",
         Column::DataColumn => "data column",
         Column::OperationPool => "operation pool",
     }

@@ -59,6 +59,25 @@ fn a_deleted_entry_is_gone() {
         assert_eq!(store.get(Column::Block, b"b").unwrap(), Some(b"2".to_vec()));
         store.compact().unwrap();
         assert_eq!(store.get(Column::Block, b"b").unwrap(), Some(b"2".to_vec()));
+        store.delete(Column::Block, b"b", false).unwrap();
+        assert!(!store.exists(Column::Block, b"b").unwrap());
+    }
+}
+
+#[test]
+fn keys_with_a_prefix_end_where_it_ends() {
+    let (_directory, stores) = stores();
+    for store in stores {
+        let mut batch = Batch::default();
+        for key in [[1u8, 9], [2, 0], [2, 0xff], [3, 0]] {
+            batch.put(Column::DataColumn, &key, vec![0; 10]);
+        }
+        batch.put(Column::HotState, &[2, 1], Vec::new());
+        store.write(batch, false).unwrap();
+        let keys = |prefix: &[u8]| store.keys_with_prefix(Column::DataColumn, prefix).unwrap();
+        assert_eq!(keys(&[2]), [[2, 0], [2, 0xff]], "{store:?}");
+        assert_eq!(keys(&[]).len(), 4, "{store:?}");
+        assert!(keys(&[4]).is_empty(), "{store:?}");
     }
 }
 
@@ -90,6 +109,7 @@ fn a_damaged_database_is_refused_and_left_as_it_is() {
 fn identity() -> Identity {
     Identity {
         genesis_validators_root: Root::repeat_byte(1),
+        genesis_time: 1000,
     }
 }
 
@@ -126,6 +146,7 @@ fn a_database_of_another_network_is_refused_with_both_values() {
     drop(Storage::<Minimal>::open(directory.path(), identity()).unwrap());
     let other = Identity {
         genesis_validators_root: Root::repeat_byte(2),
+        ..identity()
     };
     let error = Storage::<Minimal>::open(directory.path(), other)
         .unwrap_err()
@@ -135,6 +156,31 @@ fn a_database_of_another_network_is_refused_with_both_values() {
         .unwrap_err()
         .to_string();
     assert_eq!(error, "database has preset minimal, expected mainnet");
+    let later = Identity {
+        genesis_time: 2000,
+        ..identity()
+    };
+    let error = Storage::<Minimal>::open(directory.path(), later)
+        .unwrap_err()
+        .to_string();
+    assert_eq!(error, "database has genesis time 1000, expected 2000");
+}
+
+#[test]
+fn a_database_of_another_schema_is_refused_before_anything_else_of_it_is_read() {
+    let store = MemoryStore::default();
+    store
+        .put(
+            Column::Metadata,
+            b"identity",
+            [1u64.to_le_bytes().as_slice(), &[7; 36]].concat(),
+            false,
+        )
+        .unwrap();
+    let error = Storage::<Minimal>::with_store(Box::new(store), identity())
+        .unwrap_err()
+        .to_string();
+    assert_eq!(error, "database has schema version 1, expected 2");
 }
 
 #[test]
@@ -191,6 +237,78 @@ fn finality_drops_other_branches_and_keeps_what_comes_after() {
     assert_eq!(storage.blocks_after(Slot::new(0)).unwrap(), [(Slot::new(2), roots[2])]);
     assert!(storage.block_exists(&roots[0]).unwrap());
     assert!(!storage.block_exists(&roots[1]).unwrap());
+}
+
+fn sidecar(index: u64) -> DataColumnSidecar<Minimal> {
+    let (_, block) = genesis();
+    let SignedBeaconBlockHeader::Fulu(signed_block_header) = block.signed_block_header() else {
+        panic!("genesis is Fulu")
+    };
+    DataColumnSidecar::Fulu(DataColumnSidecarFulu {
+        index,
+        column: Default::default(),
+        kzg_commitments: Default::default(),
+        kzg_proofs: Default::default(),
+        signed_block_header,
+        kzg_commitments_inclusion_proof: Default::default(),
+    })
+}
+
+#[test]
+fn columns_go_with_dropped_blocks_and_when_they_are_old() {
+    let storage = Storage::<Minimal>::in_memory(identity()).unwrap();
+    let (state, _) = genesis();
+    let root = |mark: u8| Root::repeat_byte(mark);
+    for mark in 1..=4 {
+        for index in [0, 5, 300] {
+            storage.put_data_column(&root(mark), &sidecar(index)).unwrap();
+        }
+    }
+    let canonical = [
+        (Slot::new(1), root(1)),
+        (Slot::new(2), root(2)),
+        (Slot::new(4), root(4)),
+    ];
+    storage
+        .finalize(&canonical, &[root(3)], (Slot::new(4), root(4)), &state)
+        .unwrap();
+    let columns = |mark| storage.data_column_indices(&root(mark)).unwrap();
+    assert_eq!([columns(1), columns(3)], [vec![0, 5, 300], vec![]]);
+    assert_eq!(storage.get_data_column(&root(1), 5).unwrap(), Some(sidecar(5)));
+    assert_eq!(
+        storage.canonical_blocks(Slot::new(2), 1).unwrap(),
+        [(Slot::new(2), root(2))]
+    );
+
+    storage.prune_data_columns_before(Slot::new(2)).unwrap();
+    assert_eq!([columns(1).len(), columns(2).len(), columns(4).len()], [0, 3, 3]);
+    storage.prune_data_columns_before(Slot::new(4)).unwrap();
+    assert_eq!([columns(2).len(), columns(4).len()], [0, 3]);
+}
+
+#[test]
+fn snapshots_live_until_finality_has_passed_them() {
+    let storage = Storage::<Minimal>::in_memory(identity())
+        .unwrap()
+        .with_epochs_per_restore_point(2);
+    let (state, _) = genesis();
+    let root = |mark: u8| Root::repeat_byte(mark);
+    let slots = [8u64, 16, 24, 32].map(Slot::new);
+    for (mark, slot) in (1u8..).zip(slots) {
+        storage.put_state(slot, &root(mark), &state).unwrap();
+    }
+    storage.put_state(slots[3], &root(5), &state).unwrap();
+    let kept = || (1..=5).map(|mark| storage.get_state(&root(mark)).unwrap().is_some());
+    storage.finalize(&[], &[], (slots[1], root(2)), &state).unwrap();
+    assert_eq!(kept().collect::<Vec<_>>(), [false, true, true, true, true]);
+    storage.finalize(&[], &[root(5)], (slots[2], root(3)), &state).unwrap();
+    assert_eq!(
+        kept().collect::<Vec<_>>(),
+        [false, false, true, true, false],
+        "epoch 2 is no restore point, its period goes on"
+    );
+    storage.finalize(&[], &[], (slots[3], root(4)), &state).unwrap();
+    assert_eq!(kept().collect::<Vec<_>>(), [false, false, true, true, false]);
 }
 
 const CHILD_DIRECTORY: &str = "STORAGE_TEST_CHILD_DIRECTORY";
