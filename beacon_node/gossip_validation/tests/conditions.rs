@@ -44,7 +44,6 @@ impl World {
         let producer = Chain::<Minimal>::new(&validators, Keys::new(33, &[GROUP], 7), spec);
         let clock = SlotClock::manual(producer.state.genesis_time(), &producer.spec);
         let storage = Storage::in_memory(Identity {
-            genesis_time: producer.state.genesis_time(),
             genesis_validators_root: producer.state.genesis_validators_root(),
             genesis_time: producer.state.genesis_time(),
         });
