@@ -71,7 +71,9 @@ impl<P: Preset> BeaconChain<P> {
             epoch: state.current_epoch(),
             root,
         };
-        let summary = BlockSummary::new(root, block.message(), &state, (checkpoint, checkpoint));
+        let mut summary = BlockSummary::new(root, block.message(), &state, (checkpoint, checkpoint));
+        // The genesis block has no payload; the genesis state names the block that the execution chain begins with.
+        summary.execution_block_hash = state.latest_execution_payload_header().block_hash;
         let fork_choice = Store::get_forkchoice_store(&state, summary, &config.spec)?;
         let state = Arc::new(state);
         let states = StateCache::new();
