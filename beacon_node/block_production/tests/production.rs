@@ -56,6 +56,7 @@ impl World {
         execution_layer.prepare_proposers(Epoch::new(0), (0..33).map(|index| (ValidatorIndex::new(index), FEES)));
         let clock = SlotClock::manual(GENESIS_TIME, &spec);
         let identity = Identity {
+            genesis_time: GENESIS_TIME,
             genesis_validators_root: state.genesis_validators_root(),
         };
         let config = ChainConfig {
