@@ -1,0 +1,482 @@
+//! Fetching by slot.
+//!
+//! The stretch between our head and the best peer's is cut into batches of one epoch. A few batches are on their way
+//! at once, from different peers; they are imported in order, one at a time. A batch that fails is asked from another
+//! peer; when all attempts are used up, whoever served it is reported and dropped from the sync.
+
+use std::collections::{BTreeMap, BTreeSet};
+use types::{Preset, Slot};
+
+/// Batches that are asked for ahead of the one that is imported.
+const MAX_BATCHES: usize = 4;
+/// Peers that a batch is asked from before the sync gives up on it.
+const MAX_ATTEMPTS: usize = 5;
+/// So many slots behind the best peer a node is in sync: blocks of these come by gossip or by root.
+const IN_SYNC_SLOTS: u64 = 2;
+
+/// Number of a batch, unique per sync.
+pub type BatchId = u64;
+
+/// What a peer says of its chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerChain {
+    /// Slot of its head.
+    pub head_slot: Slot,
+    /// First slot that it can serve.
+    pub earliest_available_slot: Slot,
+}
+
+/// What a peer did wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RangeFault {
+    /// It did not answer, or with an error.
+    NoAnswer,
+    /// It sent blocks outside the range, out of order, or more than asked for.
+    WrongBlocks,
+    /// It sent a block that is invalid.
+    InvalidBlocks,
+}
+
+/// How the import of a batch ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BatchOutcome {
+    /// All blocks are imported (or were before).
+    Imported,
+    /// A block is invalid, or does not connect to what we have: the peer's fault.
+    Faulty,
+    /// Something inside failed: try again, nobody is to blame.
+    Retry,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RangeAction<Peer, Block> {
+    /// Ask a peer for blocks of `count` slots from `start_slot` on.
+    Request {
+        /// Which batch.
+        batch: BatchId,
+        /// Whom.
+        peer: Peer,
+        /// First slot.
+        start_slot: Slot,
+        /// Number of slots.
+        count: u64,
+    },
+    /// Import blocks, in order.
+    Import {
+        /// Which batch.
+        batch: BatchId,
+        /// Ascending by slot; may be empty.
+        blocks: Vec<Block>,
+    },
+    /// A peer did something wrong.
+    Report {
+        /// Who.
+        peer: Peer,
+        /// What.
+        fault: RangeFault,
+    },
+}
+
+#[derive(Debug)]
+enum State<Peer, Block> {
+    /// Nobody is asked yet.
+    Waiting,
+    Requested {
+        peer: Peer,
+    },
+    Received {
+        peer: Peer,
+        blocks: Vec<Block>,
+    },
+    Importing {
+        peer: Peer,
+    },
+}
+
+#[derive(Debug)]
+struct Batch<Peer, Block> {
+    start_slot: Slot,
+    state: State<Peer, Block>,
+    tried: Vec<Peer>,
+}
+
+/// The sync of one node.
+#[derive(Debug)]
+pub struct RangeSync<P: Preset, Peer, Block> {
+    /// Slot of our head.
+    head_slot: Slot,
+    peers: BTreeMap<Peer, PeerChain>,
+    /// Ascending by id and by slot.
+    batches: BTreeMap<BatchId, Batch<Peer, Block>>,
+    next_batch: BatchId,
+    /// First slot that no batch covers.
+    next_slot: Slot,
+    _preset: std::marker::PhantomData<P>,
+}
+
+impl<P: Preset, Peer: Ord + Clone, Block> RangeSync<P, Peer, Block> {
+    /// A sync from a head on.
+    pub fn new(head_slot: Slot) -> Self {
+        Self {
+            head_slot,
+            peers: BTreeMap::new(),
+            batches: BTreeMap::new(),
+            next_batch: 0,
+            next_slot: head_slot.saturating_add(1u64),
+            _preset: std::marker::PhantomData,
+        }
+    }
+
+    /// Whether there is something to fetch.
+    pub fn is_syncing(&self) -> bool {
+        !self.batches.is_empty() || self.target_slot() > self.head_slot.saturating_add(IN_SYNC_SLOTS)
+    }
+
+    /// How many slots our head is behind the best peer's.
+    pub fn distance(&self) -> u64 {
+        self.target_slot().saturating_sub(self.head_slot).as_u64()
+    }
+
+    fn target_slot(&self) -> Slot {
+        self.peers
+            .values()
+            .map(|chain| chain.head_slot)
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// A peer said where it is.
+    pub fn on_peer_status(&mut self, peer: Peer, chain: PeerChain) -> Vec<RangeAction<Peer, Block>> {
+        self.peers.insert(peer, chain);
+        self.proceed()
+    }
+
+    /// A peer is gone.
+    pub fn on_peer_disconnected(&mut self, peer: &Peer) -> Vec<RangeAction<Peer, Block>> {
+        self.peers.remove(peer);
+        for batch in self.batches.values_mut() {
+            if matches!(&batch.state, State::Requested { peer: asked } if asked == peer) {
+                batch.state = State::Waiting;
+            }
+        }
+        self.proceed()
+    }
+
+    /// Our head moved, by this sync or otherwise.
+    pub fn on_head(&mut self, head_slot: Slot) -> Vec<RangeAction<Peer, Block>> {
+        self.head_slot = head_slot;
+        if self.batches.is_empty() {
+            self.next_slot = head_slot.saturating_add(1u64);
+        }
+        self.proceed()
+    }
+
+    /// A peer answered with blocks; `slots` are theirs, in the order in which they came.
+    pub fn on_blocks(&mut self, id: BatchId, slots: &[Slot], blocks: Vec<Block>) -> Vec<RangeAction<Peer, Block>> {
+        let count = P::slots_per_epoch();
+        let Some(batch) = self.batches.get_mut(&id) else {
+            return Vec::new();
+        };
+        let State::Requested { peer } = &batch.state else {
+            return Vec::new();
+        };
+        let peer = peer.clone();
+        let range = batch.start_slot..batch.start_slot.saturating_add(count);
+        let is_ascending = slots
+            .iter()
+            .zip(slots.iter().skip(1))
+            .all(|(first, second)| first < second);
+        if slots.len() == blocks.len() && is_ascending && slots.iter().all(|slot| range.contains(slot)) {
+            batch.state = State::Received { peer, blocks };
+            return self.proceed();
+        }
+        self.fail(id, Some(RangeFault::WrongBlocks))
+    }
+
+    /// A peer did not answer.
+    pub fn on_request_failed(&mut self, id: BatchId) -> Vec<RangeAction<Peer, Block>> {
+        match self.batches.get(&id).map(|batch| &batch.state) {
+            Some(State::Requested { .. }) => self.fail(id, Some(RangeFault::NoAnswer)),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The import of a batch ended.
+    pub fn on_imported(&mut self, id: BatchId, outcome: BatchOutcome) -> Vec<RangeAction<Peer, Block>> {
+        if !matches!(
+            self.batches.get(&id).map(|batch| &batch.state),
+            Some(State::Importing { .. })
+        ) {
+            return Vec::new();
+        }
+        match outcome {
+            BatchOutcome::Imported => {
+                self.batches.remove(&id);
+                self.proceed()
+            }
+            BatchOutcome::Faulty => self.fail(id, Some(RangeFault::InvalidBlocks)),
+            BatchOutcome::Retry => self.fail(id, None),
+        }
+    }
+
+    /// Asks another peer for a batch; after too many, starts again from our head.
+    fn fail(&mut self, id: BatchId, fault: Option<RangeFault>) -> Vec<RangeAction<Peer, Block>> {
+        let Some(batch) = self.batches.get_mut(&id) else {
+            return Vec::new();
+        };
+        let state = std::mem::replace(&mut batch.state, State::Waiting);
+        let (State::Requested { peer } | State::Received { peer, .. } | State::Importing { peer }) = state else {
+            return Vec::new();
+        };
+        let mut actions = Vec::new();
+        batch.tried.push(peer.clone());
+        let attempts = batch.tried.len();
+        if let Some(fault) = fault {
+            actions.push(RangeAction::Report {
+                peer: peer.clone(),
+                fault,
+            });
+            if fault != RangeFault::NoAnswer {
+                // What it says of its chain is not to be relied on.
+                self.peers.remove(&peer);
+            }
+        }
+        if attempts >= MAX_ATTEMPTS {
+            self.batches.clear();
+            self.next_slot = self.head_slot.saturating_add(1u64);
+        }
+        actions.extend(self.proceed());
+        actions
+    }
+
+    /// Makes batches, asks for them, and imports the first one that is here.
+    fn proceed(&mut self) -> Vec<RangeAction<Peer, Block>> {
+        let mut actions = Vec::new();
+        let count = P::slots_per_epoch();
+        let target = self.target_slot();
+        let is_behind = target > self.head_slot.saturating_add(IN_SYNC_SLOTS) || !self.batches.is_empty();
+        while is_behind && self.batches.len() < MAX_BATCHES && self.next_slot <= target {
+            let batch = Batch {
+                start_slot: self.next_slot,
+                state: State::Waiting,
+                tried: Vec::new(),
+            };
+            self.batches.insert(self.next_batch, batch);
+            self.next_batch = self.next_batch.saturating_add(1);
+            self.next_slot = self.next_slot.saturating_add(count);
+        }
+
+        let mut busy: BTreeSet<Peer> = self
+            .batches
+            .values()
+            .filter_map(|batch| match &batch.state {
+                State::Requested { peer } => Some(peer.clone()),
+                _ => None,
+            })
+            .collect();
+        for (id, batch) in &mut self.batches {
+            if !matches!(batch.state, State::Waiting) {
+                continue;
+            }
+            // One batch for each peer at a time. Who failed it is asked again only if nobody else could serve it: a peer
+            // that is busy now is worth waiting for.
+            let can_serve = |chain: &PeerChain| {
+                chain.head_slot >= batch.start_slot && chain.earliest_available_slot <= batch.start_slot
+            };
+            let able = || self.peers.iter().filter(|(_, chain)| can_serve(chain));
+            let is_new = |peer: &Peer| !batch.tried.contains(peer);
+            let has_new = able().any(|(peer, _)| is_new(peer));
+            let fresh = able().find(|(peer, _)| !busy.contains(*peer) && (!has_new || is_new(peer)));
+            let Some(peer) = fresh.map(|(peer, _)| peer.clone()) else {
+                continue;
+            };
+            busy.insert(peer.clone());
+            batch.state = State::Requested { peer: peer.clone() };
+            actions.push(RangeAction::Request {
+                batch: *id,
+                peer,
+                start_slot: batch.start_slot,
+                count,
+            });
+        }
+
+        if let Some((id, batch)) = self.batches.iter_mut().next() {
+            match std::mem::replace(&mut batch.state, State::Waiting) {
+                State::Received { peer, blocks } => {
+                    batch.state = State::Importing { peer };
+                    actions.push(RangeAction::Import { batch: *id, blocks });
+                }
+                other => batch.state = other,
+            }
+        }
+        actions
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use types::Minimal;
+
+    type Sync = RangeSync<Minimal, u32, u64>;
+    type Action = RangeAction<u32, u64>;
+
+    fn chain(head_slot: u64) -> PeerChain {
+        PeerChain {
+            head_slot: Slot::new(head_slot),
+            earliest_available_slot: Slot::new(0),
+        }
+    }
+
+    /// Plays a network whose chain has a block in every slot but multiples of five, until nothing is left to do.
+    /// `answer` says how a peer answers.
+    fn play(sync: &mut Sync, start: Vec<Action>, answer: impl Fn(u32, BatchId) -> Answer) -> (Vec<u64>, Vec<Action>) {
+        let mut imported = Vec::new();
+        let mut reports = Vec::new();
+        let mut actions: std::collections::VecDeque<Action> = start.into();
+        let mut steps = 0;
+        while let Some(action) = actions.pop_front() {
+            steps += 1;
+            assert!(steps < 10_000, "the sync does not end");
+            match action {
+                RangeAction::Request {
+                    batch,
+                    peer,
+                    start_slot,
+                    count,
+                } => {
+                    let slots: Vec<Slot> = (start_slot.as_u64()..start_slot.as_u64() + count)
+                        .filter(|slot| slot % 5 != 0)
+                        .map(Slot::new)
+                        .collect();
+                    let blocks = slots.iter().map(|slot| slot.as_u64()).collect();
+                    actions.extend(match answer(peer, batch) {
+                        Answer::Blocks | Answer::Invalid => sync.on_blocks(batch, &slots, blocks),
+                        Answer::Nothing => sync.on_request_failed(batch),
+                        Answer::Outside => sync.on_blocks(batch, &[Slot::new(1_000_000)], vec![1_000_000]),
+                    });
+                    if matches!(answer(peer, batch), Answer::Invalid) {
+                        imported.push(u64::MAX);
+                    }
+                }
+                RangeAction::Import { batch, blocks } => {
+                    if imported.last() == Some(&u64::MAX) {
+                        imported.pop();
+                        actions.extend(sync.on_imported(batch, BatchOutcome::Faulty));
+                        continue;
+                    }
+                    let head = blocks.last().copied();
+                    imported.extend(blocks);
+                    actions.extend(sync.on_imported(batch, BatchOutcome::Imported));
+                    if let Some(head) = head {
+                        actions.extend(sync.on_head(Slot::new(head)));
+                    }
+                }
+                report @ RangeAction::Report { .. } => reports.push(report),
+            }
+        }
+        (imported, reports)
+    }
+
+    #[derive(Debug, Clone, Copy)]
+    enum Answer {
+        Blocks,
+        Nothing,
+        Outside,
+        Invalid,
+    }
+
+    fn all_blocks(to: u64) -> Vec<u64> {
+        (1..=to).filter(|slot| slot % 5 != 0).collect()
+    }
+
+    #[test]
+    fn everything_up_to_the_best_peer_is_imported_in_order() {
+        let mut sync = Sync::new(Slot::new(0));
+        let mut actions = sync.on_peer_status(1, chain(50));
+        actions.extend(sync.on_peer_status(2, chain(100)));
+        assert!(sync.is_syncing());
+        let (imported, reports) = play(&mut sync, actions, |_, _| Answer::Blocks);
+        assert_eq!(imported[..all_blocks(100).len()], all_blocks(100));
+        assert!(!sync.is_syncing());
+        assert_eq!((sync.distance(), reports.is_empty()), (0, true));
+    }
+
+    #[test]
+    fn a_node_that_is_two_slots_behind_is_in_sync() {
+        let mut sync = Sync::new(Slot::new(98));
+        assert_eq!(sync.on_peer_status(1, chain(100)), []);
+        assert!(!sync.is_syncing());
+        assert!(!sync.on_peer_status(1, chain(101)).is_empty());
+    }
+
+    #[test]
+    fn a_batch_that_one_peer_fails_comes_from_another() {
+        for bad in [Answer::Nothing, Answer::Outside, Answer::Invalid] {
+            let mut sync = Sync::new(Slot::new(0));
+            let mut actions = sync.on_peer_status(1, chain(60));
+            actions.extend(sync.on_peer_status(2, chain(60)));
+            let (imported, reports) = play(&mut sync, actions, |peer, batch| {
+                if peer == 1 && batch == 0 { bad } else { Answer::Blocks }
+            });
+            assert!(!sync.is_syncing(), "{bad:?}");
+            assert_eq!(imported[..all_blocks(60).len()], all_blocks(60), "{bad:?}");
+            assert_eq!(reports.len(), 1, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_peer_that_has_not_got_the_slots_is_not_asked_for_them() {
+        let mut sync = Sync::new(Slot::new(0));
+        let late = PeerChain {
+            head_slot: Slot::new(100),
+            earliest_available_slot: Slot::new(50),
+        };
+        assert_eq!(sync.on_peer_status(1, late), []);
+        let actions = sync.on_peer_status(2, chain(100));
+        assert!(
+            actions
+                .iter()
+                .all(|action| matches!(action, RangeAction::Request { peer: 2, .. }))
+        );
+    }
+
+    #[test]
+    fn a_batch_of_a_peer_that_left_is_asked_again() {
+        let mut sync = Sync::new(Slot::new(0));
+        let actions = sync.on_peer_status(1, chain(30));
+        assert_eq!(actions.len(), 1, "one batch for each peer at a time");
+        assert_eq!(sync.on_peer_disconnected(&1), []);
+        let actions = sync.on_peer_status(2, chain(30));
+        assert!(matches!(actions[..], [RangeAction::Request { batch: 0, peer: 2, .. }]));
+        assert_eq!(sync.on_blocks(7, &[], vec![]), [], "an answer that nobody asked for");
+    }
+
+    proptest! {
+        /// Whatever peers do, blocks are imported in order and without gaps, and one honest peer is enough.
+        #[test]
+        fn one_honest_peer_is_enough(kinds in prop::collection::vec(0u8..3, 0..6), head in 3u64..200) {
+            let mut sync = Sync::new(Slot::new(0));
+            let mut actions = Vec::new();
+            for (peer, _) in (1u32..).zip(&kinds) {
+                actions.extend(sync.on_peer_status(peer, chain(head)));
+            }
+            actions.extend(sync.on_peer_status(0, chain(head)));
+            let (imported, _) = play(&mut sync, actions, |peer, _| {
+                match peer.checked_sub(1).and_then(|place| kinds.get(place as usize)) {
+                    Some(0) => Answer::Nothing,
+                    Some(1) => Answer::Outside,
+                    _ => Answer::Blocks,
+                }
+            });
+            let mut unique = imported.clone();
+            unique.sort_unstable();
+            unique.dedup();
+            let expected = all_blocks(*unique.last().unwrap_or(&0));
+            prop_assert_eq!(unique, expected);
+            prop_assert!(!sync.is_syncing());
+        }
+    }
+}
