@@ -77,10 +77,13 @@ impl<K: Eq + Hash + Clone> RecentlySeen<K> {
     }
 }
 
+/// Sets of bits, by subject.
+type BitsBySubject<K> = HashMap<K, Vec<Vec<bool>>>;
+
 /// Sets of bits that were seen for a subject, for the question whether new ones add anything.
 #[derive(Debug)]
 pub(crate) struct SeenBits<K> {
-    slots: Mutex<BTreeMap<Slot, HashMap<K, Vec<Vec<bool>>>>>,
+    slots: Mutex<BTreeMap<Slot, BitsBySubject<K>>>,
     limit_per_subject: usize,
     limit_per_slot: usize,
 }

@@ -1,4 +1,5 @@
 //! What the pool makes of votes and operations, on a chain of real blocks with one group.
+#![expect(clippy::unwrap_used, reason = "helpers of tests are not seen as tests")]
 
 use chain_harness::{BlockPlan, Chain, Keys, group_of, solo};
 use operation_pool::OperationPool;

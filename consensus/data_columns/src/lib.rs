@@ -16,11 +16,13 @@ mod custody;
 mod error;
 mod kzg;
 mod matrix;
+mod production;
 mod sidecar;
 
 pub use custody::{compute_columns_for_custody_group, compute_subnet_for_data_column_sidecar, get_custody_groups};
 pub use error::DataColumnError;
 pub use matrix::{compute_matrix, recover_matrix};
+pub use production::get_data_column_sidecars_from_block;
 pub use sidecar::{
     verify_data_column_sidecar, verify_data_column_sidecar_inclusion_proof, verify_data_column_sidecar_kzg_proofs,
 };

@@ -8,7 +8,7 @@ use tree_hash::TreeHash as _;
 use types::{ChainSpec, DataColumnSidecar, Preset, Root};
 
 /// Place of `blob_kzg_commitments` among the fields of a block body; the same on both forks.
-const COMMITMENTS_FIELD_INDEX: usize = 11;
+pub(crate) const COMMITMENTS_FIELD_INDEX: usize = 11;
 
 /// Spec: fulu/p2p-interface.md#verify_data_column_sidecar
 pub fn verify_data_column_sidecar<P: Preset>(
