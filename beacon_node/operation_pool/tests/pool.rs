@@ -247,7 +247,7 @@ fn exit_of_a_group_is_complete_with_the_last_member_needed() {
     assert!(world.pool.voluntary_exits().is_empty());
     let complete = insert(5).unwrap();
     assert_eq!(complete.to_ref().signers().num_set_bits(), 5);
-    assert_eq!(world.pool.voluntary_exits(), [complete.clone()]);
+    assert_eq!(world.pool.voluntary_exits(), std::slice::from_ref(&complete));
     let packed = world.pool.pack_operations(&world.next, &world.chain.spec);
     assert_eq!(packed.voluntary_exits, [complete]);
 }
@@ -295,7 +295,7 @@ fn key_set_change_is_complete_with_the_last_member_needed() {
     let complete = insert(4).unwrap();
     assert!(world.pool.key_set_change_parts().is_empty());
     let packed = world.pool.pack_operations(&world.next, &world.chain.spec);
-    assert_eq!(packed.key_set_changes, [complete.clone()]);
+    assert_eq!(packed.key_set_changes, std::slice::from_ref(&complete));
 
     // It survives a restart, and goes when the chain has accepted another one of its number.
     let restored = OperationPool::<Minimal>::from_bytes(&world.pool.to_bytes()).unwrap();
