@@ -38,10 +38,15 @@ impl Store {
         let mut first_invalid = block;
         if let Some(hash) = latest_valid_hash {
             let mut place = block;
+            // What was once called valid stays so, whatever the engine says later.
+            let mut below_valid = None;
             while let Some(parent) = self.tree.at(place).and_then(|node| node.parent) {
                 let Some(node) = self.tree.at(parent) else { break };
-                if node.execution_block_hash == hash || node.execution_status == ExecutionStatus::Valid {
-                    first_invalid = place;
+                if node.execution_status == ExecutionStatus::Valid {
+                    below_valid.get_or_insert(place);
+                }
+                if node.execution_block_hash == hash {
+                    first_invalid = below_valid.unwrap_or(place);
                     break;
                 }
                 place = parent;

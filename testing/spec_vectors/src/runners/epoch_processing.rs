@@ -46,8 +46,21 @@ pub(crate) fn run<P: Preset>(handler: &str, fork: ForkName, directory: &CaseDir)
     if handler != "effective_balance_updates" {
         return check_change(&pre_epoch, post_epoch, |state| process_epoch(state, &spec));
     }
-    // These cases edit balances before the stage, so that the whole epoch does not lead there. What must hold: the
-    // stages after this one lead to the end of the epoch.
+    // These cases edit validators and their balances before the stage, so that the whole epoch does not lead there. What
+    // must hold: the stages before this one lead to all the rest, and those after it to the end of the epoch.
+    check_change(&pre_epoch, Some(pre.clone()), |state| {
+        process_justification_and_finalization(state, &spec)?;
+        process_inactivity_updates(state, &spec)?;
+        process_rewards_and_penalties(state, &spec)?;
+        process_registry_updates(state, &spec)?;
+        process_slashings(state, &spec)?;
+        process_eth1_data_reset(state, &spec)?;
+        process_pending_deposits(state, &spec)?;
+        process_pending_consolidations(state, &spec)?;
+        *state.validators_mut() = pre.validators().clone();
+        *state.balances_mut() = pre.balances().clone();
+        Ok::<(), EpochError>(())
+    })?;
     let post = post.ok_or_else(|| wrong("there is a post_epoch without a post"))?;
     check_change(&post, post_epoch, |state| {
         process_slashings_reset(state, &spec)?;

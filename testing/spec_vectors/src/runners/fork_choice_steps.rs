@@ -12,7 +12,7 @@ use state_transition::block::operations::attestation::{
 };
 use state_transition::block::operations::attester_slashing::check_attester_slashing;
 use state_transition::{compute_unrealized_checkpoints, process_slots};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use types::*;
 
 #[derive(Deserialize)]
@@ -100,6 +100,7 @@ struct Chain<'a, P: Preset> {
     store: Store,
     states: HashMap<Root, BeaconState<P>>,
     payload_infos: HashMap<Hash32, PayloadInfo>,
+    used_payload_infos: HashSet<Hash32>,
 }
 
 pub(crate) fn run<P: Preset>(fork: ForkName, directory: &CaseDir) -> Result<(), CaseError> {
@@ -126,6 +127,7 @@ pub(crate) fn run<P: Preset>(fork: ForkName, directory: &CaseDir) -> Result<(), 
         store,
         states,
         payload_infos: HashMap::new(),
+        used_payload_infos: HashSet::new(),
     };
     let steps: Vec<Step> = directory.yaml("steps.yaml")?;
     for (number, step) in steps.into_iter().enumerate() {
@@ -133,7 +135,16 @@ pub(crate) fn run<P: Preset>(fork: ForkName, directory: &CaseDir) -> Result<(), 
             .step(step)
             .map_err(|error| CaseError::wrong(format!("step {number}: {error}")))?;
     }
-    Ok(())
+    match chain
+        .payload_infos
+        .keys()
+        .find(|hash| !chain.used_payload_infos.contains(*hash))
+    {
+        Some(hash) => Err(CaseError::wrong(format!(
+            "no block has the payload {hash} that has a status"
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn expect(name: &str, valid: bool, result: Result<(), CaseError>) -> Result<(), CaseError> {
@@ -204,11 +215,7 @@ impl<P: Preset> Chain<'_, P> {
     }
 
     fn payload_info(&self, signed: &SignedBeaconBlock<P>) -> Option<&PayloadInfo> {
-        let hash = match signed {
-            SignedBeaconBlock::Fulu(signed) => signed.message.body.execution_payload.block_hash,
-            SignedBeaconBlock::Dvt(signed) => signed.message.body.execution_payload.block_hash,
-        };
-        self.payload_infos.get(&hash)
+        self.payload_infos.get(&block_hash(signed))
     }
 
     fn on_block(
@@ -238,12 +245,19 @@ impl<P: Preset> Chain<'_, P> {
         let unrealized = compute_unrealized_checkpoints(&state).map_err(wrong)?;
         let summary = BlockSummary::new(root, signed.message(), &state, unrealized);
         let info = self.payload_info(signed).cloned();
+        self.used_payload_infos.insert(block_hash(signed));
         let status = match info.as_ref().map(|info| info.status.as_str()) {
             None | Some("VALID") => ExecutionStatus::Valid,
             Some("SYNCING" | "ACCEPTED") => ExecutionStatus::Optimistic,
             Some(_) => {
                 // The engine's verdict reaches back to what was imported before.
-                if let Some(hash) = info.and_then(|info| info.latest_valid_hash) {
+                let parent_hash = self
+                    .store
+                    .block(&signed.parent_root())
+                    .map(|node| node.execution_block_hash);
+                if let Some(hash) = info.and_then(|info| info.latest_valid_hash)
+                    && Some(hash) != parent_hash
+                {
                     self.store
                         .on_invalid_execution_payload(&signed.parent_root(), Some(hash))
                         .map_err(wrong)?;
@@ -371,6 +385,13 @@ impl<P: Preset> Chain<'_, P> {
             equal("viable_for_head_roots_and_weights", &found, &expected)?;
         }
         Ok(())
+    }
+}
+
+fn block_hash<P: Preset>(signed: &SignedBeaconBlock<P>) -> Hash32 {
+    match signed {
+        SignedBeaconBlock::Fulu(signed) => signed.message.body.execution_payload.block_hash,
+        SignedBeaconBlock::Dvt(signed) => signed.message.body.execution_payload.block_hash,
     }
 }
 
