@@ -46,23 +46,26 @@ pub(crate) fn run(case: &CaseId, directory: &CaseDir) -> Result<(), CaseError> {
 
 fn run_with<P: Preset>(case: &CaseId, directory: &CaseDir) -> Result<(), CaseError> {
     let fork = case.fork.parse::<ForkName>().unwrap_or(ForkName::Fulu);
-    match case.runner.as_str() {
-        "bls" => bls_vectors::run(&case.handler, directory),
-        "shuffling" => shuffling::run::<P>(directory),
-        "ssz_static" => ssz_static::run::<P>(&case.handler, fork, directory),
-        "operations" => operations::run::<P>(&case.handler, fork, directory),
-        "epoch_processing" => epoch_processing::run::<P>(&case.handler, fork, directory),
-        "rewards" => rewards::run::<P>(fork, directory),
-        "sanity" if case.handler == "slots" => sanity::run_slots::<P>(fork, directory),
-        "sanity" | "random" | "finality" => sanity::run_blocks::<P>(fork, directory),
-        "fork" => transition::run_fork::<P>(fork, directory),
-        "transition" => transition::run_transition::<P>(fork, directory),
-        "fork_choice" | "sync" => fork_choice_steps::run::<P>(fork, directory),
-        "light_client" | "merkle_proof" if case.handler == "single_merkle_proof" => {
+    match (case.runner.as_str(), case.handler.as_str()) {
+        ("bls", handler) => bls_vectors::run(handler, directory),
+        ("shuffling", "core") => shuffling::run::<P>(directory),
+        ("ssz_static", type_name) => ssz_static::run::<P>(type_name, fork, directory),
+        ("operations", handler) => operations::run::<P>(handler, fork, directory),
+        ("epoch_processing", handler) => epoch_processing::run::<P>(handler, fork, directory),
+        ("rewards", "basic" | "inactivity_scores" | "leak" | "random") => rewards::run::<P>(fork, directory),
+        ("sanity", "slots") => sanity::run_slots::<P>(fork, directory),
+        ("sanity", "blocks") | ("random", "random") | ("finality", "finality") => {
+            sanity::run_blocks::<P>(fork, directory)
+        }
+        ("fork", "fork") => transition::run_fork::<P>(fork, directory),
+        ("transition", "core") => transition::run_transition::<P>(fork, directory),
+        // The handlers only say what the steps are about.
+        ("fork_choice", _) | ("sync", "optimistic") => fork_choice_steps::run::<P>(fork, directory),
+        ("light_client" | "merkle_proof", "single_merkle_proof") => {
             merkle_proof::run::<P>(&case.suite, fork, directory)
         }
-        "networking" => networking::run::<P>(&case.handler, directory),
-        runner => Err(CaseError::Unknown(format!("{runner}/{}", case.handler))),
+        ("networking", handler) => networking::run::<P>(handler, directory),
+        (runner, handler) => Err(CaseError::Unknown(format!("{runner}/{handler}"))),
     }
 }
 
