@@ -8,7 +8,7 @@ use ssz_types::VariableList;
 use typenum::U33554432;
 use types::{
     BeaconBlock, BlindedBeaconBlock, Blob, ForkName, ForkVersioned, KzgProof, Preset, Root, SchemeProofs,
-    SignatureBytes, SignedBeaconBlock, Signers, Slot, Uint256,
+    SignatureBytes, SignedBeaconBlock, SignedBlindedBeaconBlock, Signers, Slot, Uint256,
 };
 
 /// Proofs of all cells of a block's blobs.
@@ -142,6 +142,19 @@ impl<P: Preset> ProducedBlock<P> {
         }
     }
 
+    /// Adds a signature; see [`BlockContents::sign`].
+    pub fn sign(self, signature: SignatureBytes, proofs: SchemeProofs) -> SignedProducedBlock<P> {
+        match self {
+            Self::Full(contents) => SignedProducedBlock::Full(Box::new(contents.sign(signature, proofs))),
+            Self::Blinded(block) => SignedProducedBlock::Blinded(Box::new(SignedBlindedBeaconBlock::from_parts(
+                *block,
+                signature,
+                Signers::default(),
+                proofs,
+            ))),
+        }
+    }
+
     /// Reads SSZ, with what the headers of the answer say.
     pub fn from_ssz_bytes(bytes: &[u8], fork: ForkName, is_blinded: bool) -> Result<Self, DecodeError> {
         Ok(if is_blinded {
@@ -158,6 +171,15 @@ impl<P: Preset> ProducedBlock<P> {
             Self::Blinded(block) => ssz::Encode::as_ssz_bytes(block.as_ref()),
         }
     }
+}
+
+/// A block that was produced and signed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SignedProducedBlock<P: Preset> {
+    /// With its payload.
+    Full(Box<SignedBlockContents<P>>),
+    /// With the header of its payload, which the node has or gets from a builder.
+    Blinded(Box<SignedBlindedBeaconBlock<P>>),
 }
 
 /// `/eth/v3/validator/blocks/{slot}`.

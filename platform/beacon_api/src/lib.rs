@@ -30,6 +30,7 @@ pub use client::{ApiError, BeaconClient, ClientConfig};
 pub use config::{DepositContract, Genesis};
 pub use contents::{
     Blobs, BlockContents, CellProofs, ProducedBlock, ProducedBlockAnswer, Published, SignedBlockContents,
+    SignedProducedBlock,
 };
 pub use debug::{ForkChoice, ForkChoiceNode, HeadEntry, PayloadValidity};
 pub use duties::{AttesterDuty, Liveness, ProposerDuty, SyncDuty};

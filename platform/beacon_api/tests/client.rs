@@ -214,6 +214,33 @@ async fn a_published_block_says_its_fork_and_its_answer_is_told_apart() {
 }
 
 #[tokio::test]
+async fn a_block_is_published_in_the_form_in_which_it_was_produced() {
+    for fork in ForkName::ALL {
+        let block = unsigned(genesis(fork).1);
+        let signature = SignatureBytes::repeat_byte(4);
+        let blinded = ProducedBlock::Blinded(Box::new(block.to_blinded()));
+        let full = ProducedBlock::Full(Box::new(BlockContents::from(block)));
+        for (produced, path) in [(full, "/beacon/blocks"), (blinded, "/beacon/blinded_blocks")] {
+            let server = Server::start(|_| answer(200, &[], "")).await;
+            let signed = produced.sign(signature, SchemeProofs::empty());
+            let published = server
+                .client
+                .publish_produced(&signed, BroadcastValidation::Gossip)
+                .await;
+            assert_eq!(published.unwrap(), Published::Imported);
+            let request = server.only_request();
+            assert!(request.path.ends_with(path), "{}", request.path);
+            let sent = match &signed {
+                SignedProducedBlock::Full(contents) => contents.as_ssz_bytes(),
+                SignedProducedBlock::Blinded(block) => block.as_ssz_bytes(),
+            };
+            assert_eq!(request.header(CONSENSUS_VERSION_HEADER), Some(fork.as_str()));
+            assert_eq!(request.body, sent);
+        }
+    }
+}
+
+#[tokio::test]
 async fn refused_votes_are_named_and_an_empty_list_is_not_sent() {
     let server = Server::start(|_| {
         let body = json!({"code": 400, "message": "some failures", "failures": [{"index": 1, "message": "wrong key"}]});

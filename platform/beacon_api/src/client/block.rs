@@ -5,7 +5,8 @@ use super::{ANSWER_LIMIT, ApiError, BeaconClient, Body, EITHER, found};
 use crate::headers::{BLOCK_VALUE_HEADER, PAYLOAD_VALUE_HEADER};
 use crate::{
     AttestationRewards, BlockHeaderEntry, BlockId, BlockRewards, BroadcastValidation, Located, ProducedBlock,
-    ProducedBlockAnswer, Published, RootEntry, SignedBlockContents, SyncCommitteeReward, ValidatorId, Versioned,
+    ProducedBlockAnswer, Published, RootEntry, SignedBlockContents, SignedProducedBlock, SyncCommitteeReward,
+    ValidatorId, Versioned,
 };
 use ssz::Encode as _;
 use types::{
@@ -89,6 +90,18 @@ impl BeaconClient {
             value(PAYLOAD_VALUE_HEADER)?,
             value(BLOCK_VALUE_HEADER)?,
         ))
+    }
+
+    /// Publishes a block in the form in which it was produced.
+    pub async fn publish_produced<P: Preset>(
+        &self,
+        block: &SignedProducedBlock<P>,
+        validation: BroadcastValidation,
+    ) -> Result<Published, ApiError> {
+        match block {
+            SignedProducedBlock::Full(contents) => self.publish_block(contents, validation).await,
+            SignedProducedBlock::Blinded(block) => self.publish_blinded_block(block, validation).await,
+        }
     }
 
     /// POST to `/eth/v2/beacon/blocks`.
