@@ -55,7 +55,10 @@ pub enum DataColumnError {
     /// The commitments are not those of the block.
     #[error("commitments are not in the block body")]
     InclusionProof,
-    /// A cell is not what the block committed to, or bytes are no point or field element.
+    /// A cell is not what the block committed to.
+    #[error("a cell is not what the commitment and the proof say")]
+    InvalidProof,
+    /// Bytes that are no point or field element, a cell that does not exist, or too few cells.
     #[error("cells and proofs: {0}")]
     Kzg(String),
     /// A value does not fit its container.

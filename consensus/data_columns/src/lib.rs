@@ -21,8 +21,14 @@ mod sidecar;
 
 pub use custody::{compute_columns_for_custody_group, compute_subnet_for_data_column_sidecar, get_custody_groups};
 pub use error::DataColumnError;
+pub use kzg::{
+    CellsAndProofs, compute_cells, compute_cells_and_kzg_proofs, recover_cells_and_kzg_proofs,
+    verify_cell_kzg_proof_batch,
+};
 pub use matrix::{compute_matrix, recover_matrix};
-pub use production::get_data_column_sidecars_from_block;
+pub use production::{
+    get_data_column_sidecars, get_data_column_sidecars_from_block, get_data_column_sidecars_from_column_sidecar,
+};
 pub use sidecar::{
     verify_data_column_sidecar, verify_data_column_sidecar_inclusion_proof, verify_data_column_sidecar_kzg_proofs,
 };

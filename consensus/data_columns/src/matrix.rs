@@ -1,25 +1,18 @@
 //! The extended matrix of blobs.
 
 use crate::DataColumnError;
-use crate::kzg::context;
-use rust_eth_kzg::{Cell, CellRef, KZGProof};
-use ssz_types::FixedVector;
-use types::{Blob, KzgProof as KzgProofBytes, MatrixEntry, Preset};
+use crate::kzg::{CellsAndProofs, compute_cells_and_kzg_proofs, recover_cells_and_kzg_proofs};
+use types::{Blob, MatrixEntry, Preset};
 
-fn row<P: Preset>(row_index: u64, cells: &[Cell], proofs: &[KZGProof]) -> Result<Vec<MatrixEntry<P>>, DataColumnError> {
+fn row<P: Preset>(row_index: u64, (cells, proofs): CellsAndProofs<P>) -> impl Iterator<Item = MatrixEntry<P>> {
     (0u64..)
-        .zip(cells.iter().zip(proofs))
-        .map(|(column_index, (cell, proof))| {
-            let cell =
-                FixedVector::new(cell.to_vec()).map_err(|error| DataColumnError::Container(format!("{error:?}")))?;
-            Ok(MatrixEntry {
-                cell,
-                kzg_proof: KzgProofBytes::new(*proof),
-                column_index,
-                row_index,
-            })
+        .zip(cells.into_iter().zip(proofs))
+        .map(move |(column_index, (cell, kzg_proof))| MatrixEntry {
+            cell,
+            kzg_proof,
+            column_index,
+            row_index,
         })
-        .collect()
 }
 
 /// All cells and proofs of some blobs, row by row.
@@ -28,14 +21,7 @@ fn row<P: Preset>(row_index: u64, cells: &[Cell], proofs: &[KZGProof]) -> Result
 pub fn compute_matrix<P: Preset>(blobs: &[Blob<P>]) -> Result<Vec<MatrixEntry<P>>, DataColumnError> {
     let mut matrix = Vec::new();
     for (row_index, blob) in (0u64..).zip(blobs) {
-        let blob = blob
-            .as_ref()
-            .try_into()
-            .map_err(|_| DataColumnError::Kzg(format!("blob has {} bytes", blob.len())))?;
-        let (cells, proofs) = context()
-            .compute_cells_and_kzg_proofs(blob)
-            .map_err(|error| DataColumnError::Kzg(format!("{error:?}")))?;
-        matrix.extend(row(row_index, &cells, &proofs)?);
+        matrix.extend(row(row_index, compute_cells_and_kzg_proofs::<P>(blob)?));
     }
     Ok(matrix)
 }
@@ -54,16 +40,12 @@ pub fn recover_matrix<P: Preset>(
             .filter(|entry| entry.row_index == row_index)
             .collect();
         entries.sort_by_key(|entry| entry.column_index);
-        let cell_indices = entries.iter().map(|entry| entry.column_index).collect();
-        let cells = entries
-            .iter()
-            .map(|entry| CellRef::try_from(entry.cell.as_ref()))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| DataColumnError::Kzg(error.to_string()))?;
-        let (cells, proofs) = context()
-            .recover_cells_and_kzg_proofs(cell_indices, cells)
-            .map_err(|error| DataColumnError::Kzg(format!("{error:?}")))?;
-        matrix.extend(row(row_index, &cells, &proofs)?);
+        let cell_indices: Vec<u64> = entries.iter().map(|entry| entry.column_index).collect();
+        let cells: Vec<_> = entries.iter().map(|entry| entry.cell.clone()).collect();
+        matrix.extend(row(
+            row_index,
+            recover_cells_and_kzg_proofs::<P>(&cell_indices, &cells)?,
+        ));
     }
     Ok(matrix)
 }

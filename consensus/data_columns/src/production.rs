@@ -1,7 +1,7 @@
-//! The sidecars of a block that was made here.
+//! Making the sidecars of a block.
 
 use crate::DataColumnError;
-use crate::kzg::context;
+use crate::kzg::{CellsAndProofs, compute_cells};
 use crate::sidecar::COMMITMENTS_FIELD_INDEX;
 use ethereum_hashing::hash32_concat;
 use ssz_types::{FixedVector, VariableList};
@@ -11,46 +11,56 @@ use types::{
     KzgProof, Preset, Root, SignedBeaconBlock, SignedBeaconBlockHeader,
 };
 
+/// Merkle path from the commitments to the body's root.
+type InclusionProof<P> = FixedVector<Root, <P as Preset>::KzgCommitmentsInclusionProofDepth>;
+
 fn container(error: impl std::fmt::Debug) -> DataColumnError {
     DataColumnError::Container(format!("{error:?}"))
 }
 
-/// All columns of a signed block, from its blobs and their cell proofs, blob after blob. Without blobs there are none.
+/// All columns of a block, from the cells and proofs of each blob. Without blobs there are none.
 ///
-/// Spec: fulu/validator.md#get_data_column_sidecars_from_block
-pub fn get_data_column_sidecars_from_block<P: Preset>(
-    signed_block: &SignedBeaconBlock<P>,
-    blobs: &[Blob<P>],
-    cell_proofs: &[KzgProof],
+/// Spec: fulu/validator.md#get_data_column_sidecars
+pub fn get_data_column_sidecars<P: Preset>(
+    signed_block_header: &SignedBeaconBlockHeader,
+    kzg_commitments: &KzgCommitments<P>,
+    kzg_commitments_inclusion_proof: &InclusionProof<P>,
+    cells_and_kzg_proofs: &[CellsAndProofs<P>],
 ) -> Result<Vec<DataColumnSidecar<P>>, DataColumnError> {
-    let message = signed_block.message();
-    let body = message.body();
-    let kzg_commitments: &KzgCommitments<P> = body.blob_kzg_commitments();
     let columns = P::NUMBER_OF_COLUMNS as usize;
-    let expected_proofs = blobs.len().saturating_mul(columns);
-    if kzg_commitments.len() != blobs.len() || cell_proofs.len() != expected_proofs {
+    let (mut cells, mut proofs) = (0usize, 0usize);
+    for (row, row_proofs) in cells_and_kzg_proofs {
+        cells = cells.saturating_add(row.len());
+        proofs = proofs.saturating_add(row_proofs.len());
+    }
+    let is_whole = |(row, row_proofs): &CellsAndProofs<P>| row.len() == columns && row_proofs.len() == columns;
+    if kzg_commitments.len() != cells_and_kzg_proofs.len() || !cells_and_kzg_proofs.iter().all(is_whole) {
         return Err(DataColumnError::LengthMismatch {
-            cells: blobs.len().saturating_mul(columns),
+            cells,
             commitments: kzg_commitments.len(),
-            proofs: cell_proofs.len(),
+            proofs,
         });
     }
-    if blobs.is_empty() {
+    if cells_and_kzg_proofs.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = blobs.iter().map(compute_cells::<P>).collect::<Result<Vec<_>, _>>()?;
-    let header = signed_block.signed_block_header();
-    let branch = compute_commitments_inclusion_proof(body);
-    let inclusion_proof = FixedVector::new(branch).map_err(container)?;
     (0..columns)
-        .map(|index| {
-            let column: Vec<Cell<P>> = rows.iter().filter_map(|row| row.get(index).cloned()).collect();
-            let proofs: Vec<KzgProof> = cell_proofs.iter().skip(index).step_by(columns).copied().collect();
-            let column = VariableList::new(column).map_err(container)?;
-            let kzg_proofs = VariableList::new(proofs).map_err(container)?;
-            let (index, kzg_commitments) = (index as u64, kzg_commitments.clone());
-            let kzg_commitments_inclusion_proof = inclusion_proof.clone();
-            Ok(match header.clone() {
+        .map(|place| {
+            let column: Vec<Cell<P>> = cells_and_kzg_proofs
+                .iter()
+                .filter_map(|(row, _)| row.get(place).cloned())
+                .collect();
+            let proofs: Vec<KzgProof> = cells_and_kzg_proofs
+                .iter()
+                .filter_map(|(_, row_proofs)| row_proofs.get(place).copied())
+                .collect();
+            let (column, kzg_proofs) = (
+                VariableList::new(column).map_err(container)?,
+                VariableList::new(proofs).map_err(container)?,
+            );
+            let (index, kzg_commitments) = (place as u64, kzg_commitments.clone());
+            let kzg_commitments_inclusion_proof = kzg_commitments_inclusion_proof.clone();
+            Ok(match signed_block_header.clone() {
                 SignedBeaconBlockHeader::Fulu(signed_block_header) => DataColumnSidecar::Fulu(DataColumnSidecarFulu {
                     index,
                     column,
@@ -72,18 +82,57 @@ pub fn get_data_column_sidecars_from_block<P: Preset>(
         .collect()
 }
 
-/// The cells of a blob without their proofs, which is much cheaper than with them.
-fn compute_cells<P: Preset>(blob: &Blob<P>) -> Result<Vec<Cell<P>>, DataColumnError> {
-    let bytes = blob
-        .as_ref()
-        .try_into()
-        .map_err(|_| DataColumnError::Kzg(format!("blob has {} bytes", blob.len())))?;
-    context()
-        .compute_cells(bytes)
-        .map_err(|error| DataColumnError::Kzg(format!("{error:?}")))?
+/// All columns of a signed block, from its blobs and their cell proofs, blob after blob, as the execution client gives
+/// them. Without blobs there are none.
+///
+/// Spec: fulu/validator.md#get_data_column_sidecars_from_block
+pub fn get_data_column_sidecars_from_block<P: Preset>(
+    signed_block: &SignedBeaconBlock<P>,
+    blobs: &[Blob<P>],
+    cell_proofs: &[KzgProof],
+) -> Result<Vec<DataColumnSidecar<P>>, DataColumnError> {
+    let message = signed_block.message();
+    let body = message.body();
+    let columns = P::NUMBER_OF_COLUMNS as usize;
+    let cells = blobs.len().saturating_mul(columns);
+    if body.blob_kzg_commitments().len() != blobs.len() || cell_proofs.len() != cells {
+        return Err(DataColumnError::LengthMismatch {
+            cells,
+            commitments: body.blob_kzg_commitments().len(),
+            proofs: cell_proofs.len(),
+        });
+    }
+    let cells_and_kzg_proofs = blobs
         .iter()
-        .map(|cell| FixedVector::new(cell.to_vec()).map_err(container))
-        .collect()
+        .zip(cell_proofs.chunks(columns))
+        .map(|(blob, proofs)| Ok((compute_cells::<P>(blob)?, proofs.to_vec())))
+        .collect::<Result<Vec<_>, DataColumnError>>()?;
+    get_data_column_sidecars::<P>(
+        &signed_block.signed_block_header(),
+        body.blob_kzg_commitments(),
+        &FixedVector::new(compute_commitments_inclusion_proof(body)).map_err(container)?,
+        &cells_and_kzg_proofs,
+    )
+}
+
+/// All columns of a block from one of them and the cells and proofs of each blob, recovered or from the execution
+/// client.
+///
+/// Spec: fulu/validator.md#get_data_column_sidecars_from_column_sidecar
+pub fn get_data_column_sidecars_from_column_sidecar<P: Preset>(
+    sidecar: &DataColumnSidecar<P>,
+    cells_and_kzg_proofs: &[CellsAndProofs<P>],
+) -> Result<Vec<DataColumnSidecar<P>>, DataColumnError> {
+    let signed_block_header = match sidecar {
+        DataColumnSidecar::Fulu(sidecar) => SignedBeaconBlockHeader::Fulu(sidecar.signed_block_header.clone()),
+        DataColumnSidecar::Dvt(sidecar) => SignedBeaconBlockHeader::Dvt(sidecar.signed_block_header.clone()),
+    };
+    get_data_column_sidecars::<P>(
+        &signed_block_header,
+        sidecar.kzg_commitments(),
+        sidecar.kzg_commitments_inclusion_proof(),
+        cells_and_kzg_proofs,
+    )
 }
 
 /// Roots of the fields of a body.

@@ -1,9 +1,8 @@
 //! Checks of one sidecar that need no state.
 
 use crate::DataColumnError;
-use crate::kzg::context;
+use crate::kzg::verify_cell_kzg_proof_batch;
 use ethereum_hashing::hash32_concat;
-use rust_eth_kzg::CellRef;
 use tree_hash::TreeHash as _;
 use types::{ChainSpec, DataColumnSidecar, Preset, Root};
 
@@ -46,22 +45,12 @@ pub fn verify_data_column_sidecar<P: Preset>(
 
 /// Spec: fulu/p2p-interface.md#verify_data_column_sidecar_kzg_proofs
 pub fn verify_data_column_sidecar_kzg_proofs<P: Preset>(sidecar: &DataColumnSidecar<P>) -> Result<(), DataColumnError> {
-    let cell_indices = vec![sidecar.index(); sidecar.column().len()];
-    let cells = sidecar
-        .column()
-        .iter()
-        .map(|cell| CellRef::try_from(cell.as_ref()))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| DataColumnError::Kzg(error.to_string()))?;
-    let commitments = sidecar
-        .kzg_commitments()
-        .iter()
-        .map(|commitment| &commitment.0)
-        .collect();
-    let proofs = sidecar.kzg_proofs().iter().map(|proof| &proof.0).collect();
-    context()
-        .verify_cell_kzg_proof_batch(commitments, &cell_indices, cells, proofs)
-        .map_err(|error| DataColumnError::Kzg(format!("{error:?}")))
+    verify_cell_kzg_proof_batch::<P>(
+        sidecar.kzg_commitments(),
+        &vec![sidecar.index(); sidecar.column().len()],
+        sidecar.column(),
+        sidecar.kzg_proofs(),
+    )
 }
 
 /// Spec: fulu/p2p-interface.md#verify_data_column_sidecar_inclusion_proof
