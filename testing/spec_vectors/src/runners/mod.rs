@@ -3,6 +3,7 @@
 mod bls_vectors;
 mod epoch_processing;
 mod fork_choice_steps;
+mod kzg;
 mod merkle_proof;
 mod networking;
 mod operations;
@@ -48,6 +49,7 @@ fn run_with<P: Preset>(case: &CaseId, directory: &CaseDir) -> Result<(), CaseErr
     let fork = case.fork.parse::<ForkName>().unwrap_or(ForkName::Fulu);
     match (case.runner.as_str(), case.handler.as_str()) {
         ("bls", handler) => bls_vectors::run(handler, directory),
+        ("kzg", handler) => kzg::run(handler, directory),
         ("shuffling", "core") => shuffling::run::<P>(directory),
         ("ssz_static", type_name) => ssz_static::run::<P>(type_name, fork, directory),
         ("operations", handler) => operations::run::<P>(handler, fork, directory),

@@ -31,14 +31,10 @@ fn check<T: Decode + Encode + TreeHash + Serialize + DeserializeOwned + PartialE
     if read != value {
         return Err(CaseError::wrong("value.yaml reads as another value"));
     }
-    let json = serde_json::to_value(&value).map_err(wrong)?;
-    if serde_json::from_value::<T>(json).map_err(wrong)? != value {
-        return Err(CaseError::wrong("JSON reads back as another value"));
-    }
     // The JSON of the Beacon API is not in the vectors, but what it writes it must read.
     let json = serde_json::to_value(&value).map_err(wrong)?;
     if serde_json::from_value::<T>(json).map_err(wrong)? != value {
-        return Err(CaseError::wrong("JSON reads as another value"));
+        return Err(CaseError::wrong("JSON reads back as another value"));
     }
     Ok(())
 }
