@@ -15,6 +15,11 @@ pub type CellsAndProofs<P> = (Vec<Cell<P>>, Vec<KzgProof>);
 /// proposers of blobs whose execution client gives no cell proofs would gain.
 static CONTEXT: LazyLock<DASContext> = LazyLock::new(|| DASContext::new(&TrustedSetup::default(), UsePrecomp::No));
 
+/// Reads the trusted setup, which takes about a second, so that the first column does not wait for it.
+pub fn load_trusted_setup() {
+    LazyLock::force(&CONTEXT);
+}
+
 /// What the library says; only of well-formed input can a proof be wrong.
 fn refused(error: Error) -> DataColumnError {
     if error.is_proof_invalid() {
