@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 use types::{
     Attestation, AttesterSlashing, ColumnIndex, Epoch, Preset, ProposerSlashing, Root, SignedBLSToExecutionChange,
-    SignedContributionAndProof, SignedKeySetChange, SignedVoluntaryExit, SingleAttestation, Slot,
+    SignedContributionAndProof, SignedKeySetChange, SignedVoluntaryExit, SingleAttestation, Slot, ValidatorIndex,
 };
 
 /// There is a new head.
@@ -100,6 +100,37 @@ pub struct DataColumnSidecarEvent {
     pub slot: Slot,
 }
 
+/// A group's block has the signatures of enough members. Times are those of this node.
+///
+/// Spec: dvt/beacon-api.md#group_block
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupBlockEvent {
+    /// Slot of the block.
+    pub slot: Slot,
+    /// Registry index of the group.
+    pub proposer_index: ValidatorIndex,
+    /// Root of the block.
+    pub block: Root,
+    /// Rank of the leader whose block it is.
+    #[serde(with = "serde_utils::quoted_u64")]
+    pub rank: u64,
+    /// Keys that had signed when the threshold was reached, ascending.
+    #[serde(with = "serde_utils::quoted_u64_vec")]
+    pub signers: Vec<u64>,
+    /// How many must sign.
+    #[serde(with = "serde_utils::quoted_u64")]
+    pub threshold: u64,
+    /// How many keys the group has.
+    #[serde(with = "serde_utils::quoted_u64")]
+    pub size: u64,
+    /// When the leader's proposal or its header was first seen here, in milliseconds since the start of the slot.
+    #[serde(with = "serde_utils::quoted_u64")]
+    pub seen_ms: u64,
+    /// When the threshold was reached here, in milliseconds since the start of the slot.
+    #[serde(with = "serde_utils::quoted_u64")]
+    pub threshold_ms: u64,
+}
+
 macro_rules! events {
     ($($(#[$meta:meta])* $variant:ident($body:ty) = $topic:literal, $read:path;)*) => {
         /// Kinds of events.
@@ -172,6 +203,8 @@ events! {
     ContributionAndProof(SignedContributionAndProof<P>) = "contribution_and_proof", serde_json::from_value;
     /// A data column has passed the conditions of gossip.
     DataColumnSidecar(DataColumnSidecarEvent) = "data_column_sidecar", serde_json::from_value;
+    /// A group's block has the signatures of enough members.
+    GroupBlock(GroupBlockEvent) = "group_block", serde_json::from_value;
     /// A complete key-set change was accepted.
     KeySetChange(SignedKeySetChange) = "key_set_change", serde_json::from_value;
 }

@@ -37,7 +37,7 @@ pub use duties::{AttesterDuty, Liveness, ProposerDuty, SyncDuty};
 pub use error::{ErrorMessage, Failure};
 pub use events::{
     BlockEvent, BlockGossipEvent, ChainReorgEvent, DataColumnSidecarEvent, Event, EventError, EventTopic,
-    FinalizedCheckpointEvent, HeadEvent, SseParser,
+    FinalizedCheckpointEvent, GroupBlockEvent, HeadEvent, SseParser,
 };
 pub use group::{GroupEntry, GroupKey, GroupKeySet, SeatVotes};
 pub use headers::{
@@ -45,7 +45,8 @@ pub use headers::{
 };
 pub use id::{BlockId, IdError, StateId, ValidatorId};
 pub use node::{
-    Direction, Health, Identity, Metadata, Peer, PeerCount, PeerCountMeta, PeerState, Peers, Syncing, Version,
+    Direction, Health, Identity, Metadata, NetworkConditions, Peer, PeerCount, PeerCountMeta, PeerState, Peers,
+    Syncing, Version,
 };
 pub use query::{Query, QueryError};
 pub use rewards::{

@@ -159,3 +159,13 @@ pub struct PeerCount {
     #[serde(with = "serde_utils::quoted_u64")]
     pub disconnecting: u64,
 }
+
+/// What a devnet does to a node's connections: faults on purpose.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkConditions {
+    /// Peer ids with whom the node has no connection as long as this holds.
+    pub blocked_peers: Vec<String>,
+    /// How long everything that leaves the node waits, in milliseconds.
+    #[serde(with = "serde_utils::quoted_u64")]
+    pub outbound_delay_ms: u64,
+}

@@ -2,7 +2,8 @@
 
 use super::{ApiError, BeaconClient};
 use crate::{
-    Data, DepositContract, ForkChoice, Genesis, HeadEntry, Health, Identity, Peer, PeerCount, Peers, Syncing, Version,
+    Data, DepositContract, ForkChoice, Genesis, HeadEntry, Health, Identity, NetworkConditions, Peer, PeerCount, Peers,
+    Syncing, Version,
 };
 use reqwest::Method;
 use serde_json::Value;
@@ -65,6 +66,12 @@ impl BeaconClient {
     /// `/eth/v1/node/peer_count`.
     pub async fn peer_count(&self) -> Result<PeerCount, ApiError> {
         self.data("eth/v1/node/peer_count").await
+    }
+
+    /// `/fresnel/v1/network/conditions`: faults on purpose. A node that was not started for it answers 404.
+    pub async fn set_network_conditions(&self, conditions: &NetworkConditions) -> Result<(), ApiError> {
+        self.post_json("fresnel/v1/network/conditions", conditions).await?;
+        Ok(())
     }
 
     /// `/eth/v1/debug/fork_choice`.
