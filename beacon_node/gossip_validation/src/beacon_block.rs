@@ -123,11 +123,13 @@ impl<P: Preset> GossipValidator<P> {
         let (slot, proposer) = (block.slot(), block.message().proposer_index());
         self.check_not_future(slot)?;
         let root = block.block_root();
-        if self.chain.contains_block(&root) {
-            return Err(BlockGossipError::AlreadyKnown(root));
-        }
+        // A group's block that was put together here is known, but not seen on the topic: it is passed on once.
         if self.blocks.contains(slot, &proposer) {
-            return Err(BlockGossipError::NotFirst { proposer, slot });
+            return Err(if self.chain.contains_block(&root) {
+                BlockGossipError::AlreadyKnown(root)
+            } else {
+                BlockGossipError::NotFirst { proposer, slot }
+            });
         }
         let state = self.check_block_but_signature(&block)?;
         let set =
@@ -137,6 +139,11 @@ impl<P: Preset> GossipValidator<P> {
             return Err(BlockGossipError::NotFirst { proposer, slot });
         }
         Ok(VerifiedBlock { block, root })
+    }
+
+    /// Whether a complete block of the proposer has passed in the slot.
+    pub fn has_seen_block(&self, slot: Slot, proposer: ValidatorIndex) -> bool {
+        self.blocks.contains(slot, &proposer)
     }
 
     /// All conditions on a block that do not depend on who signed it. Gives a state of its branch that knows its

@@ -4,11 +4,10 @@
 
 use crate::beacon_block::BlockGossipError;
 use crate::error::impl_shared;
-use crate::leaders::{leader_due_ms, leader_rank, single_signer};
+use crate::leaders::{ProposingGroup, leader_due_ms, leader_rank, proposing_group, single_signer};
 use crate::{GossipValidator, SharedError, Verdict};
 use runtime::Priority;
 use state_transition::block::header::{block_header_signature_set, block_signature_set};
-use state_transition::dvt::accessors::get_threshold;
 use state_transition::dvt::signers::{Quorum, SignersError};
 use state_transition::helpers::accessors::get_beacon_proposer_index_at_slot;
 use std::sync::Arc;
@@ -128,6 +127,8 @@ pub struct VerifiedProposal<P: Preset> {
     pub signer: SignerIndex,
     /// The leader's rank.
     pub rank: u8,
+    /// The group.
+    pub group: ProposingGroup,
 }
 
 /// A member's signature of a block that need not be here yet.
@@ -141,20 +142,22 @@ pub struct VerifiedMemberSignature {
     pub signer: SignerIndex,
     /// Rank of the member as a leader, if it is one: then this says "I am here".
     pub rank: Option<u8>,
-    /// How many members must sign.
-    pub threshold: u8,
+    /// The group.
+    pub group: ProposingGroup,
 }
 
 fn check_threshold<P: Preset>(
     state: &BeaconState<P>,
     proposer: ValidatorIndex,
     slot: Slot,
-) -> Result<u8, GroupBlockGossipError> {
-    let threshold = get_threshold(state, proposer, slot.epoch::<P>())?;
-    if threshold < 2 {
-        return Err(GroupBlockGossipError::NotAGroup { proposer, threshold });
+) -> Result<ProposingGroup, GroupBlockGossipError> {
+    match proposing_group(state, proposer, slot)? {
+        Some(group) if group.threshold >= 2 => Ok(group),
+        other => Err(GroupBlockGossipError::NotAGroup {
+            proposer,
+            threshold: other.map_or(1, |group| group.threshold),
+        }),
     }
-    Ok(threshold)
 }
 
 impl<P: Preset> GossipValidator<P> {
@@ -188,7 +191,7 @@ impl<P: Preset> GossipValidator<P> {
             return Err(GroupBlockGossipError::Complete { proposer, slot });
         }
         let state = self.check_block_but_signature(&block)?;
-        check_threshold(&state, proposer, slot)?;
+        let group = check_threshold(&state, proposer, slot)?;
         let rank = leader_rank(&state, proposer, slot, key)?.ok_or(GroupBlockGossipError::NotALeader {
             proposer,
             key,
@@ -215,6 +218,7 @@ impl<P: Preset> GossipValidator<P> {
             root,
             signer,
             rank,
+            group,
         })
     }
 
@@ -269,7 +273,7 @@ impl<P: Preset> GossipValidator<P> {
                 found: proposer,
             });
         }
-        let threshold = check_threshold(&state, proposer, slot)?;
+        let group = check_threshold(&state, proposer, slot)?;
         signature_scheme::verify(&block_header_signature_set(&state, header.to_ref(), Quorum::Member)?)?;
         if !self.member_signatures.insert(slot, signer) {
             return Err(GroupBlockGossipError::NotFirst { signer, slot });
@@ -278,7 +282,7 @@ impl<P: Preset> GossipValidator<P> {
             root: message.tree_hash_root(),
             signer,
             rank: leader_rank(&state, proposer, slot, key)?,
-            threshold,
+            group,
             header,
         })
     }

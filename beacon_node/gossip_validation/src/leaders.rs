@@ -2,8 +2,10 @@
 
 use crate::{GossipValidator, SharedError};
 use state_transition::StateError;
+use state_transition::dvt::accessors::get_key_set;
 use state_transition::dvt::leaders::get_leader_key_index;
-use types::constants::MAX_LEADER_RANKS;
+use state_transition::helpers::accessors::get_seed;
+use types::constants::{DOMAIN_BEACON_PROPOSER, MAX_LEADER_RANKS};
 use types::{BeaconState, ChainSpec, Preset, Signers, Slot, ValidatorIndex};
 
 /// Parts of a slot that a leader of one rank waits longer than one of the rank before.
@@ -32,6 +34,47 @@ pub fn leader_rank<P: Preset>(
         }
     }
     Ok(None)
+}
+
+/// A group as it proposes in one slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProposingGroup {
+    /// Its registry index.
+    pub proposer: ValidatorIndex,
+    /// The slot.
+    pub slot: Slot,
+    /// How many keys must sign.
+    pub threshold: u8,
+    /// Scheme of each key.
+    pub schemes: Vec<u8>,
+    /// All keys in the order in which they lead, rank 0 first. How many ranks there are depends on the threshold.
+    pub leader_order: Vec<u8>,
+}
+
+/// How the registry entry `proposer` proposes in `slot`; `None` for a solo validator.
+///
+/// Spec: dvt/beacon-chain.md#get_leader_key_index
+pub fn proposing_group<P: Preset>(
+    state: &BeaconState<P>,
+    proposer: ValidatorIndex,
+    slot: Slot,
+) -> Result<Option<ProposingGroup>, StateError> {
+    let epoch = slot.epoch::<P>();
+    let Some(key_set) = get_key_set(state, proposer, epoch)? else {
+        return Ok(None);
+    };
+    let keys = key_set.keys.len() as u8;
+    let seed = get_seed(state, epoch, DOMAIN_BEACON_PROPOSER)?;
+    let rounds = P::SHUFFLE_ROUND_COUNT as u8;
+    Ok(Some(ProposingGroup {
+        proposer,
+        slot,
+        threshold: key_set.threshold,
+        schemes: key_set.keys.iter().map(|key| key.scheme).collect(),
+        leader_order: (0..keys)
+            .filter_map(|rank| group::get_leader_key_index(seed, slot, proposer, keys, rank, rounds))
+            .collect(),
+    }))
 }
 
 /// The one key that signed, if it is one.

@@ -37,7 +37,7 @@ pub use data_column::{DataColumnGossipError, VerifiedDataColumn};
 pub use error::SharedError;
 pub use group_block::{GroupBlockGossipError, VerifiedMemberSignature, VerifiedProposal};
 pub use key_set_change::{KeySetChangeGossipError, VerifiedKeySetChange};
-pub use leaders::{leader_due_ms, leader_rank};
+pub use leaders::{ProposingGroup, leader_due_ms, leader_rank, proposing_group};
 pub use selection::{SelectionError, is_aggregator, is_sync_committee_aggregator};
 pub use slashing::{AttesterSlashingGossipError, ProposerSlashingGossipError, VerifiedAttesterSlashing};
 pub use sync_committee::{

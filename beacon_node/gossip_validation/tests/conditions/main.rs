@@ -268,7 +268,7 @@ async fn member_signatures_verify_without_the_block() {
         let header = world.signed_by(&state, &block, &[key]).signed_block_header();
         let verified = world.gossip.verify_group_signature(header.clone()).await.unwrap();
         assert_eq!(
-            (verified.signer, verified.root, verified.threshold),
+            (verified.signer, verified.root, verified.group.threshold),
             (member(key), block.block_root(), 5)
         );
         let error = world.gossip.verify_group_signature(header).await.unwrap_err();

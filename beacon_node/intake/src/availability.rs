@@ -1,0 +1,112 @@
+//! Data columns of this node's custody, and blocks that wait for theirs.
+
+use crate::{BlockIntakeError, Intake};
+use beacon_chain::ImportError;
+use data_columns::{DataColumnError, compute_columns_for_custody_group, get_custody_groups};
+use gossip_validation::{DataColumnGossipError, VerifiedBlock};
+use hashlink::LruCache;
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use types::{ChainSpec, ColumnIndex, DataColumnSidecar, Preset, Root, SignedBeaconBlock};
+
+/// Blocks that may wait for columns at a time.
+const MAX_WAITING_BLOCKS: usize = 32;
+
+/// Which columns this node keeps, and needs of every block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Custody {
+    /// Ascending.
+    pub columns: BTreeSet<ColumnIndex>,
+}
+
+impl Custody {
+    /// The columns of `group_count` custody groups of a node, but at least those that are sampled.
+    ///
+    /// Spec: fulu/das-core.md#custody-sampling
+    pub fn of_node<P: Preset>(node_id: [u8; 32], group_count: u64, spec: &ChainSpec) -> Result<Self, DataColumnError> {
+        let node_id = types::Uint256::from_be_bytes(node_id);
+        let mut columns = BTreeSet::new();
+        for group in get_custody_groups(node_id, group_count.max(spec.samples_per_slot), spec)? {
+            columns.extend(compute_columns_for_custody_group::<P>(group, spec)?);
+        }
+        Ok(Self { columns })
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Availability<P: Preset> {
+    custody: Custody,
+    waiting: Mutex<LruCache<Root, Arc<SignedBeaconBlock<P>>>>,
+}
+
+impl<P: Preset> Availability<P> {
+    pub(crate) fn new(custody: Custody) -> Self {
+        Self {
+            custody,
+            waiting: Mutex::new(LruCache::new(MAX_WAITING_BLOCKS)),
+        }
+    }
+}
+
+impl<P: Preset> Intake<P> {
+    /// The columns that this node keeps.
+    pub fn custody(&self) -> &Custody {
+        &self.availability.custody
+    }
+
+    /// Columns of a block that are needed here and have not come.
+    pub fn missing_columns(&self, block: &SignedBeaconBlock<P>, root: &Root) -> Result<Vec<ColumnIndex>, ImportError> {
+        if block.message().body().blob_kzg_commitments().is_empty() {
+            return Ok(Vec::new());
+        }
+        let here = self.chain().storage().data_column_indices(root)?;
+        let missing = self
+            .availability
+            .custody
+            .columns
+            .iter()
+            .filter(|index| !here.contains(index));
+        Ok(missing.copied().collect())
+    }
+
+    /// Spec: fulu/fork-choice.md#is_data_available
+    pub(crate) fn check_available(&self, block: &Arc<SignedBeaconBlock<P>>, root: Root) -> Result<(), ImportError> {
+        // Registered before the columns are counted: one that comes in between finds the block.
+        if !block.message().body().blob_kzg_commitments().is_empty() {
+            self.availability.waiting.lock().insert(root, Arc::clone(block));
+        }
+        if self.missing_columns(block, &root)?.is_empty() {
+            self.availability.waiting.lock().remove(&root);
+            return Ok(());
+        }
+        Err(ImportError::DataUnavailable(root))
+    }
+
+    /// A column from the network, with the subnet that it came from. Imports its block if that waited for it.
+    pub async fn receive_data_column(
+        &self,
+        sidecar: Arc<DataColumnSidecar<P>>,
+        subnet: Option<u64>,
+    ) -> Result<Option<VerifiedBlock<P>>, DataColumnGossipError> {
+        let verified = self.gossip.verify_data_column(sidecar, subnet).await?;
+        let root = verified.block_root;
+        if self.availability.custody.columns.contains(&verified.sidecar.index())
+            && let Err(error) = self.chain().storage().put_data_column(&root, &verified.sidecar)
+        {
+            tracing::error!(%root, %error, "Data column is not stored");
+        }
+        let waiting = self.availability.waiting.lock().peek(&root).map(Arc::clone);
+        Ok(waiting
+            .filter(|block| {
+                self.missing_columns(block, &root)
+                    .is_ok_and(|missing| missing.is_empty())
+            })
+            .map(|block| VerifiedBlock { block, root }))
+    }
+
+    /// Whether the error says that a block waits for columns here.
+    pub fn waits_for_columns(error: &BlockIntakeError) -> bool {
+        matches!(error, BlockIntakeError::Import(ImportError::DataUnavailable(_)))
+    }
+}

@@ -1,0 +1,76 @@
+//! Complete blocks.
+
+use crate::Intake;
+use beacon_chain::{ExecutedBlock, ImportError};
+use gossip_validation::{BlockGossipError, VerifiedBlock};
+use hashlink::LruCache;
+use parking_lot::Mutex;
+use state_transition::block::BlockSignatures;
+use std::sync::Arc;
+use types::{Preset, Root, SignedBeaconBlock};
+
+/// Blocks executed ahead of their signature that are kept: a state each.
+const MAX_EXECUTED_BLOCKS: usize = 6;
+
+/// A block was not taken in.
+#[derive(Debug, thiserror::Error)]
+pub enum BlockIntakeError {
+    /// It does not meet the conditions of gossip.
+    #[error(transparent)]
+    Gossip(#[from] BlockGossipError),
+    /// It was not imported.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+}
+
+/// Blocks that were executed before their signature was complete: proposals to groups.
+#[derive(Debug)]
+pub struct ExecutedBlocks<P: Preset>(Mutex<LruCache<Root, ExecutedBlock<P>>>);
+
+impl<P: Preset> Default for ExecutedBlocks<P> {
+    fn default() -> Self {
+        Self(Mutex::new(LruCache::new(MAX_EXECUTED_BLOCKS)))
+    }
+}
+
+impl<P: Preset> Intake<P> {
+    /// Keeps an executed proposal until its signature is complete.
+    pub fn keep_executed(&self, executed: ExecutedBlock<P>) {
+        self.executed.0.lock().insert(executed.root(), executed);
+    }
+
+    /// A complete block from the network: whether it meets the conditions of gossip. To be imported then.
+    pub async fn receive_block(&self, block: Arc<SignedBeaconBlock<P>>) -> Result<VerifiedBlock<P>, BlockGossipError> {
+        self.gossip.verify_block(block).await
+    }
+
+    /// Imports a block whose proposer's signature was verified. Gives its root.
+    pub async fn import(&self, verified: VerifiedBlock<P>) -> Result<Root, ImportError> {
+        let VerifiedBlock { block, root } = verified;
+        self.check_available(&block, root)?;
+        let kept = self.executed.0.lock().remove(&root);
+        let imported = match kept {
+            Some(executed) => self.chain().import(executed, block).await,
+            None => self.chain().process_block(block, BlockSignatures::AllButProposer).await,
+        };
+        self.note_outcome(root, &imported);
+        imported
+    }
+
+    /// Imports a block of which nothing was verified: out of sync, or on request.
+    pub async fn import_unverified(&self, block: Arc<SignedBeaconBlock<P>>) -> Result<Root, ImportError> {
+        let root = block.block_root();
+        self.check_available(&block, root)?;
+        let imported = self.chain().process_block(block, BlockSignatures::All).await;
+        self.note_outcome(root, &imported);
+        imported
+    }
+
+    fn note_outcome(&self, root: Root, imported: &Result<Root, ImportError>) {
+        if let Err(error) = imported
+            && error.is_invalid_block()
+        {
+            self.gossip.note_invalid_block(root);
+        }
+    }
+}

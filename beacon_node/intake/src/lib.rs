@@ -1,0 +1,80 @@
+//! What a message changes once its gossip conditions hold: chain, fork choice, pools. The network and the API come in
+//! by the same door.
+//!
+//! ```text
+//! network --receive_*--+--> gossip conditions --> fork choice, pool, chain
+//! API ------submit_*---+                              |
+//!    ^                                                +--> Outgoing (API only): to be published
+//!    +--- the error says what was wrong
+//! ```
+//!
+//! Blocks wait here for their data columns, and a block that was executed ahead of its signature is not executed again.
+
+mod availability;
+mod blocks;
+mod operations;
+mod outgoing;
+mod votes;
+
+pub use availability::Custody;
+pub use blocks::{BlockIntakeError, ExecutedBlocks};
+pub use outgoing::Outgoing;
+
+use crate::availability::Availability;
+use beacon_chain::BeaconChain;
+use gossip_validation::GossipValidator;
+use operation_pool::OperationPool;
+use runtime::Sender;
+use std::sync::Arc;
+use types::Preset;
+
+/// The door. Shared as `Arc`.
+#[derive(Debug)]
+pub struct Intake<P: Preset> {
+    gossip: Arc<GossipValidator<P>>,
+    pool: Arc<OperationPool<P>>,
+    outgoing: Sender<Outgoing<P>>,
+    executed: ExecutedBlocks<P>,
+    availability: Availability<P>,
+}
+
+impl<P: Preset> Intake<P> {
+    /// A door to a chain and a pool. What the API submits leaves through `outgoing`; `custody` are the columns without
+    /// which a block with blobs is not imported.
+    pub fn new(
+        gossip: Arc<GossipValidator<P>>,
+        pool: Arc<OperationPool<P>>,
+        outgoing: Sender<Outgoing<P>>,
+        custody: Custody,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            gossip,
+            pool,
+            outgoing,
+            executed: ExecutedBlocks::default(),
+            availability: Availability::new(custody),
+        })
+    }
+
+    /// The chain.
+    pub fn chain(&self) -> &Arc<BeaconChain<P>> {
+        self.gossip.chain()
+    }
+
+    /// The pool.
+    pub fn pool(&self) -> &Arc<OperationPool<P>> {
+        &self.pool
+    }
+
+    /// The gossip conditions.
+    pub fn gossip(&self) -> &Arc<GossipValidator<P>> {
+        &self.gossip
+    }
+
+    /// Sends a message to whoever publishes. One that cannot be sent because the node stops is lost.
+    pub async fn publish(&self, message: Outgoing<P>) {
+        if let Err(error) = self.outgoing.send(message).await {
+            tracing::debug!(%error, "Message is not published");
+        }
+    }
+}
