@@ -27,6 +27,8 @@ pub enum Judgement {
     Valid,
     /// Not to be signed.
     Invalid,
+    /// Not to be signed here, because this node could not find out: the leader is not to blame.
+    Unverified,
 }
 
 /// One slot in which a group proposes.
@@ -96,6 +98,14 @@ impl GroupSlot {
                 *judged = judgement;
             }
         }
+    }
+
+    /// What this node found about a proposal; `None` for a block that is none.
+    pub fn judgement(&self, root: &Root) -> Option<Judgement> {
+        self.proposals
+            .values()
+            .find(|(proposed, _)| proposed == root)
+            .map(|(_, judgement)| *judgement)
     }
 
     /// A member's signature, verified. Gives whether it is new: the first of each key counts.

@@ -275,6 +275,16 @@ impl Store {
         }
     }
 
+    /// Whether a block may be on the way to the head: a leaf below it agrees with what is justified and finalised.
+    ///
+    /// Spec: phase0/fork-choice.md#get_filtered_block_tree
+    pub fn is_viable<P: Preset>(&self, root: &Root, spec: &ChainSpec) -> bool {
+        self.tree
+            .place(root)
+            .and_then(|place| self.viable::<P>(spec).get(place).copied())
+            .unwrap_or(false)
+    }
+
     /// For each block whether it may be on the way to the head.
     fn viable<P: Preset>(&self, spec: &ChainSpec) -> Vec<bool> {
         let current_epoch = self.get_current_store_epoch::<P>(spec);

@@ -1,0 +1,204 @@
+//! A client hands in a signed block.
+
+use crate::produce::find_signer;
+use crate::{Proposals, PublishBlockError};
+use beacon_api::{BroadcastValidation, Published, SignedProducedBlock};
+use beacon_chain::ImportError;
+use gossip_validation::{BlockGossipError, GroupBlockGossipError, ProposingGroup, proposing_group};
+use intake::Outgoing;
+use runtime::Priority;
+use signature_scheme::SignerKey;
+use state_transition::block::header::block_signing_root;
+use state_transition::dvt::accessors::get_key_set;
+use std::sync::Arc;
+use tree_hash::TreeHash as _;
+use types::{
+    BeaconBlockHeader, BeaconState, Preset, Root, SchemeProofs, SignatureBytes, SignedBeaconBlock,
+    SignedBeaconBlockHeader, SignedBeaconBlockHeaderDvt, Signers,
+};
+
+/// What a client signed.
+struct Signed<P: Preset> {
+    header: BeaconBlockHeader,
+    root: Root,
+    signature: SignatureBytes,
+    proofs: SchemeProofs,
+    /// With its payload, unless it is blinded.
+    block: Option<SignedBeaconBlock<P>>,
+}
+
+impl<P: Preset> Signed<P> {
+    fn new(block: SignedProducedBlock<P>) -> Self {
+        match block {
+            SignedProducedBlock::Full(contents) => {
+                let block = contents.signed_block;
+                Self {
+                    header: block.message().block_header(),
+                    root: block.block_root(),
+                    signature: *block.signature(),
+                    proofs: SchemeProofs::new(block.proofs().to_vec()).unwrap_or_default(),
+                    block: Some(block),
+                }
+            }
+            SignedProducedBlock::Blinded(block) => {
+                let header = block.signed_block_header();
+                Self {
+                    header: *header.message(),
+                    root: header.message().tree_hash_root(),
+                    signature: *header.signature(),
+                    proofs: SchemeProofs::new(header.proofs().to_vec()).unwrap_or_default(),
+                    block: None,
+                }
+            }
+        }
+    }
+}
+
+impl<P: Preset> Proposals<P> {
+    /// Takes a signed block from a validator attached to this node. A solo proposer's is checked, published and
+    /// imported. A member's signature of its group's block is published as a header; if the block is the member's own,
+    /// the block goes out as a proposal at the same moment. A client does not say which key signed: this node finds
+    /// out.
+    ///
+    /// Spec: dvt/validator.md#block-proposal
+    pub async fn publish(
+        self: &Arc<Self>,
+        block: SignedProducedBlock<P>,
+        validation: BroadcastValidation,
+    ) -> Result<Published, PublishBlockError> {
+        let signed = Signed::new(block);
+        let (slot, parent) = (signed.header.slot, signed.header.parent_root);
+        let chain = Arc::clone(self.chain());
+        let state = {
+            let chain = Arc::clone(&chain);
+            self.chain()
+                .workers()
+                .run(Priority::ApiRequest, move || chain.state_at_slot(&parent, slot))
+                .await??
+                .ok_or(PublishBlockError::UnknownParent(parent))?
+        };
+        match proposing_group(&state, signed.header.proposer_index, slot)? {
+            None => {
+                let block = signed.block.ok_or(PublishBlockError::UnknownPayload(signed.root))?;
+                self.publish_complete(Arc::new(block), validation).await
+            }
+            Some(group) => self.publish_part(&state, &group, signed, validation).await,
+        }
+    }
+
+    async fn publish_complete(
+        &self,
+        block: Arc<SignedBeaconBlock<P>>,
+        validation: BroadcastValidation,
+    ) -> Result<Published, PublishBlockError> {
+        let verified = match self.intake.receive_block(Arc::clone(&block)).await {
+            Ok(verified) => verified,
+            // Clients hand in a block to several nodes, or twice.
+            Err(BlockGossipError::AlreadyKnown(_)) => return Ok(Published::Imported),
+            Err(error) => return Err(error.into()),
+        };
+        let import_first = validation != BroadcastValidation::Gossip;
+        if !import_first {
+            self.intake.publish(Outgoing::Block(Arc::clone(&block))).await;
+        }
+        let slot = block.slot();
+        match self.intake.import(verified).await {
+            Ok(root) => {
+                tracing::info!(%slot, proposer = %block.message().proposer_index(), %root, "Block published");
+            }
+            Err(ImportError::AlreadyKnown(_)) => {}
+            Err(error) if import_first => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(%slot, %error, "Published block is not imported");
+                return Ok(Published::BroadcastOnly);
+            }
+        }
+        if import_first {
+            self.intake.publish(Outgoing::Block(block)).await;
+        }
+        Ok(Published::Imported)
+    }
+
+    async fn publish_part(
+        self: &Arc<Self>,
+        state: &BeaconState<P>,
+        group: &ProposingGroup,
+        signed: Signed<P>,
+        validation: BroadcastValidation,
+    ) -> Result<Published, PublishBlockError> {
+        let key = self.signing_key(state, group, &signed).await?;
+        let mut signers = Signers::default();
+        signers
+            .set(usize::from(key), true)
+            .map_err(|_| PublishBlockError::NotAMember(group.proposer))?;
+        let whole = signed.block.map(|block| {
+            let message = crate::round::unsigned(&block);
+            SignedBeaconBlock::from_parts(message, signed.signature, signers.clone(), signed.proofs.clone())
+        });
+        if group.threshold < 2 {
+            // One signature is enough; a client that was given another member's block has nothing to add.
+            return match whole {
+                Some(block) => self.publish_complete(Arc::new(block), validation).await,
+                None => Ok(Published::Imported),
+            };
+        }
+        if whole
+            .as_ref()
+            .is_some_and(|block| matches!(block, SignedBeaconBlock::Fulu(_)))
+        {
+            return Err(PublishBlockError::BeforeFork);
+        }
+        let header = SignedBeaconBlockHeader::Dvt(SignedBeaconBlockHeaderDvt {
+            message: signed.header,
+            signature: signed.signature,
+            signers,
+            proofs: signed.proofs,
+        });
+        match self.intake.gossip().verify_group_signature(header).await {
+            Ok(verified) => {
+                self.intake
+                    .publish(Outgoing::GroupSignature(Box::new(verified.header.clone())))
+                    .await;
+                self.take_signature(&verified);
+            }
+            // Clients hand in a block to several nodes, or twice.
+            Err(GroupBlockGossipError::NotFirst { .. }) if whole.is_none() => return Ok(Published::Imported),
+            Err(GroupBlockGossipError::NotFirst { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if let Some(block) = whole {
+            match self.intake.gossip().verify_group_proposal(Arc::new(block)).await {
+                Ok(verified) => {
+                    self.intake
+                        .publish(Outgoing::GroupProposal(Arc::clone(&verified.block)))
+                        .await;
+                    self.take_proposal(&verified);
+                }
+                Err(GroupBlockGossipError::NotFirst { .. } | GroupBlockGossipError::Complete { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Published::Imported)
+    }
+
+    /// Which key of the group signed.
+    async fn signing_key(
+        &self,
+        state: &BeaconState<P>,
+        group: &ProposingGroup,
+        signed: &Signed<P>,
+    ) -> Result<u8, PublishBlockError> {
+        let epoch = group.slot.epoch::<P>();
+        let keys: Vec<SignerKey> = get_key_set(state, group.proposer, epoch)?
+            .map(|key_set| key_set.keys.iter().map(SignerKey::from).collect())
+            .unwrap_or_default();
+        let signing_root = block_signing_root(state, group.slot, signed.root);
+        let (signature, proofs) = (signed.signature, signed.proofs.clone());
+        let work = move || find_signer(&keys, signing_root, &signature, &proofs);
+        self.chain()
+            .workers()
+            .run(Priority::ApiRequest, work)
+            .await?
+            .ok_or(PublishBlockError::NotAMember(group.proposer))
+    }
+}
