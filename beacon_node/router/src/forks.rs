@@ -1,0 +1,122 @@
+//! Fork digests, and where this node is.
+
+use beacon_chain::BeaconChain;
+use network::{EnrForkId, ForkContext, KnownFork, StatusMessage};
+use types::constants::FAR_FUTURE_EPOCH;
+use types::{ChainSpec, Epoch, ForkDigest, ForkName, Preset, Root, Slot};
+
+/// One stretch of epochs with one digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DigestEpochs {
+    /// First epoch.
+    pub(crate) from: Epoch,
+    pub(crate) digest: ForkDigest,
+    pub(crate) fork: ForkName,
+}
+
+/// All digests of the schedule, ascending by epoch.
+pub(crate) fn schedule(spec: &ChainSpec, genesis_validators_root: Root) -> Vec<DigestEpochs> {
+    let mut epochs = vec![Epoch::new(0)];
+    while let Some(next) = epochs.last().and_then(|last| spec.next_digest_epoch(*last)) {
+        epochs.push(next);
+    }
+    epochs
+        .into_iter()
+        .map(|from| DigestEpochs {
+            from,
+            digest: spec.compute_fork_digest(genesis_validators_root, from),
+            fork: spec.fork_name_at_epoch(from),
+        })
+        .collect()
+}
+
+/// What the network has to know of the forks in `epoch`.
+pub fn fork_context(spec: &ChainSpec, genesis_validators_root: Root, epoch: Epoch) -> ForkContext {
+    let next_digest_epoch = spec.next_digest_epoch(epoch);
+    let (next_fork_version, next_fork_epoch) = match spec.next_fork(epoch) {
+        Some((fork, epoch)) => (spec.fork_version(fork), epoch),
+        None => (spec.compute_fork_version(epoch), FAR_FUTURE_EPOCH),
+    };
+    ForkContext {
+        enr_fork_id: EnrForkId {
+            fork_digest: spec.compute_fork_digest(genesis_validators_root, epoch),
+            next_fork_version,
+            next_fork_epoch,
+        },
+        next_fork_digest: next_digest_epoch.map_or(ForkDigest::ZERO, |next| {
+            spec.compute_fork_digest(genesis_validators_root, next)
+        }),
+        known_forks: schedule(spec, genesis_validators_root)
+            .into_iter()
+            .map(|entry| KnownFork {
+                digest: entry.digest,
+                has_groups: entry.fork == ForkName::Dvt,
+            })
+            .collect(),
+    }
+}
+
+/// What this node tells others about its chain.
+pub fn status_message<P: Preset>(chain: &BeaconChain<P>) -> StatusMessage {
+    let head = chain.head();
+    let finalized = head.finalized_checkpoint;
+    StatusMessage {
+        fork_digest: chain.fork_digest(chain.current_epoch()),
+        finalized_root: if finalized.epoch == types::constants::GENESIS_EPOCH {
+            Root::ZERO
+        } else {
+            finalized.root
+        },
+        finalized_epoch: finalized.epoch,
+        head_root: head.root,
+        head_slot: head.slot(),
+        earliest_available_slot: Some(earliest_available_slot(chain)),
+    }
+}
+
+fn earliest_available_slot<P: Preset>(chain: &BeaconChain<P>) -> Slot {
+    chain
+        .storage()
+        .canonical_blocks(Slot::new(0), 1)
+        .ok()
+        .and_then(|blocks| blocks.first().map(|(slot, _)| *slot))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec() -> ChainSpec {
+        ChainSpec {
+            dvt_fork_epoch: Epoch::new(2),
+            ..ChainSpec::fulu_genesis(types::PresetName::Minimal)
+        }
+    }
+
+    #[test]
+    fn the_schedule_names_every_digest_once_with_its_fork() {
+        let spec = spec();
+        let entries = schedule(&spec, Root::repeat_byte(1));
+        assert_eq!(
+            entries.last().map(|entry| (entry.from, entry.fork)),
+            Some((Epoch::new(2), ForkName::Dvt))
+        );
+        assert!(
+            entries
+                .windows(2)
+                .all(|pair| pair[0].from < pair[1].from && pair[0].digest != pair[1].digest)
+        );
+    }
+
+    #[test]
+    fn the_next_fork_is_announced_until_it_is_there() {
+        let spec = spec();
+        let before = fork_context(&spec, Root::ZERO, Epoch::new(1));
+        assert_eq!(before.enr_fork_id.next_fork_epoch, Epoch::new(2));
+        let after = fork_context(&spec, Root::ZERO, Epoch::new(2));
+        assert_eq!(after.enr_fork_id.next_fork_epoch, FAR_FUTURE_EPOCH);
+        assert_eq!(before.next_fork_digest, after.current_digest());
+        assert_eq!(after.next_fork_digest, ForkDigest::ZERO);
+    }
+}

@@ -1,0 +1,275 @@
+//! Gossip: bytes to objects, objects to whoever knows, verdicts back.
+
+use crate::catch_up::CatchUp;
+use crate::forks::DigestEpochs;
+use crate::waiting::Waiting;
+use beacon_chain::{BeaconChain, ImportError};
+use gossip_validation::VerifiedBlock;
+use group_duties::Proposals;
+use intake::Intake;
+use network::{GossipMessage, GossipTopic, MessageId, NetworkHandle, PeerId, Penalty, TopicKind, Verdict};
+use parking_lot::Mutex;
+use runtime::Sender;
+use ssz::{Decode as _, DecodeError};
+use std::sync::Arc;
+use types::{
+    AttesterSlashing, DataColumnSidecar, ForkName, ForkVersioned as _, Preset, ProposerSlashing, Root,
+    SignedAggregateAndProof, SignedBLSToExecutionChange, SignedBeaconBlock, SignedBeaconBlockHeader,
+    SignedContributionAndProof, SignedKeySetChange, SignedVoluntaryExit, SingleAttestation, SyncCommitteeMessage,
+};
+
+/// What messages are handed to.
+#[derive(Debug)]
+pub(crate) struct Gossip<P: Preset> {
+    pub(crate) intake: Arc<Intake<P>>,
+    pub(crate) proposals: Arc<Proposals<P>>,
+    pub(crate) network: NetworkHandle,
+    pub(crate) schedule: Vec<DigestEpochs>,
+    pub(crate) catch_up: Sender<CatchUp<P>>,
+    pub(crate) waiting: Mutex<Waiting<GossipMessage>>,
+}
+
+/// What becomes of a message.
+enum Outcome {
+    Verdict(Verdict),
+    /// It waits for a block.
+    WaitFor(Root),
+}
+
+fn verdict(verdict: gossip_validation::Verdict) -> Outcome {
+    Outcome::Verdict(match verdict {
+        gossip_validation::Verdict::Accept => Verdict::Accept,
+        gossip_validation::Verdict::Ignore => Verdict::Ignore,
+        gossip_validation::Verdict::Reject => Verdict::Reject,
+    })
+}
+
+macro_rules! outcome {
+    ($topic:expr, $result:expr) => {
+        match $result {
+            Ok(_) => Outcome::Verdict(Verdict::Accept),
+            Err(error) => match error.unknown_block() {
+                Some(root) => Outcome::WaitFor(root),
+                None => {
+                    log_refusal($topic, error.verdict(), &error);
+                    verdict(error.verdict())
+                }
+            },
+        }
+    };
+}
+
+fn log_refusal(topic: &GossipTopic, verdict: gossip_validation::Verdict, error: &dyn std::fmt::Display) {
+    match verdict {
+        gossip_validation::Verdict::Reject => tracing::info!(%topic, %error, "Message rejected"),
+        _ => tracing::trace!(%topic, %error, "Message ignored"),
+    }
+}
+
+impl<P: Preset> Gossip<P> {
+    pub(crate) fn chain(&self) -> &Arc<BeaconChain<P>> {
+        self.intake.chain()
+    }
+
+    fn fork_of(&self, topic: &GossipTopic) -> Option<ForkName> {
+        self.schedule
+            .iter()
+            .find(|entry| entry.digest == topic.fork_digest)
+            .map(|entry| entry.fork)
+    }
+
+    /// A vote out of its bytes; the message back if it is something else or malformed.
+    pub(crate) fn read_attestation(&self, message: &GossipMessage) -> Option<(SingleAttestation, u64)> {
+        let TopicKind::BeaconAttestation(subnet) = message.topic.kind else {
+            return None;
+        };
+        let fork = self.fork_of(&message.topic)?;
+        let vote = SingleAttestation::from_ssz_bytes_by_fork(&message.data, fork).ok()?;
+        Some((vote, subnet))
+    }
+
+    /// Votes whose signatures are verified together.
+    pub(crate) async fn handle_attestations(&self, batch: Vec<(GossipMessage, SingleAttestation, u64)>) {
+        let votes = batch
+            .iter()
+            .map(|(_, vote, subnet)| (vote.clone(), Some(*subnet)))
+            .collect();
+        let results = self.intake.receive_attestations(votes).await;
+        for ((message, _, _), result) in batch.into_iter().zip(results) {
+            let outcome = outcome!(&message.topic, result);
+            self.conclude(message, outcome).await;
+        }
+    }
+
+    /// Any message.
+    pub(crate) async fn handle(self: Arc<Self>, message: GossipMessage) {
+        let Some(fork) = self.fork_of(&message.topic) else {
+            self.conclude(message, Outcome::Verdict(Verdict::Ignore)).await;
+            return;
+        };
+        if message.topic.kind == TopicKind::BeaconBlock {
+            self.handle_block(message, fork).await;
+            return;
+        }
+        let outcome = match self.dispatch(&message, fork).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                tracing::info!(topic = %message.topic, peer = %message.source, ?error, "Message is malformed");
+                Outcome::Verdict(Verdict::Reject)
+            }
+        };
+        self.conclude(message, outcome).await;
+    }
+
+    async fn dispatch(&self, message: &GossipMessage, fork: ForkName) -> Result<Outcome, DecodeError> {
+        let (topic, data) = (&message.topic, message.data.as_slice());
+        let intake = &self.intake;
+        Ok(match topic.kind {
+            // Blocks are imported after their verdict, elsewhere.
+            TopicKind::BeaconBlock => Outcome::Verdict(Verdict::Ignore),
+            TopicKind::BeaconAttestation(subnet) => {
+                let vote = SingleAttestation::from_ssz_bytes_by_fork(data, fork)?;
+                match intake.receive_attestations(vec![(vote, Some(subnet))]).await.pop() {
+                    Some(result) => outcome!(topic, result),
+                    None => Outcome::Verdict(Verdict::Ignore),
+                }
+            }
+            TopicKind::BeaconAggregateAndProof => {
+                let aggregate = SignedAggregateAndProof::from_ssz_bytes_by_fork(data, fork)?;
+                outcome!(topic, intake.receive_aggregate(Arc::new(aggregate)).await)
+            }
+            TopicKind::VoluntaryExit => {
+                let exit = SignedVoluntaryExit::from_ssz_bytes_by_fork(data, fork)?;
+                outcome!(topic, intake.receive_voluntary_exit(exit).await)
+            }
+            TopicKind::ProposerSlashing => {
+                let slashing = ProposerSlashing::from_ssz_bytes_by_fork(data, fork)?;
+                outcome!(topic, intake.receive_proposer_slashing(slashing).await)
+            }
+            TopicKind::AttesterSlashing => {
+                let slashing = AttesterSlashing::from_ssz_bytes_by_fork(data, fork)?;
+                outcome!(topic, intake.receive_attester_slashing(slashing).await)
+            }
+            TopicKind::SyncCommitteeContributionAndProof => {
+                let contribution = SignedContributionAndProof::from_ssz_bytes(data)?;
+                outcome!(topic, intake.receive_contribution(contribution).await)
+            }
+            TopicKind::SyncCommittee(subnet) => {
+                let signed = SyncCommitteeMessage::from_ssz_bytes(data)?;
+                outcome!(topic, intake.receive_sync_message(signed, Some(subnet)).await)
+            }
+            TopicKind::BlsToExecutionChange => {
+                let change = SignedBLSToExecutionChange::from_ssz_bytes(data)?;
+                outcome!(topic, intake.receive_bls_to_execution_change(change).await)
+            }
+            TopicKind::KeySetChange => {
+                let change = SignedKeySetChange::from_ssz_bytes(data)?;
+                outcome!(topic, intake.receive_key_set_change(change).await)
+            }
+            TopicKind::GroupBlockProposal => {
+                let block = Arc::new(SignedBeaconBlock::from_ssz_bytes_by_fork(data, fork)?);
+                let result = self.proposals.receive_proposal(Arc::clone(&block)).await;
+                if let Err(error) = &result
+                    && error.unknown_block().is_some()
+                {
+                    self.look_up(message.source, block).await;
+                }
+                outcome!(topic, result)
+            }
+            TopicKind::GroupBlockSignature => {
+                let header = SignedBeaconBlockHeader::from_ssz_bytes_by_fork(data, fork)?;
+                outcome!(topic, self.proposals.receive_signature(header).await)
+            }
+            TopicKind::DataColumnSidecar(subnet) => {
+                let sidecar = Arc::new(DataColumnSidecar::from_ssz_bytes_by_fork(data, fork)?);
+                let result = self.intake.receive_data_column(sidecar, Some(subnet)).await;
+                if let Ok(Some(complete)) = &result {
+                    self.import(message.source, complete.clone()).await;
+                }
+                outcome!(topic, result)
+            }
+            // This node serves no light clients, and is none.
+            TopicKind::LightClientFinalityUpdate | TopicKind::LightClientOptimisticUpdate => {
+                Outcome::Verdict(Verdict::Ignore)
+            }
+        })
+    }
+
+    async fn handle_block(&self, message: GossipMessage, fork: ForkName) {
+        let block = match SignedBeaconBlock::from_ssz_bytes_by_fork(&message.data, fork) {
+            Ok(block) => Arc::new(block),
+            Err(error) => {
+                tracing::info!(peer = %message.source, ?error, "Block is malformed");
+                self.conclude(message, Outcome::Verdict(Verdict::Reject)).await;
+                return;
+            }
+        };
+        let source = message.source;
+        match self.intake.receive_block(Arc::clone(&block)).await {
+            Ok(verified) => {
+                // Passed on before it is imported: its proposer vouches for it.
+                self.conclude(message, Outcome::Verdict(Verdict::Accept)).await;
+                self.import(source, verified).await;
+            }
+            Err(error) => {
+                if error.unknown_block().is_some() {
+                    self.look_up(source, block).await;
+                }
+                log_refusal(&message.topic, error.verdict(), &error);
+                self.conclude(message, verdict(error.verdict())).await;
+            }
+        }
+    }
+
+    async fn import(&self, source: PeerId, verified: VerifiedBlock<P>) {
+        let (slot, root) = (verified.block.slot(), verified.root);
+        let block = Arc::clone(&verified.block);
+        match self.intake.import(verified).await {
+            Ok(_) | Err(ImportError::AlreadyKnown(_)) => {}
+            Err(ImportError::UnknownParent(_)) => self.look_up(source, block).await,
+            Err(error @ ImportError::DataUnavailable(_)) => {
+                tracing::debug!(%slot, %root, %error, "Block waits for its columns");
+            }
+            Err(error) => {
+                tracing::warn!(%slot, %root, peer = %source, %error, "Block is not imported");
+                if error.is_invalid_block() {
+                    // The network stopping is no reason to complain.
+                    let _ = self.network.report_peer(source, Penalty::Severe, "invalid block").await;
+                }
+            }
+        }
+    }
+
+    async fn look_up(&self, peer: PeerId, block: Arc<SignedBeaconBlock<P>>) {
+        if let Err(error) = self.catch_up.try_send(CatchUp::UnknownParent { peer, block }) {
+            tracing::debug!(%error, "Parent is not looked up");
+        }
+    }
+
+    async fn conclude(&self, message: GossipMessage, outcome: Outcome) {
+        match outcome {
+            Outcome::Verdict(verdict) => self.report(message.message_id, message.source, verdict).await,
+            Outcome::WaitFor(root) => {
+                let slot = self.chain().current_slot();
+                let refused = self.waiting.lock().insert(root, slot, message);
+                if let Err(message) = refused {
+                    self.report(message.message_id, message.source, Verdict::Ignore).await;
+                } else if self.chain().contains_block(&root) {
+                    // It came in between.
+                    tracing::trace!(%root, "Block came while its message was put aside");
+                }
+            }
+        }
+    }
+
+    async fn report(&self, message_id: MessageId, source: PeerId, verdict: Verdict) {
+        if self
+            .network
+            .report_validation(message_id, source, verdict)
+            .await
+            .is_err()
+        {
+            tracing::trace!("Network has stopped");
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! The tasks of the router and the handle to them.
+
+use crate::catch_up::{CatchUp, CatchUpTask, SyncStatus};
+use crate::forks::{fork_context, schedule};
+use crate::gossip::Gossip;
+use crate::outgoing::publish_all;
+use crate::serve;
+use crate::subnets::Subnets;
+use crate::waiting::Waiting;
+use beacon_api::{CommitteeSubscription, SyncCommitteeSubscription};
+use beacon_chain::{BeaconChain, ChainEvent};
+use gossip_validation::MAX_ATTESTATION_BATCH;
+use group_duties::Proposals;
+use intake::{Intake, Outgoing};
+use network::{GossipMessage, NetworkEvent, NetworkHandle, TopicKind};
+use parking_lot::Mutex;
+use runtime::{Receiver, Sender, Shutdown};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use sync::{ParentLookup, RangeSync};
+use tokio::sync::{Semaphore, broadcast, mpsc, watch};
+use types::{Epoch, ForkDigest, Preset, SingleAttestation, Slot};
+
+/// Gossip messages that are looked at at once, beside votes.
+const MAX_GOSSIP_TASKS: usize = 256;
+/// Answers to peers that are on their way at once.
+const MAX_ANSWERS: usize = 16;
+const COMMAND_QUEUE: usize = 256;
+const CATCH_UP_QUEUE: usize = 1024;
+/// Epochs ahead of a fork at which its topics are joined, and after it at which those of the fork before are left.
+const FORK_OVERLAP_EPOCHS: u64 = 2;
+
+/// What the router connects.
+#[derive(Debug)]
+pub struct RouterConfig<P: Preset> {
+    /// The network service.
+    pub network: NetworkHandle,
+    /// Its events.
+    pub events: mpsc::Receiver<NetworkEvent>,
+    /// Where messages go.
+    pub intake: Arc<Intake<P>>,
+    /// Where messages about groups' blocks go.
+    pub proposals: Arc<Proposals<P>>,
+    /// What is to be published.
+    pub outgoing: Receiver<Outgoing<P>>,
+    /// Follow all subnets of attestations and sync committees.
+    pub subscribe_all_subnets: bool,
+}
+
+enum Command {
+    Committees(Vec<CommitteeSubscription>),
+    SyncCommittees(Vec<SyncCommitteeSubscription>),
+}
+
+/// The way in for the API; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct RouterHandle {
+    commands: Sender<Command>,
+    status: watch::Receiver<SyncStatus>,
+}
+
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Command")
+    }
+}
+
+impl RouterHandle {
+    /// Validators attached to this node will attest.
+    pub async fn subscribe_committees(&self, subscriptions: Vec<CommitteeSubscription>) {
+        self.send(Command::Committees(subscriptions)).await;
+    }
+
+    /// Validators attached to this node sit in sync committees.
+    pub async fn subscribe_sync_committees(&self, subscriptions: Vec<SyncCommitteeSubscription>) {
+        self.send(Command::SyncCommittees(subscriptions)).await;
+    }
+
+    async fn send(&self, command: Command) {
+        if let Err(error) = self.commands.send(command).await {
+            tracing::debug!(%error, "Router has stopped");
+        }
+    }
+
+    /// How far behind this node is.
+    pub fn sync_status(&self) -> SyncStatus {
+        *self.status.borrow()
+    }
+
+    /// Whether blocks are being fetched.
+    pub fn is_syncing(&self) -> bool {
+        self.sync_status().is_syncing
+    }
+}
+
+/// Namespace of [`Router::start`].
+#[derive(Debug)]
+pub struct Router;
+
+impl Router {
+    /// Follows the topics of the current fork and starts all tasks. They end when `shutdown` is triggered.
+    pub async fn start<P: Preset>(config: RouterConfig<P>, shutdown: Shutdown) -> RouterHandle {
+        let RouterConfig {
+            network,
+            events,
+            intake,
+            proposals,
+            outgoing,
+            subscribe_all_subnets,
+        } = config;
+        let chain = Arc::clone(intake.chain());
+        let schedule = schedule(chain.spec(), chain.genesis_validators_root());
+        let (catch_up, catch_up_messages) = runtime::channel("catch_up", CATCH_UP_QUEUE);
+        let (commands, command_queue) = runtime::channel("router_commands", COMMAND_QUEUE);
+        let (status_sender, status) = watch::channel(SyncStatus::default());
+        let catch_up_task = CatchUpTask {
+            intake: Arc::clone(&intake),
+            network: network.clone(),
+            schedule: Arc::new(schedule.clone()),
+            sender: catch_up.clone(),
+            status: status_sender,
+            range: RangeSync::new(chain.head().slot()),
+            lookups: ParentLookup::default(),
+            peers: BTreeMap::new(),
+        };
+        let columns = intake.custody().columns.clone();
+        let router = RouterTask {
+            subnets: Subnets::new(network.node_id(), subscribe_all_subnets, columns),
+            gossip: Arc::new(Gossip {
+                intake,
+                proposals,
+                network: network.clone(),
+                schedule,
+                catch_up: catch_up.clone(),
+                waiting: Mutex::new(Waiting::default()),
+            }),
+            network: network.clone(),
+            chain: Arc::clone(&chain),
+            catch_up,
+            gossip_tasks: Arc::new(Semaphore::new(MAX_GOSSIP_TASKS)),
+            answers: Arc::new(Semaphore::new(MAX_ANSWERS)),
+            votes: Vec::new(),
+            digests: Vec::new(),
+            context_epoch: None,
+        };
+        let until_shutdown = |mut shutdown: Shutdown| async move {
+            shutdown.wait().await;
+        };
+        let publish = publish_all(Arc::clone(&chain), network, outgoing);
+        let catch_up_work = catch_up_task.run(catch_up_messages, chain.subscribe());
+        let chain_events = chain.subscribe();
+        let (stop_publish, stop_catch_up) = (shutdown.clone(), shutdown.clone());
+        tokio::spawn(async move {
+            tokio::select! { () = publish => {}, () = until_shutdown(stop_publish) => {} }
+        });
+        tokio::spawn(async move {
+            tokio::select! { () = catch_up_work => {}, () = until_shutdown(stop_catch_up) => {} }
+        });
+        tokio::spawn(async move {
+            tokio::select! {
+                () = router.run(events, command_queue, chain_events) => {}
+                () = until_shutdown(shutdown) => {}
+            }
+        });
+        RouterHandle { commands, status }
+    }
+}
+
+struct RouterTask<P: Preset> {
+    gossip: Arc<Gossip<P>>,
+    network: NetworkHandle,
+    chain: Arc<BeaconChain<P>>,
+    catch_up: Sender<CatchUp<P>>,
+    subnets: Subnets,
+    gossip_tasks: Arc<Semaphore>,
+    answers: Arc<Semaphore>,
+    /// Votes that wait to be verified together.
+    votes: Vec<(GossipMessage, SingleAttestation, u64)>,
+    /// Digests whose topics are followed.
+    digests: Vec<ForkDigest>,
+    /// Epoch of the fork context that the network has.
+    context_epoch: Option<Epoch>,
+}
+
+impl<P: Preset> RouterTask<P> {
+    async fn run(
+        mut self,
+        mut events: mpsc::Receiver<NetworkEvent>,
+        mut commands: Receiver<Command>,
+        mut chain_events: broadcast::Receiver<ChainEvent>,
+    ) {
+        let core: Vec<TopicKind> = TopicKind::core().collect();
+        self.on_slot(self.chain.current_slot()).await;
+        if self.network.subscribe(core).await.is_err() {
+            return;
+        }
+        let clock = self.chain.clock().clone();
+        let mut next_slot = std::pin::pin!(next_slot(clock.clone()));
+        loop {
+            tokio::select! {
+                event = events.recv() => {
+                    let Some(event) = event else { return };
+                    self.on_event(event).await;
+                    // What has come meanwhile is taken together, so that votes are verified in batches.
+                    while self.votes.len() < MAX_ATTESTATION_BATCH {
+                        let Ok(event) = events.try_recv() else { break };
+                        self.on_event(event).await;
+                    }
+                    self.flush_votes();
+                }
+                command = commands.recv() => {
+                    let Some(command) = command else { return };
+                    self.on_command(command).await;
+                }
+                event = chain_events.recv() => match event {
+                    Ok(ChainEvent::Block { root, .. }) => {
+                        let messages = self.gossip.waiting.lock().take(&root);
+                        for message in messages {
+                            self.on_gossip(message);
+                        }
+                        self.flush_votes();
+                    }
+                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => return,
+                },
+                slot = &mut next_slot => {
+                    self.on_slot(slot).await;
+                    next_slot.set(self::next_slot(clock.clone()));
+                }
+            }
+        }
+    }
+
+    async fn on_event(&mut self, event: NetworkEvent) {
+        match event {
+            NetworkEvent::Gossip(message) => self.on_gossip(message),
+            NetworkEvent::PeerStatus { peer, status } => self.tell_catch_up(CatchUp::PeerStatus(peer, status)),
+            NetworkEvent::PeerDisconnected { peer } => self.tell_catch_up(CatchUp::PeerGone(peer)),
+            NetworkEvent::PeerConnected { peer, direction } => {
+                tracing::debug!(%peer, ?direction, "Peer connected");
+            }
+            NetworkEvent::Request { request, responder, .. } => {
+                let Ok(permit) = Arc::clone(&self.answers).try_acquire_owned() else {
+                    responder.refuse(network::ResponseCode::RateLimited, "too many requests at the moment");
+                    return;
+                };
+                let chain = Arc::clone(&self.chain);
+                tokio::spawn(async move {
+                    serve::answer(chain, request, responder).await;
+                    drop(permit);
+                });
+            }
+            // This node asks by streams of their own.
+            NetworkEvent::Response(_) => {}
+        }
+    }
+
+    fn tell_catch_up(&self, message: CatchUp<P>) {
+        if let Err(error) = self.catch_up.try_send(message) {
+            tracing::warn!(%error, "Sync is overloaded");
+        }
+    }
+
+    fn on_gossip(&mut self, message: GossipMessage) {
+        if let Some((vote, subnet)) = self.gossip.read_attestation(&message) {
+            self.votes.push((message, vote, subnet));
+            return;
+        }
+        let Ok(permit) = Arc::clone(&self.gossip_tasks).try_acquire_owned() else {
+            tracing::debug!(topic = %message.topic, "Message is dropped: too many at once");
+            return;
+        };
+        let gossip = Arc::clone(&self.gossip);
+        tokio::spawn(async move {
+            gossip.handle(message).await;
+            drop(permit);
+        });
+    }
+
+    fn flush_votes(&mut self) {
+        if self.votes.is_empty() {
+            return;
+        }
+        let batch = std::mem::take(&mut self.votes);
+        let Ok(permit) = Arc::clone(&self.gossip_tasks).try_acquire_owned() else {
+            tracing::debug!(count = batch.len(), "Votes are dropped: too many messages at once");
+            return;
+        };
+        let gossip = Arc::clone(&self.gossip);
+        tokio::spawn(async move {
+            gossip.handle_attestations(batch).await;
+            drop(permit);
+        });
+    }
+
+    async fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Committees(subscriptions) => {
+                let current = self.chain.current_slot();
+                let needed = self
+                    .subnets
+                    .add_committees::<P>(&subscriptions, current, self.chain.spec());
+                let _ = self.network.discover_subnets(needed.into_iter().collect()).await;
+            }
+            Command::SyncCommittees(subscriptions) => self.subnets.add_sync_committees::<P>(&subscriptions),
+        }
+        self.update_subnets(self.chain.current_slot()).await;
+    }
+
+    async fn on_slot(&mut self, slot: Slot) {
+        self.gossip.waiting.lock().prune(slot.saturating_sub(1u64));
+        self.update_forks(slot.epoch::<P>()).await;
+        self.update_subnets(slot).await;
+    }
+
+    async fn update_subnets(&mut self, slot: Slot) {
+        let change = self.subnets.on_slot::<P>(slot, self.chain.spec());
+        if change.join.is_empty() && change.leave.is_empty() {
+            return;
+        }
+        let (attnets, syncnets) = self.subnets.record::<P>(slot.epoch::<P>(), self.chain.spec());
+        // If the network has stopped, so does this task.
+        let _ = self.network.subscribe(change.join).await;
+        let _ = self.network.unsubscribe(change.leave).await;
+        let _ = self.network.set_subnets(attnets, syncnets).await;
+    }
+
+    /// Follows the topics of the digest in force, ahead of a fork also those of the next, and after a fork for a while
+    /// those of the one before.
+    async fn update_forks(&mut self, epoch: Epoch) {
+        let wanted: Vec<ForkDigest> = {
+            let from = epoch.saturating_sub(FORK_OVERLAP_EPOCHS);
+            let to = epoch.saturating_add(FORK_OVERLAP_EPOCHS);
+            let mut digests = vec![self.chain.fork_digest(epoch)];
+            for other in [from, to] {
+                let digest = self.chain.fork_digest(other);
+                if !digests.contains(&digest) {
+                    digests.push(digest);
+                }
+            }
+            digests
+        };
+        for digest in wanted.iter().filter(|digest| !self.digests.contains(digest)) {
+            let _ = self.network.subscribe_fork(*digest).await;
+        }
+        for digest in self.digests.iter().filter(|digest| !wanted.contains(digest)) {
+            let _ = self.network.unsubscribe_fork(*digest).await;
+        }
+        self.digests = wanted;
+        let is_changed = self
+            .context_epoch
+            .is_none_or(|known| self.chain.fork_digest(known) != self.chain.fork_digest(epoch));
+        if is_changed {
+            let context = fork_context(self.chain.spec(), self.chain.genesis_validators_root(), epoch);
+            let _ = self.network.update_fork(context).await;
+            self.context_epoch = Some(epoch);
+        }
+    }
+}
+
+async fn next_slot(clock: runtime::SlotClock) -> Slot {
+    clock.next_slot().await
+}
