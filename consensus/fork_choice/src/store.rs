@@ -302,7 +302,7 @@ impl Store {
     }
 
     /// Weight of each block in Gwei, proposer boost included, in the order of [`Store::blocks`].
-    pub(crate) fn weights<P: Preset>(&self, spec: &ChainSpec) -> Result<Vec<Gwei>, ForkChoiceError> {
+    pub fn weights<P: Preset>(&self, spec: &ChainSpec) -> Result<Vec<Gwei>, ForkChoiceError> {
         let justified = self.justified_state()?;
         let current_epoch = self.get_current_store_epoch::<P>(spec);
         let mut weights = self.votes.direct_weights(&self.tree, justified, current_epoch)?;

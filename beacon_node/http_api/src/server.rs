@@ -1,0 +1,135 @@
+//! The server: routes, limits, what every request passes through, and the end.
+
+use crate::locate::Reader;
+use crate::respond::{Answer, done, with_header};
+use crate::{ApiContext, ApiFailure, metrics};
+use crate::{blocks, committees, config, debug, events, node, rewards, states, validators};
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ORIGIN, VARY};
+use axum::http::{Method, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use runtime::Shutdown;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use types::Preset;
+
+/// Largest body of a request: a block with its blobs and proofs in JSON.
+const BODY_LIMIT_BYTES: usize = 64 << 20;
+/// How long requests may still take after the end was called.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// The server could not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The socket failed.
+    #[error("HTTP API on {address}: {reason}")]
+    Socket {
+        /// Where it listens.
+        address: String,
+        /// What happened.
+        reason: std::io::Error,
+    },
+}
+
+/// Serves until the shutdown.
+pub async fn serve<P: Preset>(
+    context: ApiContext<P>,
+    listener: TcpListener,
+    shutdown: Shutdown,
+) -> Result<(), ServeError> {
+    let address = listener.local_addr();
+    let named = |reason| ServeError::Socket {
+        address: address
+            .as_ref()
+            .map_or_else(|_| "an unknown address".to_owned(), SocketAddr::to_string),
+        reason,
+    };
+    let context = Arc::new(context);
+    let routes = router(&context, shutdown.clone());
+    if let Ok(address) = &address {
+        tracing::info!(%address, "HTTP API started");
+    }
+    let mut end = shutdown.clone();
+    let server = axum::serve(listener, routes).with_graceful_shutdown(async move {
+        end.wait().await;
+    });
+    let mut end = shutdown;
+    tokio::select! {
+        result = async { server.await } => result.map_err(named),
+        () = async { end.wait().await; tokio::time::sleep(DRAIN).await; } => Ok(()),
+    }
+}
+
+fn router<P: Preset>(context: &Arc<ApiContext<P>>, shutdown: Shutdown) -> Router {
+    let reader = Arc::new(Reader::new(Arc::clone(context), shutdown));
+    let reading = Router::new()
+        .merge(node::routes())
+        .merge(config::routes())
+        .merge(states::routes())
+        .merge(validators::routes())
+        .merge(committees::routes())
+        .merge(blocks::routes())
+        .merge(debug::routes())
+        .merge(rewards::routes())
+        .merge(events::routes())
+        .with_state(reader);
+    reading
+        .fallback(|| async { ApiFailure::not_found("unknown endpoint") })
+        .method_not_allowed_fallback(|| async {
+            ApiFailure::new(StatusCode::METHOD_NOT_ALLOWED, "this endpoint has no such method")
+        })
+        .layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES))
+        .layer(middleware::from_fn_with_state(Arc::clone(context), observe::<P>))
+}
+
+/// Counts, logs, and tells web pages whether they may read.
+async fn observe<P: Preset>(State(context): State<Arc<ApiContext<P>>>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = request.method().clone();
+    let uri = request.uri().clone();
+    let path = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "unknown".to_owned(), |path| path.as_str().to_owned());
+    let allowed = context.settings.allow_origin.as_ref().and_then(|allow| {
+        let origin = request.headers().get(ORIGIN)?.to_str().ok()?;
+        allow.answer(origin).map(str::to_owned)
+    });
+    let is_preflight = method == Method::OPTIONS && context.settings.allow_origin.is_some();
+    let response = if is_preflight {
+        preflight().into_response()
+    } else {
+        next.run(request).await
+    };
+    let elapsed = started.elapsed();
+    metrics::note_answer(&path, response.status().as_u16(), elapsed.as_secs_f64());
+    tracing::debug!(
+        %method,
+        path = uri.path(),
+        status = response.status().as_u16(),
+        elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+        "HTTP API request"
+    );
+    match allowed {
+        Some(origin) => with_header(
+            with_header(response, ACCESS_CONTROL_ALLOW_ORIGIN.as_str(), &origin),
+            VARY.as_str(),
+            "Origin",
+        ),
+        None => response,
+    }
+}
+
+/// What a browser asks before it sends a request that is not simple.
+fn preflight() -> Answer {
+    let response = with_header(done()?, "access-control-allow-methods", "GET, POST");
+    Ok(with_header(
+        response,
+        "access-control-allow-headers",
+        "content-type, accept, eth-consensus-version",
+    ))
+}
