@@ -1,0 +1,138 @@
+//! Flags of `fresnel validator_client`: Lighthouse's names and meanings.
+
+use clap::Args;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use types::ExecutionAddress;
+
+/// Runs a validator client.
+#[derive(Debug, Clone, Args)]
+pub struct ValidatorClientArgs {
+    /// URLs of beacon nodes, in order of preference, separated by commas.
+    #[arg(
+        long,
+        value_name = "URL",
+        value_delimiter = ',',
+        default_value = "http://localhost:5052"
+    )]
+    pub beacon_nodes: Vec<String>,
+    /// Directory of keystores [default: <datadir>/validators].
+    #[arg(long, value_name = "DIR")]
+    pub validators_dir: Option<PathBuf>,
+    /// Directory of the keystores' passwords [default: <datadir>/secrets].
+    #[arg(long, value_name = "DIR")]
+    pub secrets_dir: Option<PathBuf>,
+    /// Make a slashing protection database if there is none.
+    #[arg(long)]
+    pub init_slashing_protection: bool,
+    /// Do not search the directory for new keystores.
+    #[arg(long)]
+    pub disable_auto_discover: bool,
+    /// Who gets the fees of blocks whose validator names nobody.
+    #[arg(long, value_name = "ADDRESS")]
+    pub suggested_fee_recipient: Option<ExecutionAddress>,
+    /// Graffiti of blocks whose validator has none of its own: at most 32 bytes.
+    #[arg(long, value_name = "TEXT")]
+    pub graffiti: Option<String>,
+
+    /// Serve metrics for Prometheus.
+    #[arg(long, help_heading = "Metrics")]
+    pub metrics: bool,
+    /// Address of the metrics server.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", help_heading = "Metrics")]
+    pub metrics_address: IpAddr,
+    /// Port of the metrics server.
+    #[arg(long, value_name = "PORT", default_value_t = 5064, help_heading = "Metrics")]
+    pub metrics_port: u16,
+    /// Origins of web pages that may read metrics.
+    #[arg(long, value_name = "ORIGIN", help_heading = "Metrics")]
+    pub metrics_allow_origin: Option<String>,
+
+    /// Accepted; there is no keymanager API yet.
+    #[arg(long, help_heading = "Without effect")]
+    pub http: bool,
+    /// Accepted; there is no keymanager API yet.
+    #[arg(long, value_name = "ADDRESS", help_heading = "Without effect")]
+    pub http_address: Option<IpAddr>,
+    /// Accepted; there is no keymanager API yet.
+    #[arg(long, value_name = "PORT", help_heading = "Without effect")]
+    pub http_port: Option<u16>,
+    /// Accepted; there is no keymanager API yet.
+    #[arg(long, value_name = "ORIGIN", help_heading = "Without effect")]
+    pub http_allow_origin: Option<String>,
+    /// Accepted; there is no keymanager API yet.
+    #[arg(long, help_heading = "Without effect")]
+    pub unencrypted_http_transport: bool,
+    /// Accepted; no builder is asked for blocks.
+    #[arg(long, help_heading = "Without effect")]
+    pub builder_proposals: bool,
+    /// Accepted; no builder is asked for blocks.
+    #[arg(long, value_name = "GAS", help_heading = "Without effect")]
+    pub gas_limit: Option<u64>,
+    /// Accepted; without effect.
+    #[arg(long, value_name = "URL", hide = true)]
+    pub telemetry_collector_url: Option<String>,
+    /// Accepted; without effect.
+    #[arg(long, value_name = "NAME", hide = true)]
+    pub telemetry_service_name: Option<String>,
+}
+
+impl ValidatorClientArgs {
+    /// One line for each flag that is accepted and does nothing.
+    pub(crate) fn without_effect(&self) -> Vec<&'static str> {
+        let mut lines = Vec::new();
+        if self.http
+            || self.http_address.is_some()
+            || self.http_port.is_some()
+            || self.http_allow_origin.is_some()
+            || self.unencrypted_http_transport
+        {
+            lines.push("--http and the flags that belong to it have no effect: there is no keymanager API");
+        }
+        if self.builder_proposals || self.gas_limit.is_some() {
+            lines.push("--builder-proposals and --gas-limit have no effect: no builder is asked for blocks");
+        }
+        if self.telemetry_collector_url.is_some() || self.telemetry_service_name.is_some() {
+            lines.push("--telemetry-collector-url and --telemetry-service-name have no effect: there is no telemetry");
+        }
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory as _, Parser};
+
+    #[derive(Debug, Parser)]
+    struct Command {
+        #[command(flatten)]
+        args: ValidatorClientArgs,
+    }
+
+    #[test]
+    fn flags_are_well_formed() {
+        Command::command().debug_assert();
+    }
+
+    #[test]
+    fn the_command_line_of_ethereum_package_is_understood() {
+        let line = "vc --validators-dir=/validator-keys/keys --secrets-dir=/validator-keys/secrets \
+            --init-slashing-protection --beacon-nodes=http://cl-1:4000,http://cl-2:4000 \
+            --suggested-fee-recipient=0x8943545177806ED17B9F23F0a21ee5948eCaa776 --metrics \
+            --metrics-address=0.0.0.0 --metrics-allow-origin=* --metrics-port=8080 --gas-limit=200000000 \
+            --builder-proposals --http --http-port=5056 --http-address=0.0.0.0 --http-allow-origin=* \
+            --unencrypted-http-transport";
+        let args = Command::try_parse_from(line.split_whitespace()).unwrap().args;
+        assert_eq!(args.beacon_nodes, ["http://cl-1:4000", "http://cl-2:4000"]);
+        assert_eq!((args.metrics_port, args.without_effect().len()), (8080, 2));
+    }
+
+    #[test]
+    fn an_unknown_flag_is_an_error_that_names_the_nearest() {
+        let error = Command::try_parse_from(["vc", "--beacon-node=x"])
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("--beacon-nodes"), "{error}");
+    }
+}

@@ -1,0 +1,167 @@
+//! Start and end of a client.
+
+use crate::args::ValidatorClientArgs;
+use crate::{ClientError, chain_info, keys, metrics_server};
+use beacon_api::{BeaconClient, ClientConfig};
+use duties::{Context, Nodes, Settings};
+use prometheus::IntGauge;
+use runtime::{ShutdownHandle, SlotClock};
+use signing::Signer;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use types::{Mainnet, Minimal, Preset, PresetName};
+
+/// Flags that a client shares with other commands.
+#[derive(Debug, Clone)]
+pub struct Common {
+    /// `--datadir`.
+    pub datadir: PathBuf,
+    /// `--testnet-dir`; without it the configuration is asked of the beacon nodes.
+    pub testnet_dir: Option<PathBuf>,
+}
+
+/// Longest that a request may take: a node holds a request for a block up to a quarter of a slot, and builds it then.
+const MAX_REQUEST: Duration = Duration::from_secs(12);
+
+/// Runs a client until `shutdown` is triggered.
+pub async fn run(args: ValidatorClientArgs, common: Common, shutdown: ShutdownHandle) -> Result<(), ClientError> {
+    for line in args.without_effect() {
+        tracing::warn!("{line}");
+    }
+    let mut end = shutdown.subscribe();
+    if args.metrics {
+        if let Err(error) = runtime::register_process_metrics() {
+            tracing::warn!(%error, "Metrics of the process are missing");
+        }
+        let address = SocketAddr::new(args.metrics_address, args.metrics_port);
+        metrics_server::serve(address, args.metrics_allow_origin.clone(), shutdown.subscribe()).await?;
+    }
+    tokio::select! {
+        result = run_until_error(args, common) => result,
+        reason = end.wait() => {
+            tracing::info!(reason, "Stopping");
+            Ok(())
+        }
+    }
+}
+
+async fn run_until_error(args: ValidatorClientArgs, common: Common) -> Result<(), ClientError> {
+    let validators_dir = args
+        .validators_dir
+        .clone()
+        .unwrap_or_else(|| common.datadir.join("validators"));
+    let secrets_dir = args
+        .secrets_dir
+        .clone()
+        .unwrap_or_else(|| common.datadir.join("secrets"));
+    let mut settings = settings(&args)?;
+    let clients = args
+        .beacon_nodes
+        .iter()
+        .map(|url| {
+            let config = ClientConfig {
+                timeout: MAX_REQUEST,
+                ..ClientConfig::default()
+            };
+            BeaconClient::new(url, config).map_err(|error| ClientError::Flag {
+                flag: "beacon-nodes",
+                reason: error.to_string(),
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+
+    let discover = !args.disable_auto_discover;
+    let init = args.init_slashing_protection;
+    let (keys, database) = tokio::task::spawn_blocking(move || {
+        let keys = keys::load(&validators_dir, &secrets_dir, discover)?;
+        let database = keys::open_protection(keys.dir.path(), init)?;
+        Ok::<_, ClientError>((keys, database))
+    })
+    .await??;
+    set_counts(keys.methods.len(), keys.definitions.as_slice().len());
+    keys::add_definitions(&mut settings, keys.definitions.as_slice());
+    if settings.fee_recipient.is_none() && settings.fee_recipient_by_key.is_empty() {
+        tracing::warn!("No --suggested-fee-recipient: the beacon node's is used, if it has one");
+    }
+
+    let spec = match &common.testnet_dir {
+        Some(dir) => chain_info::spec_of_dir(dir)?,
+        None => chain_info::spec_of_nodes(&clients).await?,
+    };
+    let spec = Arc::new(spec);
+    let genesis = chain_info::wait_for_genesis(&clients).await;
+    if genesis.genesis_fork_version != spec.genesis_fork_version {
+        return Err(ClientError::Configuration(format!(
+            "the beacon node's genesis fork version is {}, expected {} of --testnet-dir",
+            genesis.genesis_fork_version, spec.genesis_fork_version
+        )));
+    }
+    let methods = keys.methods.clone();
+    let signer = {
+        let spec = Arc::clone(&spec);
+        let root = genesis.genesis_validators_root;
+        tokio::task::spawn_blocking(move || Signer::start(database, methods, root, spec)).await??
+    };
+    let clock = SlotClock::system(genesis.genesis_time, &spec);
+    let preset = spec.preset_base;
+    let context = Arc::new(Context::new(
+        Nodes::new(clients),
+        Arc::new(signer),
+        spec,
+        clock,
+        settings,
+    ));
+    // The lock on the keys is held as long as duties run.
+    let _keys = keys;
+    match preset {
+        PresetName::Mainnet => run_duties::<Mainnet>(context).await,
+        PresetName::Minimal => run_duties::<Minimal>(context).await,
+    }
+    Ok(())
+}
+
+async fn run_duties<P: Preset>(context: Arc<Context>) {
+    let until_genesis = context.clock.genesis_ms().saturating_sub(context.clock.now_ms());
+    if until_genesis > 0 {
+        tracing::info!(seconds = until_genesis / 1000, "Waiting for genesis");
+    }
+    duties::run::<P>(context).await;
+}
+
+fn settings(args: &ValidatorClientArgs) -> Result<Settings, ClientError> {
+    let graffiti = args
+        .graffiti
+        .as_ref()
+        .map(|text| {
+            keys::graffiti(text).ok_or_else(|| ClientError::Flag {
+                flag: "graffiti",
+                reason: format!("{} bytes, expected at most 32", text.len()),
+            })
+        })
+        .transpose()?;
+    Ok(Settings {
+        graffiti,
+        fee_recipient: args.suggested_fee_recipient,
+        ..Settings::default()
+    })
+}
+
+/// Lighthouse's gauges of keys.
+fn set_counts(enabled: usize, total: usize) {
+    for (name, help, count) in [
+        ("vc_validators_enabled_count", "Keys that sign", enabled),
+        ("vc_validators_total_count", "Keys that are defined", total),
+    ] {
+        match IntGauge::new(name, help) {
+            Ok(gauge) => {
+                gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+                if let Err(error) = prometheus::register(Box::new(gauge)) {
+                    tracing::debug!(%error, "Gauge is not registered");
+                }
+            }
+            Err(error) => tracing::debug!(%error, "Gauge is not made"),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Votes: duties by epoch, and one vote of each key per epoch.
+
+use crate::selection::is_aggregator;
+use crate::{Context, aggregation, metrics};
+use beacon_api::{AttesterDuty, CommitteeSubscription};
+use parking_lot::RwLock;
+use signing::SignableMessage;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use types::{
+    AttestationData, Epoch, ForkName, Preset, PublicKeyBytes, Root, SchemeProofs, SignatureBytes, SingleAttestation,
+    SingleAttestationDvt, SingleAttestationFulu, Slot,
+};
+
+/// Slots ahead of which nodes are told of duties.
+const SUBSCRIBE_AHEAD_EPOCHS: u64 = 1;
+
+/// A duty, with the proof that decides who aggregates.
+#[derive(Debug, Clone)]
+pub(crate) struct Duty {
+    pub(crate) duty: AttesterDuty,
+    pub(crate) selection_proof: SignatureBytes,
+    pub(crate) selection_proofs: SchemeProofs,
+    pub(crate) is_aggregator: bool,
+}
+
+#[derive(Debug)]
+struct EpochDuties {
+    dependent_root: Root,
+    duties: Vec<Duty>,
+}
+
+/// Duties of the current and the next epoch.
+#[derive(Debug, Default)]
+pub(crate) struct Attesters {
+    epochs: RwLock<BTreeMap<Epoch, EpochDuties>>,
+}
+
+impl Attesters {
+    /// The duties of a slot.
+    pub(crate) fn of_slot<P: Preset>(&self, slot: Slot) -> Vec<Duty> {
+        self.epochs
+            .read()
+            .get(&slot.epoch::<P>())
+            .map(|epoch| {
+                epoch
+                    .duties
+                    .iter()
+                    .filter(|duty| duty.duty.slot == slot)
+                    .cloned()
+                    .collect()
+            })
+            .unwrap_or_default()
+    }
+
+    /// Fetches the duties of the current and the next epoch. Those of an epoch are replaced if what they depend on, or
+    /// who the keys are, has changed.
+    pub(crate) async fn update<P: Preset>(&self, context: &Context, indices_changed: bool) {
+        let current = context.epoch::<P>();
+        let indices = context.indices.all();
+        if indices.is_empty() {
+            self.epochs.write().clear();
+            return;
+        }
+        for epoch in [current, current.saturating_add(SUBSCRIBE_AHEAD_EPOCHS)] {
+            let indices = &indices;
+            let answer = context
+                .nodes
+                .first(|node| async move { node.attester_duties(epoch, indices).await })
+                .await;
+            let answer = match answer {
+                Ok(answer) => answer,
+                Err(error) => {
+                    tracing::warn!(%epoch, %error, "Attester duties are not known");
+                    continue;
+                }
+            };
+            let known = self.epochs.read().get(&epoch).map(|duties| duties.dependent_root);
+            if known == Some(answer.dependent_root) && !indices_changed {
+                continue;
+            }
+            if known.is_some_and(|known| known != answer.dependent_root) {
+                tracing::info!(%epoch, "Attester duties have changed: the chain was re-organised");
+            }
+            let duties = select::<P>(context, answer.data).await;
+            tracing::debug!(%epoch, count = duties.len(), "Attester duties");
+            if epoch == current {
+                metrics::set_attesters(duties.len());
+            }
+            subscribe(context, &duties).await;
+            self.epochs.write().insert(
+                epoch,
+                EpochDuties {
+                    dependent_root: answer.dependent_root,
+                    duties,
+                },
+            );
+        }
+        self.epochs
+            .write()
+            .retain(|epoch, _| epoch.saturating_add(1u64) >= current);
+    }
+
+    /// Votes in a slot, and aggregates the votes of it.
+    pub(crate) async fn attest<P: Preset>(self: Arc<Self>, context: Arc<Context>, slot: Slot) {
+        context.wait_for_head(slot, context.spec.attestation_due_bps).await;
+        let duties = self.of_slot::<P>(slot);
+        if duties.is_empty() {
+            return;
+        }
+        let data = match context
+            .nodes
+            .first(|node| async move { node.attestation_data(slot, 0).await })
+            .await
+        {
+            Ok(data) => data,
+            Err(error) => {
+                metrics::count(metrics::Duty::Attestation, false, duties.len());
+                tracing::error!(%slot, count = duties.len(), %error, "Votes are missed");
+                return;
+            }
+        };
+        vote::<P>(&context, slot, data, &duties).await;
+        aggregation::aggregate::<P>(&context, slot, data, duties).await;
+    }
+}
+
+/// Signs the selection proof of each duty.
+async fn select<P: Preset>(context: &Context, duties: Vec<AttesterDuty>) -> Vec<Duty> {
+    let signing = duties.into_iter().map(|duty| async move {
+        let message = SignableMessage::<P>::SelectionProof(duty.slot);
+        match context.signer.sign(&duty.pubkey, message).await {
+            Ok(proof) => Some(Duty {
+                is_aggregator: is_aggregator(duty.committee_length, &proof.signature),
+                duty,
+                selection_proof: proof.signature,
+                selection_proofs: proof.proofs,
+            }),
+            Err(error) => {
+                tracing::error!(key = %duty.pubkey, %error, "Selection proof is not signed");
+                None
+            }
+        }
+    });
+    futures::future::join_all(signing).await.into_iter().flatten().collect()
+}
+
+/// Tells all nodes on which subnets to listen and where peers are needed.
+async fn subscribe(context: &Context, duties: &[Duty]) {
+    let subscriptions: Vec<CommitteeSubscription> = duties
+        .iter()
+        .map(
+            |Duty {
+                 duty, is_aggregator, ..
+             }| CommitteeSubscription {
+                validator_index: duty.validator_index,
+                committee_index: duty.committee_index,
+                committees_at_slot: duty.committees_at_slot,
+                slot: duty.slot,
+                is_aggregator: *is_aggregator,
+            },
+        )
+        .collect();
+    for node in context.nodes.by_health() {
+        if let Err(error) = node.subscribe_committees(&subscriptions).await {
+            tracing::debug!(%error, "Beacon node does not know of committees");
+        }
+    }
+}
+
+async fn vote<P: Preset>(context: &Context, slot: Slot, data: AttestationData, duties: &[Duty]) {
+    let fork = context.spec.fork_name_at_epoch(slot.epoch::<P>());
+    // One duty of each key, whatever a node says.
+    let by_key: HashMap<PublicKeyBytes, &AttesterDuty> =
+        duties.iter().map(|duty| (duty.duty.pubkey, &duty.duty)).collect();
+    let signing = by_key.into_values().map(|duty| async move {
+        match context
+            .signer
+            .sign(&duty.pubkey, SignableMessage::<P>::Attestation(&data))
+            .await
+        {
+            Ok(signed) => Some(match fork {
+                ForkName::Fulu => SingleAttestation::Fulu(SingleAttestationFulu {
+                    committee_index: duty.committee_index,
+                    attester_index: duty.validator_index,
+                    data,
+                    signature: signed.signature,
+                }),
+                ForkName::Dvt => SingleAttestation::Dvt(SingleAttestationDvt {
+                    committee_index: duty.committee_index,
+                    attester_index: duty.validator_index,
+                    data,
+                    signature: signed.signature,
+                    proofs: signed.proofs,
+                }),
+            }),
+            Err(error) => {
+                tracing::error!(%slot, key = %duty.pubkey, %error, "Vote is not signed");
+                None
+            }
+        }
+    });
+    let votes: Vec<SingleAttestation> = futures::future::join_all(signing).await.into_iter().flatten().collect();
+    if votes.is_empty() {
+        return;
+    }
+    let votes = &votes;
+    let outcome = context
+        .nodes
+        .first(|node| async move { node.submit_attestations(votes).await })
+        .await;
+    metrics::count(metrics::Duty::Attestation, outcome.is_ok(), votes.len());
+    match outcome {
+        Ok(()) => tracing::info!(
+            %slot,
+            count = votes.len(),
+            head = %data.beacon_block_root,
+            source = %data.source.epoch,
+            target = %data.target.epoch,
+            "Votes published"
+        ),
+        Err(error) => tracing::error!(%slot, count = votes.len(), %error, "Votes are not published"),
+    }
+}

@@ -1,0 +1,144 @@
+//! Blocks.
+
+use crate::{Context, metrics};
+use beacon_api::{ApiError, BroadcastValidation, ProducedBlock, ProposerDuty, Published};
+use parking_lot::RwLock;
+use signing::SignableMessage;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use types::{BeaconBlockHeader, Epoch, Preset, Root, Slot};
+
+#[derive(Debug)]
+struct EpochDuties {
+    dependent_root: Root,
+    duties: Vec<ProposerDuty>,
+}
+
+/// Proposals of the current and the next epoch.
+#[derive(Debug, Default)]
+pub(crate) struct Proposers {
+    epochs: RwLock<BTreeMap<Epoch, EpochDuties>>,
+}
+
+impl Proposers {
+    fn of_slot<P: Preset>(&self, slot: Slot) -> Vec<ProposerDuty> {
+        self.epochs
+            .read()
+            .get(&slot.epoch::<P>())
+            .map(|epoch| epoch.duties.iter().filter(|duty| duty.slot == slot).copied().collect())
+            .unwrap_or_default()
+    }
+
+    /// Fetches the duties of the current epoch, and of the next: its first slot leaves no time to ask.
+    pub(crate) async fn update<P: Preset>(&self, context: &Context) {
+        let current = context.epoch::<P>();
+        for epoch in [current, current.saturating_add(1u64)] {
+            let answer = match context
+                .nodes
+                .first(|node| async move { node.proposer_duties(epoch).await })
+                .await
+            {
+                Ok(answer) => answer,
+                Err(error) => {
+                    tracing::warn!(%epoch, %error, "Proposer duties are not known");
+                    continue;
+                }
+            };
+            let duties: Vec<ProposerDuty> = answer
+                .data
+                .into_iter()
+                .filter(|duty| context.signer.has_key(&duty.pubkey))
+                .collect();
+            if epoch == current {
+                metrics::set_proposers(duties.len());
+            }
+            let before = self.epochs.write().insert(
+                epoch,
+                EpochDuties {
+                    dependent_root: answer.dependent_root,
+                    duties,
+                },
+            );
+            if before.is_some_and(|before| before.dependent_root != answer.dependent_root) {
+                tracing::info!(%epoch, "Proposer duties have changed: the chain was re-organised");
+            }
+        }
+        self.epochs.write().retain(|epoch, _| *epoch >= current);
+    }
+
+    /// Proposes for all keys whose turn it is.
+    pub(crate) async fn propose<P: Preset>(self: Arc<Self>, context: Arc<Context>, slot: Slot) {
+        let proposals = self.of_slot::<P>(slot).into_iter().map(|duty| {
+            let context = Arc::clone(&context);
+            async move {
+                let outcome = propose_one::<P>(&context, duty).await;
+                metrics::count(metrics::Duty::Block, outcome.is_ok(), 1);
+                match outcome {
+                    Ok((root, published)) => {
+                        tracing::info!(
+                            %slot,
+                            index = %duty.validator_index,
+                            %root,
+                            imported = published == Published::Imported,
+                            "Block published"
+                        );
+                    }
+                    Err(error) => tracing::error!(%slot, index = %duty.validator_index, error, "Block is missed"),
+                }
+            }
+        });
+        futures::future::join_all(proposals).await;
+    }
+}
+
+/// The header of a block in either form.
+fn header_of<P: Preset>(block: &ProducedBlock<P>) -> BeaconBlockHeader {
+    match block {
+        ProducedBlock::Full(contents) => contents.block.to_ref().block_header(),
+        ProducedBlock::Blinded(block) => block.block_header(),
+    }
+}
+
+async fn propose_one<P: Preset>(context: &Context, duty: ProposerDuty) -> Result<(Root, Published), String> {
+    let slot = duty.slot;
+    let reveal = context
+        .signer
+        .sign(&duty.pubkey, SignableMessage::<P>::RandaoReveal(slot.epoch::<P>()))
+        .await
+        .map_err(|error| format!("reveal: {error}"))?
+        .signature;
+    let graffiti = context.settings.graffiti_of(&duty.pubkey);
+    let produced = context
+        .nodes
+        .first(|node| async move { node.produce_block::<P>(slot, &reveal, graffiti, None).await })
+        .await
+        .map_err(|error| error.to_string())?;
+    let header = header_of(&produced.data);
+    if header.slot != slot {
+        return Err(format!(
+            "the node gave a block of slot {}, expected {slot}",
+            header.slot
+        ));
+    }
+    let root = produced.data.block_root();
+    let signed = context
+        .signer
+        .sign(&duty.pubkey, SignableMessage::<P>::Block(&header))
+        .await
+        .map_err(|error| error.to_string())?;
+    let block = produced.data.sign(signed.signature, signed.proofs);
+    let block = &block;
+    let mut outcome = Err(ApiError::Url {
+        reason: "no beacon node is configured".to_owned(),
+    });
+    // A block is worth asking every node: the one that made it first, because only it may have the payload.
+    for node in context.nodes.by_health() {
+        outcome = node.publish_produced(block, BroadcastValidation::Gossip).await;
+        match &outcome {
+            Ok(_) => break,
+            Err(error) => tracing::warn!(%slot, %error, "Beacon node did not take the block"),
+        }
+    }
+    let published = outcome.map_err(|error| error.to_string())?;
+    Ok((root, published))
+}

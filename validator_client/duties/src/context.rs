@@ -1,0 +1,85 @@
+//! What all duties share.
+
+use crate::{Indices, Nodes};
+use beacon_api::HeadEvent;
+use runtime::SlotClock;
+use signing::Signer;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::watch;
+use types::{ChainSpec, Epoch, ExecutionAddress, Hash32, Preset, PublicKeyBytes, Slot};
+
+/// What an operator chose.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Graffiti of blocks whose key has none of its own.
+    pub graffiti: Option<Hash32>,
+    /// Graffiti by key.
+    pub graffiti_by_key: HashMap<PublicKeyBytes, Hash32>,
+    /// Who gets the fees of blocks whose key names nobody.
+    pub fee_recipient: Option<ExecutionAddress>,
+    /// Who gets the fees, by key.
+    pub fee_recipient_by_key: HashMap<PublicKeyBytes, ExecutionAddress>,
+}
+
+impl Settings {
+    /// Graffiti of a key's blocks.
+    pub fn graffiti_of(&self, key: &PublicKeyBytes) -> Option<Hash32> {
+        self.graffiti_by_key.get(key).copied().or(self.graffiti)
+    }
+
+    /// Who gets the fees of a key's blocks.
+    pub fn fee_recipient_of(&self, key: &PublicKeyBytes) -> Option<ExecutionAddress> {
+        self.fee_recipient_by_key.get(key).copied().or(self.fee_recipient)
+    }
+}
+
+/// What all duties share.
+#[derive(Debug)]
+pub struct Context {
+    /// The beacon nodes.
+    pub nodes: Nodes,
+    /// The keys.
+    pub signer: Arc<Signer>,
+    /// Configuration of the network.
+    pub spec: Arc<ChainSpec>,
+    /// The clock.
+    pub clock: SlotClock,
+    /// What the operator chose.
+    pub settings: Settings,
+    /// Who the keys are at the moment.
+    pub indices: Indices,
+    /// The latest head that a node told of.
+    pub head: watch::Sender<Option<HeadEvent>>,
+}
+
+impl Context {
+    /// Nothing is known of the chain yet.
+    pub fn new(nodes: Nodes, signer: Arc<Signer>, spec: Arc<ChainSpec>, clock: SlotClock, settings: Settings) -> Self {
+        Self {
+            nodes,
+            signer,
+            spec,
+            clock,
+            settings,
+            indices: Indices::default(),
+            head: watch::channel(None).0,
+        }
+    }
+
+    /// The current epoch; 0 before genesis.
+    pub(crate) fn epoch<P: Preset>(&self) -> Epoch {
+        self.clock.now_slot().unwrap_or_default().epoch::<P>()
+    }
+
+    /// Waits until a node tells of a head of `slot`, but no longer than until `basis_points` of the slot.
+    pub(crate) async fn wait_for_head(&self, slot: Slot, basis_points: u64) {
+        let mut head = self.head.subscribe();
+        let arrives = head.wait_for(|head| head.is_some_and(|head| head.slot >= slot));
+        let due = self.clock.sleep_until_ms(self.clock.due_ms(slot, basis_points));
+        tokio::select! {
+            _ = arrives => {}
+            () = due => {}
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Telling nodes who gets the fees.
+
+use crate::Context;
+use beacon_api::ProposerPreparation;
+use types::Preset;
+
+impl Context {
+    /// Tells all nodes, every epoch: whichever builds a block must know.
+    pub(crate) async fn prepare_proposers<P: Preset>(&self) {
+        let preparations: Vec<ProposerPreparation> = self
+            .indices
+            .entries()
+            .into_iter()
+            .filter_map(|(key, validator_index)| {
+                let fee_recipient = self.settings.fee_recipient_of(&key)?;
+                Some(ProposerPreparation {
+                    validator_index,
+                    fee_recipient,
+                })
+            })
+            .collect();
+        for node in self.nodes.by_health() {
+            if let Err(error) = node.prepare_proposers(&preparations).await {
+                tracing::warn!(%error, "Beacon node does not know who gets the fees");
+            }
+        }
+    }
+}
