@@ -18,11 +18,13 @@ mod indices;
 mod locate;
 mod metrics;
 mod node;
+mod pool;
 mod request;
 mod respond;
 mod rewards;
 mod server;
 mod states;
+mod validator;
 mod validators;
 
 pub use context::{AllowOrigin, AllowOriginError, ApiContext, ApiSettings};

@@ -3,7 +3,7 @@
 use crate::locate::Reader;
 use crate::respond::{Answer, done, with_header};
 use crate::{ApiContext, ApiFailure, metrics};
-use crate::{blocks, committees, config, debug, events, node, rewards, states, validators};
+use crate::{blocks, committees, config, debug, events, node, pool, rewards, states, validator, validators};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ORIGIN, VARY};
@@ -68,6 +68,8 @@ fn router<P: Preset>(context: &Arc<ApiContext<P>>, shutdown: Shutdown) -> Router
     let reader = Arc::new(Reader::new(Arc::clone(context), shutdown));
     let reading = Router::new()
         .merge(node::routes())
+        .merge(pool::routes())
+        .merge(validator::routes())
         .merge(config::routes())
         .merge(states::routes())
         .merge(validators::routes())

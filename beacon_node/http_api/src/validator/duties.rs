@@ -1,0 +1,230 @@
+//! `/eth/v1/validator/duties`: who does what when. Indices are those of solo validators and of single keys of groups.
+
+use crate::ApiFailure;
+use crate::locate::Reader;
+use crate::request::RequestBody;
+use crate::respond::{Answer, json, json_located};
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::routing::{get, post};
+use beacon_api::{AttesterDuty, Dependent, ProposerDuty, SyncDuty};
+use beacon_chain::{BeaconChain, HeadSnapshot};
+use gossip_validation::sync_committee_members;
+use state_transition::dvt::accessors::get_key_set;
+use state_transition::helpers::accessors::{
+    get_beacon_committee, get_beacon_proposer_index_at_slot, get_committee_count_per_slot, get_validator,
+};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use types::{BeaconState, Epoch, Preset, PublicKeyBytes, Root, SignerIndex, Slot, ValidatorIndex};
+
+type Context<P> = State<Arc<Reader<P>>>;
+
+pub(super) fn routes<P: Preset>() -> Router<Arc<Reader<P>>> {
+    Router::new()
+        .route("/eth/v1/validator/duties/attester/{epoch}", post(attester::<P>))
+        .route("/eth/v1/validator/duties/proposer/{epoch}", get(proposer::<P>))
+        .route("/eth/v1/validator/duties/sync/{epoch}", post(sync::<P>))
+}
+
+fn parse_epoch(text: &str) -> Result<Epoch, ApiFailure> {
+    text.parse()
+        .map_err(|_| ApiFailure::bad_request(format!("epoch {text:?}, expected a number")))
+}
+
+/// Duties are known up to the next epoch.
+fn check_epoch<P: Preset>(reader: &Reader<P>, epoch: Epoch) -> Result<(), ApiFailure> {
+    let latest = reader.chain.current_epoch().saturating_add(1u64);
+    if epoch > latest {
+        return Err(ApiFailure::bad_request(format!(
+            "epoch {epoch} is too far ahead, duties are known up to epoch {latest}"
+        )));
+    }
+    Ok(())
+}
+
+/// A state of the head's branch that knows the committees and proposers of `epoch`.
+fn state_for<P: Preset>(
+    chain: &BeaconChain<P>,
+    head: &HeadSnapshot<P>,
+    epoch: Epoch,
+) -> Result<Arc<BeaconState<P>>, ApiFailure> {
+    let known = head.state.current_epoch();
+    let unknown = || ApiFailure::internal(format!("no state for epoch {epoch}"));
+    if epoch > known.saturating_add(1u64) {
+        let slot = epoch.saturating_sub(1u64).start_slot::<P>();
+        return chain.state_at_slot(&head.root, slot)?.ok_or_else(unknown);
+    }
+    if epoch.saturating_add(1u64) >= known {
+        return Ok(Arc::clone(&head.state));
+    }
+    let slot = epoch.start_slot::<P>();
+    let root = chain.canonical_root_at_or_before(slot)?.ok_or_else(unknown)?;
+    chain.state_at_slot(&root, slot)?.ok_or_else(unknown)
+}
+
+/// Root of the last block before the epoch before `epoch`: it fixes the duties of `epoch`.
+fn dependent_root<P: Preset>(chain: &BeaconChain<P>, epoch: Epoch) -> Result<Root, ApiFailure> {
+    let slot = epoch.saturating_sub(1u64).start_slot::<P>().saturating_sub(1u64);
+    Ok(chain
+        .canonical_root_at_or_before(slot)?
+        .unwrap_or_else(|| chain.head().root))
+}
+
+/// The keys under which a registry entry signs in an epoch, with their indices. Keys without a BLS public key are left
+/// out: this API names keys by it.
+fn keys_of<P: Preset>(
+    state: &BeaconState<P>,
+    validator: ValidatorIndex,
+    epoch: Epoch,
+) -> Result<Vec<(SignerIndex, PublicKeyBytes)>, ApiFailure> {
+    let Some(key_set) = get_key_set(state, validator, epoch).map_err(ApiFailure::internal)? else {
+        let pubkey = get_validator(state, validator).map_err(ApiFailure::internal)?.pubkey;
+        return Ok(vec![(SignerIndex::from(validator), pubkey)]);
+    };
+    Ok((0u8..)
+        .zip(key_set.keys.iter())
+        .filter_map(|(place, key)| {
+            let index = SignerIndex::virtual_index(validator, place).ok()?;
+            Some((index, key.as_bls()?))
+        })
+        .collect())
+}
+
+async fn attester<P: Preset>(State(reader): Context<P>, Path(epoch): Path<String>, body: RequestBody) -> Answer {
+    let epoch = parse_epoch(&epoch)?;
+    check_epoch(&reader, epoch)?;
+    reader.check_synced()?;
+    let indices: Vec<SignerIndex> = body.json()?;
+    reader
+        .on_worker(move |chain| {
+            let head = chain.head();
+            let state = state_for(chain, &head, epoch)?;
+            json(&Dependent {
+                dependent_root: dependent_root(chain, epoch)?,
+                execution_optimistic: head.execution_optimistic,
+                data: attester_duties(&state, epoch, &indices)?,
+            })
+        })
+        .await
+}
+
+fn attester_duties<P: Preset>(
+    state: &BeaconState<P>,
+    epoch: Epoch,
+    indices: &[SignerIndex],
+) -> Result<Vec<AttesterDuty>, ApiFailure> {
+    let mut wanted: HashMap<ValidatorIndex, Vec<(SignerIndex, PublicKeyBytes)>> = HashMap::new();
+    for index in indices {
+        let validator = index.validator();
+        // An index that nobody has in this epoch has no duties.
+        if get_validator(state, validator).is_err() {
+            continue;
+        }
+        let key = keys_of(state, validator, epoch)?
+            .into_iter()
+            .find(|(signer, _)| signer == index);
+        wanted.entry(validator).or_default().extend(key);
+    }
+    let committees_at_slot = get_committee_count_per_slot(state, epoch).map_err(ApiFailure::internal)?;
+    let mut duties = Vec::with_capacity(indices.len());
+    for offset in 0..P::slots_per_epoch() {
+        let slot = epoch.start_slot::<P>().saturating_add(offset);
+        for committee_index in 0..committees_at_slot {
+            let committee = get_beacon_committee(state, slot, committee_index).map_err(ApiFailure::internal)?;
+            let committee_length = committee.seat_count() as u64;
+            for (validator, seats) in committee.seat_ranges() {
+                for (signer, pubkey) in wanted.get(&validator).into_iter().flatten() {
+                    let (_, key) = signer.split();
+                    duties.push(AttesterDuty {
+                        pubkey: *pubkey,
+                        validator_index: *signer,
+                        committee_index,
+                        committee_length,
+                        committees_at_slot,
+                        validator_committee_index: (seats.start as u64).saturating_add(key.unwrap_or_default().into()),
+                        slot,
+                    });
+                }
+            }
+        }
+    }
+    Ok(duties)
+}
+
+async fn proposer<P: Preset>(State(reader): Context<P>, Path(epoch): Path<String>) -> Answer {
+    let epoch = parse_epoch(&epoch)?;
+    check_epoch(&reader, epoch)?;
+    reader.check_synced()?;
+    reader
+        .on_worker(move |chain| {
+            let head = chain.head();
+            let state = state_for(chain, &head, epoch)?;
+            let mut duties = Vec::new();
+            for offset in 0..P::slots_per_epoch() {
+                let slot = epoch.start_slot::<P>().saturating_add(offset);
+                if slot == Slot::new(0) {
+                    continue;
+                }
+                let proposer = get_beacon_proposer_index_at_slot(&state, slot).map_err(ApiFailure::internal)?;
+                let keys = keys_of(&state, proposer, epoch)?;
+                duties.extend(keys.into_iter().map(|(validator_index, pubkey)| ProposerDuty {
+                    pubkey,
+                    validator_index,
+                    slot,
+                }));
+            }
+            json(&Dependent {
+                dependent_root: dependent_root(chain, epoch)?,
+                execution_optimistic: head.execution_optimistic,
+                data: duties,
+            })
+        })
+        .await
+}
+
+async fn sync<P: Preset>(State(reader): Context<P>, Path(epoch): Path<String>, body: RequestBody) -> Answer {
+    let epoch = parse_epoch(&epoch)?;
+    reader.check_synced()?;
+    let period = |epoch: Epoch| epoch.as_u64() / P::EPOCHS_PER_SYNC_COMMITTEE_PERIOD.max(1);
+    let current = period(reader.chain.current_epoch());
+    if !(current..=current.saturating_add(1)).contains(&period(epoch)) {
+        return Err(ApiFailure::bad_request(format!(
+            "epoch {epoch} is neither in the current nor in the next sync committee period"
+        )));
+    }
+    let indices: Vec<SignerIndex> = body.json()?;
+    reader
+        .on_worker(move |chain| {
+            let head = chain.head();
+            // The state must be of the period before that of the epoch, or of the same.
+            let known = period(head.state.current_epoch());
+            let state = if period(epoch) > known.saturating_add(1) {
+                let first = Epoch::new(current.saturating_mul(P::EPOCHS_PER_SYNC_COMMITTEE_PERIOD));
+                chain
+                    .state_at_slot(&head.root, first.start_slot::<P>())?
+                    .ok_or_else(|| ApiFailure::internal("no state of the period"))?
+            } else {
+                Arc::clone(&head.state)
+            };
+            let members = sync_committee_members(&state, epoch.start_slot::<P>()).map_err(ApiFailure::internal)?;
+            let mut positions: BTreeMap<SignerIndex, (PublicKeyBytes, Vec<u64>)> = BTreeMap::new();
+            for (place, (signer, pubkey)) in (0u64..).zip(members) {
+                if let Some(signer) = signer.filter(|signer| indices.contains(signer)) {
+                    positions.entry(signer).or_insert((pubkey, Vec::new())).1.push(place);
+                }
+            }
+            let duties: Vec<SyncDuty> = positions
+                .into_iter()
+                .map(
+                    |(validator_index, (pubkey, validator_sync_committee_indices))| SyncDuty {
+                        pubkey,
+                        validator_index,
+                        validator_sync_committee_indices,
+                    },
+                )
+                .collect();
+            json_located(head.execution_optimistic, false, duties)
+        })
+        .await
+}

@@ -1,0 +1,86 @@
+//! What a validator client asks for and sends.
+
+mod attestation;
+mod blocks;
+mod duties;
+mod preparation;
+mod sync;
+
+use crate::locate::Reader;
+use crate::{ApiContext, ApiFailure};
+use axum::Router;
+use beacon_api::Failure;
+use block_production::ProductionError;
+use std::sync::Arc;
+use types::Preset;
+
+pub(crate) fn routes<P: Preset>() -> Router<Arc<Reader<P>>> {
+    Router::new()
+        .merge(duties::routes())
+        .merge(attestation::routes())
+        .merge(sync::routes())
+        .merge(preparation::routes())
+        .merge(blocks::routes())
+}
+
+impl<P: Preset> ApiContext<P> {
+    /// Duties need a head that is up to date.
+    pub(crate) fn check_synced(&self) -> Result<(), ApiFailure> {
+        if self.is_syncing() {
+            return Err(ApiFailure::unavailable(format!(
+                "this node is syncing: its head is {} slots behind",
+                self.sync_distance()
+            )));
+        }
+        Ok(())
+    }
+
+    /// What is signed needs a head that the execution client has verified.
+    pub(crate) fn check_verified(&self) -> Result<(), ApiFailure> {
+        self.check_synced()?;
+        if self.chain.head().execution_optimistic {
+            return Err(ApiFailure::unavailable(
+                "the execution client has not verified this node's head",
+            ));
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn production_failure(error: ProductionError) -> ApiFailure {
+    match error {
+        ProductionError::Slot { .. }
+        | ProductionError::Proposer { .. }
+        | ProductionError::Randao(_)
+        | ProductionError::RandaoProofs(_)
+        | ProductionError::UnknownCommittee { .. } => ApiFailure::bad_request(error),
+        ProductionError::Optimistic(_) | ProductionError::NoExecutionClient | ProductionError::Engine(_) => {
+            ApiFailure::unavailable(error)
+        }
+        error => ApiFailure::internal(error),
+    }
+}
+
+/// What became of the items of a list: an error names those that were refused.
+pub(crate) fn outcome_of_items<E: std::fmt::Display>(
+    results: impl IntoIterator<Item = Result<(), E>>,
+) -> Result<(), ApiFailure> {
+    let failures: Vec<Failure> = (0u64..)
+        .zip(results)
+        .filter_map(|(index, result)| {
+            result.err().map(|error| Failure {
+                index,
+                message: error.to_string(),
+            })
+        })
+        .collect();
+    if failures.is_empty() {
+        return Ok(());
+    }
+    tracing::debug!(
+        count = failures.len(),
+        first = failures.first().map(|first| &first.message),
+        "Messages refused"
+    );
+    Err(ApiFailure::of_items(failures))
+}

@@ -1,0 +1,10 @@
+//! Reading the API of a node: every family, through the client and by hand.
+
+#![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
+mod blocks;
+mod node;
+mod rewards;
+mod states;
+mod support;
+mod validators;

@@ -1,0 +1,202 @@
+//! Start and end of a node.
+
+use crate::args::BeaconNodeArgs;
+use crate::chain::{ChainSource, start_chain};
+use crate::slot_tasks::SlotTasks;
+use crate::testnet::TestnetDir;
+use crate::{NodeError, metrics_server};
+use beacon_chain::BeaconChain;
+use block_production::BlockProducer;
+use execution_layer::{ExecutionConfig, ExecutionLayer, JwtSecret};
+use gossip_validation::GossipValidator;
+use group_duties::Proposals;
+use http_api::ApiContext;
+use intake::{Custody, Intake};
+use network::NetworkService;
+use operation_pool::OperationPool;
+use router::{Router, RouterConfig, fork_context, status_message};
+use runtime::{ShutdownHandle, WorkerPool};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use types::{ChainSpec, Mainnet, Minimal, Preset, PresetName};
+
+/// Messages that wait to be published.
+const OUTGOING_QUEUE: usize = 1024;
+/// How often the execution client is asked whether it is there.
+const UPCHECK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Flags that a node shares with other commands.
+#[derive(Debug, Clone)]
+pub struct Common {
+    /// `--datadir`.
+    pub datadir: PathBuf,
+    /// `--testnet-dir`.
+    pub testnet_dir: PathBuf,
+}
+
+/// Runs a node until `shutdown` is triggered.
+pub async fn run(args: BeaconNodeArgs, common: Common, shutdown: ShutdownHandle) -> Result<(), NodeError> {
+    let testnet = TestnetDir::new(common.testnet_dir.clone());
+    let spec = Arc::new(testnet.spec()?);
+    match spec.preset_base {
+        PresetName::Mainnet => run_preset::<Mainnet>(args, common, testnet, spec, shutdown).await,
+        PresetName::Minimal => run_preset::<Minimal>(args, common, testnet, spec, shutdown).await,
+    }
+}
+
+async fn run_preset<P: Preset>(
+    args: BeaconNodeArgs,
+    common: Common,
+    testnet: TestnetDir,
+    spec: Arc<ChainSpec>,
+    shutdown: ShutdownHandle,
+) -> Result<(), NodeError> {
+    for line in args.without_effect() {
+        tracing::warn!("{line}");
+    }
+    let end = shutdown.subscribe();
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let workers = WorkerPool::start(threads).map_err(NodeError::Threads)?;
+    let execution_layer = execution_layer(&args)?;
+    let source = ChainSource {
+        datadir: &common.datadir,
+        testnet: &testnet,
+        checkpoint_sync_url: args.checkpoint_sync_url.as_deref(),
+        purge_db: args.purge_db,
+    };
+    let chain = start_chain::<P>(source, Arc::clone(&spec), execution_layer.clone(), workers).await?;
+    if let Some(layer) = &execution_layer {
+        let (layer, mut end) = (Arc::clone(layer), shutdown.subscribe());
+        tokio::spawn(async move {
+            let ended = async move {
+                end.wait().await;
+            };
+            layer.run_upchecks(UPCHECK_INTERVAL, ended).await;
+        });
+    }
+
+    let config = args.network_config::<P>(&common.datadir, testnet.boot_nodes()?, &spec)?;
+    let custody_group_count = config.custody_group_count;
+    let forks = fork_context(&spec, chain.genesis_validators_root(), chain.current_epoch());
+    let status = status_message(&chain);
+    let (network, events) = NetworkService::start(config, forks, status, prometheus::default_registry()).await?;
+
+    let pool = Arc::new(load_pool(&chain));
+    let gossip = Arc::new(GossipValidator::new(Arc::clone(&chain)));
+    let (outgoing_sender, outgoing) = runtime::channel("outgoing", OUTGOING_QUEUE);
+    let custody = Custody::of_node::<P>(network.node_id(), custody_group_count, &spec)?;
+    let intake = Intake::new(gossip, Arc::clone(&pool), outgoing_sender, custody);
+    let producer = BlockProducer::new(Arc::clone(&chain), Arc::clone(&pool));
+    let proposals = Proposals::new(Arc::clone(&intake), producer.clone());
+    let router_config = RouterConfig {
+        network: network.clone(),
+        events,
+        intake: Arc::clone(&intake),
+        proposals: Arc::clone(&proposals),
+        outgoing,
+        subscribe_all_subnets: args.subscribe_all_subnets,
+    };
+    let router = Router::start(router_config, end.clone()).await;
+
+    if args.metrics {
+        if let Err(error) = runtime::register_process_metrics() {
+            tracing::warn!(%error, "Metrics of the process are missing");
+        }
+        let address = SocketAddr::new(args.metrics_address, args.metrics_port);
+        metrics_server::serve(address, args.metrics_allow_origin.clone(), network.clone(), end.clone()).await?;
+    }
+    let api = if args.http {
+        let address = SocketAddr::new(args.http_address, args.http_port);
+        let listener = TcpListener::bind(address).await.map_err(|reason| NodeError::Listen {
+            what: "HTTP API",
+            address: address.to_string(),
+            reason,
+        })?;
+        let context = ApiContext {
+            chain: Arc::clone(&chain),
+            intake: Arc::clone(&intake),
+            producer: Arc::new(producer.clone()),
+            proposals: Arc::clone(&proposals),
+            network: network.clone(),
+            router: router.clone(),
+            settings: args.api_settings(),
+        };
+        Some(tokio::spawn(http_api::serve(context, listener, end.clone())))
+    } else {
+        None
+    };
+    SlotTasks {
+        chain: Arc::clone(&chain),
+        intake,
+        proposals,
+        producer,
+        network: network.clone(),
+        router,
+        prepare_payload_lookahead_ms: args.prepare_payload_lookahead,
+    }
+    .start(&end);
+
+    let genesis_ms = chain.clock().genesis_ms();
+    let until_genesis = genesis_ms.saturating_sub(chain.clock().now_ms());
+    if until_genesis > 0 && chain.clock().now_slot().is_none() {
+        tracing::info!(seconds = until_genesis / 1000, "Waiting for genesis");
+    }
+
+    let reason = end.clone().wait().await;
+    tracing::info!(reason, "Stopping");
+    if let Some(api) = api {
+        match api.await {
+            Ok(served) => served?,
+            Err(error) => tracing::error!(%error, "HTTP API has failed"),
+        }
+    }
+    network.shutdown().await;
+    if let Err(error) = chain.storage().put_operation_pool(pool.to_bytes()) {
+        tracing::error!(%error, "Pool is not stored");
+    }
+    tracing::info!("Stopped");
+    Ok(())
+}
+
+fn load_pool<P: Preset>(chain: &BeaconChain<P>) -> OperationPool<P> {
+    match chain.storage().get_operation_pool() {
+        Ok(Some(bytes)) => OperationPool::from_bytes(&bytes).unwrap_or_else(|error| {
+            tracing::warn!(%error, "Stored pool is unreadable, beginning with an empty one");
+            OperationPool::new()
+        }),
+        Ok(None) => OperationPool::new(),
+        Err(error) => {
+            tracing::warn!(%error, "Stored pool cannot be read, beginning with an empty one");
+            OperationPool::new()
+        }
+    }
+}
+
+fn execution_layer(args: &BeaconNodeArgs) -> Result<Option<Arc<ExecutionLayer>>, NodeError> {
+    let Some(endpoint) = &args.execution_endpoint else {
+        tracing::warn!("No --execution-endpoint: payloads are not verified, and no blocks are made");
+        return Ok(None);
+    };
+    let jwt_secret = match (&args.execution_jwt, &args.execution_jwt_secret_key) {
+        (Some(path), _) => JwtSecret::from_file(path)?,
+        (None, Some(hex)) => JwtSecret::from_hex(hex)?,
+        (None, None) => {
+            return Err(NodeError::Flag {
+                flag: "execution-endpoint",
+                reason: "needs --execution-jwt with the file of the secret that is shared with the execution client"
+                    .into(),
+            });
+        }
+    };
+    let layer = ExecutionLayer::new(ExecutionConfig {
+        jwt_id: args.execution_jwt_id.clone(),
+        jwt_version: args.execution_jwt_version.clone(),
+        suggested_fee_recipient: args.suggested_fee_recipient,
+        timeout_multiplier: args.execution_timeout_multiplier,
+        ..ExecutionConfig::new(endpoint.clone(), jwt_secret)
+    })?;
+    Ok(Some(Arc::new(layer)))
+}
