@@ -39,8 +39,6 @@ impl<P: Preset> Deref for Reader<P> {
 pub(crate) struct FoundState<P: Preset> {
     /// The state.
     pub(crate) state: Arc<BeaconState<P>>,
-    /// Root of the latest block.
-    pub(crate) block_root: Root,
     /// Whose key sets say which virtual keys there are: the state's epoch; for the head, the clock's, because a key
     /// that comes into force does not wait for a block.
     pub(crate) key_epoch: Epoch,
@@ -125,7 +123,6 @@ impl<P: Preset> Reader<P> {
         let head = self.chain.head();
         FoundState {
             state: Arc::clone(&head.state),
-            block_root: head.root,
             key_epoch: head.state.current_epoch().max(self.chain.current_epoch()),
             execution_optimistic: head.execution_optimistic,
             finalized: head.state.slot() <= head.finalized_checkpoint.epoch.start_slot::<P>(),
@@ -164,7 +161,6 @@ impl<P: Preset> Reader<P> {
         Ok(FoundState {
             execution_optimistic: self.is_optimistic(&place.block_root),
             finalized: place.canonical && state.slot() <= self.first_finalized_slot(),
-            block_root: place.block_root,
             key_epoch: state.current_epoch(),
             state,
         })

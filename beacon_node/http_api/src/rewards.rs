@@ -214,7 +214,6 @@ async fn sync_committee<P: Preset>(
         let before = FoundState {
             key_epoch: state.current_epoch(),
             state,
-            block_root: found.block.parent_root(),
             execution_optimistic: found.execution_optimistic,
             finalized: found.finalized,
         };

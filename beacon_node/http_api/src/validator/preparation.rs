@@ -17,7 +17,7 @@ type Context<P> = State<Arc<Reader<P>>>;
 pub(super) fn routes<P: Preset>() -> Router<Arc<Reader<P>>> {
     Router::new()
         .route("/eth/v1/validator/prepare_beacon_proposer", post(prepare::<P>))
-        .route("/eth/v1/validator/register_validator", post(register::<P>))
+        .route("/eth/v1/validator/register_validator", post(register))
         .route("/eth/v1/validator/liveness/{epoch}", post(liveness::<P>))
 }
 
@@ -34,7 +34,7 @@ async fn prepare<P: Preset>(State(reader): Context<P>, body: RequestBody) -> Ans
 }
 
 /// No builder is asked for blocks; registrations are taken so that clients need no special case.
-async fn register<P: Preset>(body: RequestBody) -> Answer {
+async fn register(body: RequestBody) -> Answer {
     let registrations: Vec<SignedValidatorRegistration> = body.json()?;
     tracing::trace!(count = registrations.len(), "Registrations for builders are not used");
     done()
@@ -71,9 +71,7 @@ fn is_live<P: Preset>(state: &BeaconState<P>, signer: SignerIndex, is_current: b
         } else {
             state.previous_epoch_participation()
         };
-        return participation
-            .get(validator.as_usize())
-            .is_some_and(|flags| u8::from(*flags) != 0);
+        return participation.get(validator.as_usize()).is_some_and(|flags| *flags != 0);
     };
     let words = match state {
         BeaconState::Fulu(_) => return false,

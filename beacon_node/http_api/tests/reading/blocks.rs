@@ -51,7 +51,7 @@ async fn a_block_is_found_by_each_of_its_names() {
         (Some(Slot::new(9)), Some(parent)),
     ] {
         let headers = node.client.headers(slot, parent).await.unwrap();
-        assert_eq!(headers.data, [header.clone()]);
+        assert_eq!(headers.data, std::slice::from_ref(&header));
         assert!(headers.finalized);
     }
     assert_eq!(node.client.headers(None, None).await.unwrap().data[0].root, head);
