@@ -23,6 +23,8 @@ use types::*;
 /// The validator that is a group of seven keys, of which five must sign.
 pub(crate) const GROUP: u64 = 0;
 pub(crate) const KEYS: u64 = 7;
+/// The group's key that is its registry key, too.
+pub(crate) const KEPT_KEY: u8 = 6;
 pub(crate) const VALIDATORS: u64 = 33;
 
 pub(crate) fn everybody(_: SignerIndex, _: Slot) -> bool {
@@ -50,10 +52,14 @@ impl Node {
         let mut spec = ChainSpec::minimal();
         spec.electra_fork_epoch = Epoch::new(0);
         spec.fulu_fork_epoch = Epoch::new(0);
-        let first = match fork {
+        let mut first = match fork {
             ForkName::Fulu => solo(GROUP, 2048),
             ForkName::Dvt => group_of(GROUP, 5, KEYS, 2048),
         };
+        if let Some(group) = &mut first.group {
+            // It was solo once and has kept its key.
+            group.keys[usize::from(KEPT_KEY)] = VirtualKey::bls(first.pubkey);
+        }
         if fork == ForkName::Dvt {
             spec.dvt_fork_epoch = Epoch::new(0);
         }

@@ -36,14 +36,27 @@ async fn a_key_of_a_group_is_found_like_a_validators() {
         .await
         .unwrap();
     assert_eq!(by_index.unwrap().data, by_key);
+    // A key that a group has kept signs for the group: its index is the virtual one.
+    let kept = ValidatorId::PublicKey(registry_key);
+    let kept = node.client.validator(StateId::Head, kept).await.unwrap().unwrap().data;
+    assert_eq!(kept.index, key_of_group(KEPT_KEY));
+    let registered = ValidatorId::Index(SignerIndex::new(GROUP));
     let registered = node
         .client
-        .validator(StateId::Head, ValidatorId::PublicKey(registry_key))
+        .validator(StateId::Head, registered)
         .await
         .unwrap()
+        .unwrap()
+        .data;
+    assert_eq!(registered.validator, kept.validator);
+    assert_eq!(registered.balance, by_key.balance);
+    let solo = node.producer.state.validators().get(4).unwrap().pubkey;
+    let solo = node
+        .client
+        .validator(StateId::Head, ValidatorId::PublicKey(solo))
+        .await
         .unwrap();
-    assert_eq!(registered.data.index, SignerIndex::new(GROUP));
-    assert_eq!(registered.data.balance, by_key.balance);
+    assert_eq!(solo.unwrap().data.index, SignerIndex::new(4));
 
     for nobody in [
         ValidatorId::PublicKey(PublicKeyBytes::repeat_byte(9)),
