@@ -1,0 +1,328 @@
+//! The files of a devnet: network, keys, secrets.
+
+use crate::error::DevnetError;
+use crate::layout::{Account, Duty, ETH, Layout, NodeNumber};
+use bls::{KeyPath, SecretKey};
+use keystore::account::derive_voting_key;
+use keystore::{Kdf, Keystore, Password, ValidatorsDir, write_atomically};
+use mock_execution::{Block, GenesisParameters, genesis_block};
+use ssz::Encode as _;
+use state_transition::genesis::{GenesisGroup, GenesisValidator, genesis_state};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fs;
+use std::path::{Path, PathBuf};
+use types::{ChainSpec, Epoch, Hash32, Minimal, PresetName, PublicKeyBytes, VirtualKey};
+
+/// Id of the toy execution chain.
+pub(crate) const CHAIN_ID: u64 = 1337;
+/// Who gets the fees of every proposer: members of a group have to agree, and ordinary flags say it.
+pub(crate) const FEE_RECIPIENT: &str = "0x8943545177806ed17b9f23f0a21ee5948ecaa776";
+/// Nothing is of value here.
+const SEED: &[u8; 32] = b"fresnel devnet: keys of no value";
+
+/// Where a node keeps its things.
+#[derive(Debug, Clone)]
+pub(crate) struct NodeDirs {
+    pub(crate) beacon: PathBuf,
+    pub(crate) validators: PathBuf,
+    pub(crate) secrets: PathBuf,
+    pub(crate) client: PathBuf,
+    pub(crate) jwt: PathBuf,
+    pub(crate) root: PathBuf,
+}
+
+impl NodeDirs {
+    pub(crate) fn of(network: &Path, node: NodeNumber) -> Self {
+        let root = network.join(format!("node-{node}"));
+        Self {
+            beacon: root.join("beacon"),
+            validators: root.join("validators"),
+            secrets: root.join("secrets"),
+            client: root.join("client"),
+            jwt: root.join("jwtsecret"),
+            root,
+        }
+    }
+}
+
+/// A genesis with everything that the processes need.
+pub(crate) struct Genesis {
+    pub(crate) spec: ChainSpec,
+    pub(crate) validators_root: types::Root,
+    pub(crate) execution: Block,
+    /// Secret of each node with its execution client, by node number less one.
+    pub(crate) jwt_secrets: Vec<[u8; 32]>,
+}
+
+/// The configuration of a devnet that begins at `genesis_time` (Unix seconds).
+pub(crate) fn devnet_spec(genesis_time: u64, slot_ms: u64, dvt_fork_epoch: Epoch, validators: u64) -> ChainSpec {
+    ChainSpec {
+        config_name: "fresnel-devnet".to_owned(),
+        min_genesis_time: genesis_time,
+        min_genesis_active_validator_count: validators,
+        genesis_delay: 0,
+        slot_duration_ms: slot_ms,
+        dvt_fork_epoch,
+        deposit_chain_id: CHAIN_ID,
+        deposit_network_id: CHAIN_ID,
+        ..ChainSpec::fulu_genesis(PresetName::Minimal)
+    }
+}
+
+/// Secret keys of a layout, each derived once.
+#[derive(Default)]
+struct Keys(HashMap<Account, SecretKey>);
+
+impl Keys {
+    fn get(&mut self, node: NodeNumber, account: Account) -> Result<&SecretKey, DevnetError> {
+        match self.0.entry(account) {
+            Entry::Occupied(entry) => Ok(entry.into_mut()),
+            Entry::Vacant(entry) => {
+                let key = derive_voting_key(SEED, account.0).map_err(|error| DevnetError::Key {
+                    node,
+                    reason: error.to_string(),
+                })?;
+                Ok(entry.insert(key))
+            }
+        }
+    }
+
+    fn public(&mut self, node: NodeNumber, account: Account) -> Result<PublicKeyBytes, DevnetError> {
+        Ok(self.get(node, account)?.public_key().to_bytes())
+    }
+}
+
+fn registry(layout: &Layout, keys: &mut Keys) -> Result<Vec<GenesisValidator>, DevnetError> {
+    let mut validators = Vec::new();
+    for (index, planned) in layout.validators.iter().enumerate() {
+        // Compounding.
+        let mut withdrawal_credentials = Hash32::repeat_byte(0x11);
+        if let Some(prefix) = withdrawal_credentials.first_mut() {
+            *prefix = 0x02;
+        }
+        let group = match &planned.duty {
+            Duty::Solo { .. } => None,
+            Duty::Group { threshold, .. } => Some(GenesisGroup {
+                threshold: *threshold,
+                keys: member_keys(layout, index, keys)?,
+            }),
+        };
+        validators.push(GenesisValidator {
+            pubkey: keys.public(0, layout.registry_account(index))?,
+            withdrawal_credentials,
+            balance: planned.balance_eth * ETH,
+            group,
+        });
+    }
+    Ok(validators)
+}
+
+fn member_keys(layout: &Layout, validator: usize, keys: &mut Keys) -> Result<Vec<VirtualKey>, DevnetError> {
+    layout
+        .member_accounts(validator)
+        .into_iter()
+        .map(|(node, account)| Ok(VirtualKey::bls(keys.public(node, account)?)))
+        .collect()
+}
+
+/// Public keys of those who sign for a validator as members, or will: node and key by key index.
+pub(crate) fn member_public_keys(
+    layout: &Layout,
+    validator: usize,
+) -> Result<Vec<(NodeNumber, PublicKeyBytes)>, DevnetError> {
+    let mut keys = Keys::default();
+    layout
+        .member_accounts(validator)
+        .into_iter()
+        .map(|(node, account)| Ok((node, keys.public(node, account)?)))
+        .collect()
+}
+
+/// Public registry key of a validator.
+pub(crate) fn registry_public_key(layout: &Layout, validator: usize) -> Result<PublicKeyBytes, DevnetError> {
+    Keys::default().public(0, layout.registry_account(validator))
+}
+
+/// Makes a directory with all that the processes need: complete, or not at all.
+pub(crate) fn write_network(network: &Path, layout: &Layout, spec: ChainSpec) -> Result<Genesis, DevnetError> {
+    let partial = network.with_extension("partial");
+    if partial.exists() {
+        fs::remove_dir_all(&partial).map_err(DevnetError::file("remove", &partial))?;
+    }
+    let genesis = write_files(&partial, layout, spec)?;
+    if network.exists() {
+        // Only an empty one can be removed.
+        fs::remove_dir(network).map_err(|_| DevnetError::DirectoryInUse {
+            path: network.to_owned(),
+        })?;
+    }
+    fs::rename(&partial, network).map_err(DevnetError::file("create", network))?;
+    Ok(genesis)
+}
+
+fn write_files(network: &Path, layout: &Layout, spec: ChainSpec) -> Result<Genesis, DevnetError> {
+    let invalid = |error: &dyn std::fmt::Display| DevnetError::Genesis {
+        reason: error.to_string(),
+    };
+    spec.validate().map_err(|error| invalid(&error))?;
+    let time = spec.min_genesis_time;
+    let mut keys = Keys::default();
+    let validators = registry(layout, &mut keys)?;
+    let execution = genesis_block(&GenesisParameters {
+        extra_data: rand::random::<[u8; 8]>().to_vec().into(),
+        ..GenesisParameters::at(time)
+    });
+    let header = execution
+        .to_payload_header::<Minimal>()
+        .map_err(|error| invalid(&error))?;
+    let mut state = genesis_state::<Minimal>(time, &validators, header, &spec).map_err(|error| invalid(&error))?;
+    state.canonical_root().map_err(|error| invalid(&error))?;
+
+    let testnet = network.join("testnet");
+    create_dir(&testnet)?;
+    write(&testnet.join("config.yaml"), spec.to_yaml().as_bytes())?;
+    write(&testnet.join("genesis.ssz"), &state.as_ssz_bytes())?;
+    write(&testnet.join("deposit_contract_block.txt"), b"0")?;
+    write(&testnet.join("deploy_block.txt"), b"0")?;
+    let contract = format!("{}", spec.deposit_contract_address);
+    write(&testnet.join("deposit_contract.txt"), contract.as_bytes())?;
+    let validators_root = state.genesis_validators_root();
+    write(
+        &testnet.join("genesis_validators_root.txt"),
+        format!("{validators_root:?}").as_bytes(),
+    )?;
+
+    let mut jwt_secrets = Vec::new();
+    for node in 1..=layout.nodes {
+        let dirs = NodeDirs::of(network, node);
+        create_dir(&dirs.root)?;
+        let secret: [u8; 32] = rand::random();
+        write(&dirs.jwt, format!("0x{}", hex::encode(secret)).as_bytes())?;
+        jwt_secrets.push(secret);
+        write_keys(&dirs, layout, node, &mut keys)?;
+    }
+    Ok(Genesis {
+        spec,
+        validators_root,
+        execution,
+        jwt_secrets,
+    })
+}
+
+fn write_keys(dirs: &NodeDirs, layout: &Layout, node: NodeNumber, keys: &mut Keys) -> Result<(), DevnetError> {
+    let failed = |reason: String| DevnetError::Key { node, reason };
+    create_dir(&dirs.validators)?;
+    create_dir(&dirs.secrets)?;
+    let dir = ValidatorsDir::open(&dirs.validators, &dirs.secrets).map_err(|error| failed(error.to_string()))?;
+    for account in layout.accounts_of(node) {
+        let path = KeyPath::signing_key(account.0).to_string();
+        let password = Password::random();
+        let key = keys.get(node, account)?;
+        let keystore = Keystore::encrypt(key, &password, Kdf::insecure(), &path, None)
+            .map_err(|error| failed(error.to_string()))?;
+        // The client finds the keystores itself; definitions would name the directory before it has its name.
+        dir.store(&keystore, &password)
+            .map_err(|error| failed(error.to_string()))?;
+    }
+    Ok(())
+}
+
+/// Reads a node's key from its files, whoever else has them open.
+pub(crate) fn read_key(dirs: &NodeDirs, node: NodeNumber, pubkey: &PublicKeyBytes) -> Result<SecretKey, DevnetError> {
+    let failed = |reason: String| DevnetError::Key { node, reason };
+    let path = dirs.validators.join(pubkey.to_string()).join(keystore::KEYSTORE_FILE);
+    let keystore = Keystore::from_file(&path).map_err(|error| failed(error.to_string()))?;
+    let path = dirs.secrets.join(pubkey.to_string());
+    let password = Password::from_file(&path).map_err(|error| failed(error.to_string()))?;
+    keystore
+        .decrypt(&password)
+        .map_err(|error| failed(format!("{pubkey}: {error}")))
+}
+
+fn create_dir(path: &Path) -> Result<(), DevnetError> {
+    fs::create_dir_all(path).map_err(DevnetError::file("create", path))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), DevnetError> {
+    write_atomically(path, bytes).map_err(|error| DevnetError::Genesis {
+        reason: error.to_string(),
+    })
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failure in a test fails the test")]
+mod tests {
+    use super::*;
+    use crate::layout::Start;
+    use types::{BeaconState, ForkName, ForkVersioned as _};
+
+    fn written(start: Start, dvt_fork_epoch: u64) -> (tempfile::TempDir, Layout, Genesis, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let network = dir.path().join("net");
+        let layout = Layout::new(start);
+        let validators = layout.validators.len() as u64;
+        let spec = devnet_spec(1_800_000_000, 3000, Epoch::new(dvt_fork_epoch), validators);
+        let genesis = write_network(&network, &layout, spec).unwrap();
+        (dir, layout, genesis, network)
+    }
+
+    #[test]
+    fn a_genesis_with_groups_is_read_back_as_it_was_made() {
+        let (_dir, layout, genesis, network) = written(Start::Groups, 0);
+        let yaml = fs::read_to_string(network.join("testnet/config.yaml")).unwrap();
+        let spec = ChainSpec::from_yaml(&yaml).unwrap();
+        assert_eq!(spec, genesis.spec);
+        let bytes = fs::read(network.join("testnet/genesis.ssz")).unwrap();
+        let state = BeaconState::<Minimal>::from_ssz_bytes_by_fork(&bytes, ForkName::Dvt).unwrap();
+        assert_eq!(state.genesis_validators_root(), genesis.validators_root);
+        assert_eq!(state.validators().len(), layout.validators.len());
+        let shapes: Vec<(u8, usize)> = state
+            .groups()
+            .unwrap()
+            .iter()
+            .map(|group| (group.key_sets[0].threshold, group.key_sets[0].keys.len()))
+            .collect();
+        assert_eq!(shapes, [(5, 7), (3, 4)]);
+        assert_eq!(
+            state.latest_execution_payload_header().block_hash,
+            genesis.execution.hash
+        );
+    }
+
+    #[test]
+    fn each_node_holds_its_keys_and_no_others() {
+        let (_dir, layout, _genesis, network) = written(Start::Groups, 0);
+        for (node, pubkey) in member_public_keys(&layout, 0).unwrap() {
+            let key = read_key(&NodeDirs::of(&network, node), node, &pubkey).unwrap();
+            assert_eq!(key.public_key().to_bytes(), pubkey);
+        }
+        let control = registry_public_key(&layout, layout.control).unwrap();
+        assert!(read_key(&NodeDirs::of(&network, 9), 9, &control).is_ok());
+        assert!(read_key(&NodeDirs::of(&network, 1), 1, &control).is_err());
+    }
+
+    #[test]
+    fn a_genesis_of_fulu_knows_no_groups() {
+        let (_dir, layout, _genesis, network) = written(Start::Fulu, 2);
+        let bytes = fs::read(network.join("testnet/genesis.ssz")).unwrap();
+        let state = BeaconState::<Minimal>::from_ssz_bytes_by_fork(&bytes, ForkName::Fulu).unwrap();
+        assert!(state.groups().is_none());
+        assert_eq!(state.validators().len(), layout.validators.len());
+    }
+
+    #[test]
+    fn a_directory_with_something_in_it_stays_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let network = dir.path().join("net");
+        fs::create_dir(&network).unwrap();
+        fs::write(network.join("mine"), "mine").unwrap();
+        let layout = Layout::new(Start::Groups);
+        let spec = devnet_spec(1_800_000_000, 3000, Epoch::new(0), 19);
+        let Err(error) = write_network(&network, &layout, spec) else {
+            panic!("the directory was taken")
+        };
+        assert!(matches!(error, DevnetError::DirectoryInUse { .. }), "{error}");
+        assert_eq!(fs::read_to_string(network.join("mine")).unwrap(), "mine");
+    }
+}

@@ -1,0 +1,640 @@
+//! What has to hold, as pure functions over what was seen.
+
+use crate::record::{EpochRecord, Record, ValidatorEpoch, registry_index};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What has to hold. Scenarios name these in their `checks`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "check", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Check {
+    /// No two nodes finalise different blocks.
+    OneChain,
+    /// No node's finalised epoch lags more behind the current one.
+    FinalityLag { epochs: u64 },
+    /// At least so many percent of slots have a block.
+    SlotsFilled { percent: u64 },
+    /// Source and target of a validator count in each epoch of a range. All groups, if none is named.
+    Counted {
+        validator: Option<String>,
+        #[serde(default)]
+        from: u64,
+        to: Option<u64>,
+    },
+    /// They count in none.
+    NotCounted { validator: String, from: u64, to: u64 },
+    /// The chain pays and fines a validator like one that is away.
+    LikeOffline { validator: String, from: u64, to: u64 },
+    /// Each group's block is one of the rank-0 leader.
+    RankZero,
+    /// Some group's block is one of a fallback leader, in a slot of a range.
+    Fallback { from_slot: u64, to_slot: Option<u64> },
+    /// A validator misses no proposal in a range of slots.
+    ProposalsMade {
+        validator: String,
+        from_slot: u64,
+        to_slot: Option<u64>,
+    },
+    /// Rewards of the first group's votes are its control's, but for slots in which one of the two saw another head.
+    RewardsLikeControl,
+    /// No signer contradicts itself, nobody is slashed; the votes of these nodes' keys are among those looked at.
+    NoDoubleSignature {
+        #[serde(default)]
+        voters: Vec<String>,
+    },
+    /// A node that was started at a slot follows the chain so many slots later, to the end.
+    InSync {
+        node: usize,
+        from_slot: u64,
+        within_slots: u64,
+    },
+    /// A validator is a group of this shape from some epoch up to `by` on, all seats vote from that epoch on, and
+    /// its blocks have enough signers.
+    TakesOver {
+        validator: String,
+        threshold: u64,
+        size: u64,
+        by: u64,
+    },
+    /// No process takes more memory, in megabytes (of 1024 * 1024 bytes).
+    Memory {
+        beacon_node_mb: u64,
+        validator_client_mb: u64,
+    },
+}
+
+/// What holds for a devnet in which nothing is broken on purpose.
+pub(crate) fn healthy() -> Vec<Check> {
+    vec![
+        Check::OneChain,
+        Check::FinalityLag { epochs: 3 },
+        Check::SlotsFilled { percent: 95 },
+        Check::Counted {
+            validator: None,
+            from: 0,
+            to: None,
+        },
+        Check::RankZero,
+        Check::RewardsLikeControl,
+        Check::NoDoubleSignature { voters: Vec::new() },
+        Check::Memory {
+            beacon_node_mb: 250,
+            validator_client_mb: 60,
+        },
+    ]
+}
+
+/// Something that should have held and did not.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Violation {
+    /// Which check.
+    pub check: String,
+    /// What was found.
+    pub reason: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.check, self.reason)
+    }
+}
+
+/// An epoch in which group and control were paid differently for a reason that is nobody's fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Difference {
+    pub(crate) epoch: u64,
+    pub(crate) group_head: i64,
+    pub(crate) control_head: i64,
+    pub(crate) reason: String,
+}
+
+impl Check {
+    /// As in scenarios.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::OneChain => "one_chain",
+            Self::FinalityLag { .. } => "finality_lag",
+            Self::SlotsFilled { .. } => "slots_filled",
+            Self::Counted { .. } => "counted",
+            Self::NotCounted { .. } => "not_counted",
+            Self::LikeOffline { .. } => "like_offline",
+            Self::RankZero => "rank_zero",
+            Self::Fallback { .. } => "fallback",
+            Self::ProposalsMade { .. } => "proposals_made",
+            Self::RewardsLikeControl => "rewards_like_control",
+            Self::NoDoubleSignature { .. } => "no_double_signature",
+            Self::InSync { .. } => "in_sync",
+            Self::TakesOver { .. } => "takes_over",
+            Self::Memory { .. } => "memory",
+        }
+    }
+
+    /// Names of validators that the check speaks of.
+    pub(crate) fn validators(&self) -> Vec<&str> {
+        match self {
+            Self::Counted {
+                validator: Some(name), ..
+            }
+            | Self::NotCounted { validator: name, .. }
+            | Self::LikeOffline { validator: name, .. }
+            | Self::ProposalsMade { validator: name, .. }
+            | Self::TakesOver { validator: name, .. } => vec![name],
+            Self::NoDoubleSignature { voters } => voters.iter().map(String::as_str).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What does not hold. Before the end, only what cannot become right any more.
+    pub(crate) fn violations(&self, record: &Record, finished: bool) -> Vec<Violation> {
+        let reasons = match self {
+            Self::OneChain => one_chain(record),
+            Self::FinalityLag { epochs } => finality_lag(record, *epochs),
+            Self::SlotsFilled { percent } if finished => slots_filled(record, *percent),
+            Self::Counted { validator, from, to } => counted(record, validator.as_deref(), *from, *to, finished),
+            Self::NotCounted { validator, from, to } => not_counted(record, validator, *from, *to, finished),
+            Self::LikeOffline { validator, from, to } => like_offline(record, validator, *from, *to, finished),
+            Self::RankZero => rank_zero(record),
+            Self::Fallback { from_slot, to_slot } if finished => fallback(record, *from_slot, *to_slot),
+            Self::ProposalsMade {
+                validator,
+                from_slot,
+                to_slot,
+            } if finished => proposals_made(record, validator, *from_slot, *to_slot),
+            Self::RewardsLikeControl => rewards_like_control(record).1,
+            Self::NoDoubleSignature { voters } => no_double_signature(record, voters, finished),
+            Self::InSync {
+                node,
+                from_slot,
+                within_slots,
+            } => in_sync(record, *node, from_slot + within_slots, finished),
+            Self::TakesOver {
+                validator,
+                threshold,
+                size,
+                by,
+            } => takes_over(record, validator, *threshold, *size, *by, finished),
+            Self::Memory {
+                beacon_node_mb,
+                validator_client_mb,
+            } => memory(record, *beacon_node_mb, *validator_client_mb),
+            Self::SlotsFilled { .. } | Self::Fallback { .. } | Self::ProposalsMade { .. } => Vec::new(),
+        };
+        let check = self.name();
+        reasons
+            .into_iter()
+            .map(|reason| Violation {
+                check: check.to_owned(),
+                reason,
+            })
+            .collect()
+    }
+}
+
+fn one_chain(record: &Record) -> Vec<String> {
+    let mut reasons = record.forks.clone();
+    for (position, sample) in record.finality.iter().enumerate() {
+        let other = record
+            .finality
+            .iter()
+            .take(position)
+            .find(|other| other.finalized == sample.finalized && other.finalized_root != sample.finalized_root);
+        if let Some(other) = other {
+            reasons.push(format!(
+                "in epoch {} node {} finalised {} and node {} {}",
+                sample.finalized, other.node, other.finalized_root, sample.node, sample.finalized_root
+            ));
+        }
+    }
+    reasons
+}
+
+fn finality_lag(record: &Record, limit: u64) -> Vec<String> {
+    record
+        .finality
+        .iter()
+        .filter(|sample| sample.settled)
+        .filter_map(|sample| {
+            let epoch = record.epoch_of(sample.slot);
+            let lag = epoch.saturating_sub(sample.finalized);
+            (lag > limit).then(|| {
+                format!(
+                    "at slot {} (epoch {epoch}) node {} has finalised epoch {} only: {lag} epochs behind, at most {limit} allowed",
+                    sample.slot, sample.node, sample.finalized
+                )
+            })
+        })
+        .collect()
+}
+
+fn slots_filled(record: &Record, percent: u64) -> Vec<String> {
+    let slots = record.slots.len() as u64;
+    let empty: Vec<u64> = record
+        .slots
+        .iter()
+        .filter(|(_, slot)| slot.block.is_none())
+        .map(|(slot, _)| *slot)
+        .collect();
+    let filled = slots - empty.len() as u64;
+    if slots > 0 && filled * 100 >= slots * percent {
+        return Vec::new();
+    }
+    vec![format!(
+        "{filled} of {slots} slots have a block, at least {percent} % expected; empty: {empty:?}"
+    )]
+}
+
+/// Recorded epochs of a range. At the end, a range that was not reached is a violation too.
+fn epochs_in(
+    record: &Record,
+    from: u64,
+    to: Option<u64>,
+    finished: bool,
+) -> Result<Vec<(u64, &EpochRecord)>, Vec<String>> {
+    let last = record.epochs.last_key_value().map(|(epoch, _)| *epoch);
+    let end = to.or(last).unwrap_or(from);
+    let range: Vec<_> = if from <= end {
+        record
+            .epochs
+            .range(from..=end)
+            .map(|(epoch, record)| (*epoch, record))
+            .collect()
+    } else {
+        Vec::new()
+    };
+    if finished && last.is_none_or(|last| last < end || last < from) {
+        return Err(vec![format!(
+            "epochs {from} to {end} were to be looked at, the run ended before they were over"
+        )]);
+    }
+    Ok(range)
+}
+
+fn of_validator<'a>(
+    record: &Record,
+    epochs: &[(u64, &'a EpochRecord)],
+    name: &str,
+) -> Result<Vec<(u64, &'a EpochRecord, &'a ValidatorEpoch)>, Vec<String>> {
+    let index = record
+        .index_of(name)
+        .ok_or_else(|| vec![format!("there is no validator {name:?}")])?;
+    epochs
+        .iter()
+        .map(|(epoch, record)| {
+            let validator = record
+                .validators
+                .get(&index)
+                .ok_or_else(|| vec![format!("no rewards of {name} in epoch {epoch}")])?;
+            Ok((*epoch, *record, validator))
+        })
+        .collect()
+}
+
+fn describe(record: &Record, epoch: &EpochRecord, name: &str) -> String {
+    let group = record.index_of(name).and_then(|index| epoch.groups.get(&index));
+    match group {
+        Some(group) if group.threshold > 0 => format!(
+            "; {} of {} needed: seats with source {:?}, with target {:?}",
+            group.threshold, group.size, group.source, group.target
+        ),
+        _ => String::new(),
+    }
+}
+
+fn counted(record: &Record, name: Option<&str>, from: u64, to: Option<u64>, finished: bool) -> Vec<String> {
+    let groups = || {
+        record
+            .validators
+            .iter()
+            .filter(|validator| validator.group)
+            .map(|validator| validator.name.as_str())
+            .collect()
+    };
+    let names: Vec<&str> = name.map_or_else(groups, |name| vec![name]);
+    let look = || -> Result<Vec<String>, Vec<String>> {
+        let epochs = epochs_in(record, from, to, finished)?;
+        let mut reasons = Vec::new();
+        for name in names {
+            for (epoch, whole, validator) in of_validator(record, &epochs, name)? {
+                if !validator.counted() {
+                    reasons.push(format!(
+                        "{name} was not counted in epoch {epoch}: {} Gwei for the source, {} for the target{}",
+                        validator.source,
+                        validator.target,
+                        describe(record, whole, name)
+                    ));
+                }
+            }
+        }
+        Ok(reasons)
+    };
+    look().unwrap_or_else(|reasons| reasons)
+}
+
+fn not_counted(record: &Record, name: &str, from: u64, to: u64, finished: bool) -> Vec<String> {
+    let look = || -> Result<Vec<String>, Vec<String>> {
+        let epochs = epochs_in(record, from, Some(to), finished)?;
+        Ok(of_validator(record, &epochs, name)?
+            .into_iter()
+            .filter(|(_, _, validator)| validator.source >= 0 || validator.target >= 0)
+            .map(|(epoch, whole, _)| {
+                format!(
+                    "{name} was counted in epoch {epoch}, with too few nodes running{}",
+                    describe(record, whole, name)
+                )
+            })
+            .collect())
+    };
+    look().unwrap_or_else(|reasons| reasons)
+}
+
+/// What a validator loses for the source and the target of an epoch.
+fn penalties(effective_balance: u64, total_active_balance: u64) -> (i64, i64) {
+    const INCREMENT: u64 = 1_000_000_000;
+    const BASE_REWARD_FACTOR: u64 = 64;
+    const SOURCE: u64 = 14;
+    const TARGET: u64 = 26;
+    let per_increment = INCREMENT * BASE_REWARD_FACTOR / total_active_balance.isqrt().max(1);
+    let base = effective_balance / INCREMENT * per_increment;
+    let of = |weight: u64| -i64::try_from(base * weight / 64).unwrap_or(i64::MAX);
+    (of(SOURCE), of(TARGET))
+}
+
+fn like_offline(record: &Record, name: &str, from: u64, to: u64, finished: bool) -> Vec<String> {
+    let look = || -> Result<Vec<String>, Vec<String>> {
+        let epochs = epochs_in(record, from, Some(to), finished)?;
+        let validators = of_validator(record, &epochs, name)?;
+        let mut reasons = Vec::new();
+        for (epoch, whole, validator) in &validators {
+            let expected = penalties(validator.effective_balance, whole.total_active_balance);
+            if (validator.source, validator.target, validator.head) != (expected.0, expected.1, 0) {
+                reasons.push(format!(
+                    "in epoch {epoch} {name} got {} Gwei for the source, {} for the target, {} for the head; a validator that is away gets {}, {}, 0",
+                    validator.source, validator.target, validator.head, expected.0, expected.1
+                ));
+            }
+        }
+        for pair in validators.windows(2) {
+            if let [(_, _, before), (epoch, _, after)] = pair
+                && after.balance >= before.balance
+            {
+                reasons.push(format!(
+                    "the balance of {name} did not fall in epoch {epoch}: from {} to {} Gwei",
+                    before.balance, after.balance
+                ));
+            }
+        }
+        Ok(reasons)
+    };
+    look().unwrap_or_else(|reasons| reasons)
+}
+
+fn group_blocks(record: &Record) -> impl Iterator<Item = (u64, &crate::record::BlockRecord)> {
+    record.slots.iter().filter_map(|(slot, entry)| {
+        let block = entry.block.as_ref()?;
+        (!block.signers.is_empty()).then_some((*slot, block))
+    })
+}
+
+fn rank_zero(record: &Record) -> Vec<String> {
+    // The newest block may be here before the event that says how it came to be.
+    let complete = record.last_slot();
+    group_blocks(record)
+        .filter(|(slot, _)| *slot < complete)
+        .filter_map(|(slot, block)| {
+            let name = record.name(block.proposer);
+            match &block.assembly {
+                None => Some(format!(
+                    "no node told how the block of {name} at slot {slot} came together"
+                )),
+                Some(assembly) if assembly.rank > 0 => Some(format!(
+                    "the block of {name} at slot {slot} is of the leader of rank {}",
+                    assembly.rank
+                )),
+                Some(_) => None,
+            }
+        })
+        .collect()
+}
+
+fn fallback(record: &Record, from: u64, to: Option<u64>) -> Vec<String> {
+    let found = group_blocks(record).any(|(slot, block)| {
+        slot >= from
+            && to.is_none_or(|to| slot <= to)
+            && block.assembly.as_ref().is_some_and(|assembly| assembly.rank > 0)
+    });
+    if found {
+        Vec::new()
+    } else {
+        vec![format!(
+            "no group's block from slot {from} on is one of a fallback leader, with leaders down"
+        )]
+    }
+}
+
+fn proposals_made(record: &Record, name: &str, from: u64, to: Option<u64>) -> Vec<String> {
+    let index = record.index_of(name);
+    let mut proposals = 0;
+    let mut reasons: Vec<String> = record
+        .slots
+        .range(from..=to.unwrap_or(u64::MAX).max(from))
+        .filter(|(_, slot)| slot.due.is_some() && slot.due == index)
+        .inspect(|_| proposals += 1)
+        .filter(|(_, slot)| slot.block.is_none())
+        .map(|(slot, _)| format!("{name} was to propose at slot {slot}, the slot is empty"))
+        .collect();
+    if proposals == 0 {
+        reasons.push(format!(
+            "{name} was never to propose from slot {from} on: nothing was shown"
+        ));
+    }
+    reasons
+}
+
+/// Epochs that differ for a good reason, and violations.
+pub(crate) fn rewards_like_control(record: &Record) -> (Vec<Difference>, Vec<String>) {
+    let (mut differences, mut violations) = (Vec::new(), Vec::new());
+    for (epoch, entry) in &record.epochs {
+        let (Some(group), Some(control)) = (entry.validators.get(&0), entry.validators.get(&record.control)) else {
+            continue;
+        };
+        let Some(seats) = entry.groups.get(&0) else {
+            continue;
+        };
+        let (name, control_name) = (record.name(0), record.name(record.control));
+        if (group.source, group.target, group.inactivity) != (control.source, control.target, control.inactivity) {
+            violations.push(format!(
+                "in epoch {epoch} {name} got {} and {} Gwei for source and target, {control_name} {} and {}",
+                group.source, group.target, control.source, control.target
+            ));
+        }
+        if group.head == control.head {
+            continue;
+        }
+        let (loser, loser_name, threshold) = if group.head < control.head {
+            (group, &name, seats.threshold)
+        } else {
+            (control, &control_name, 1)
+        };
+        match why_no_head(record, loser, threshold) {
+            Some(reason) => differences.push(Difference {
+                epoch: *epoch,
+                group_head: group.head,
+                control_head: control.head,
+                reason: format!("{loser_name}: {reason}"),
+            }),
+            None => violations.push(format!(
+                "in epoch {epoch} {name} got {} Gwei for the head and {control_name} {}, and nothing seen explains it (duty of {loser_name} at slot {:?}, heads voted for {:?})",
+                group.head, control.head, loser.duty_slot, loser.head_votes
+            )),
+        }
+    }
+    (differences, violations)
+}
+
+/// Why a validator without fault is not paid for the head.
+fn why_no_head(record: &Record, validator: &ValidatorEpoch, threshold: u64) -> Option<String> {
+    let slot = validator.duty_slot?;
+    let head = validator.head_root?;
+    let for_head = validator.head_votes.get(&head).map_or(0, Vec::len) as u64;
+    let others: u64 = validator
+        .head_votes
+        .iter()
+        .filter(|(root, _)| **root != head)
+        .map(|(_, signers)| signers.len() as u64)
+        .sum();
+    if others > 0 && for_head < threshold {
+        return Some(format!(
+            "saw another head at slot {slot} ({others} of {} votes)",
+            for_head + others
+        ));
+    }
+    let next = record.slots.get(&(slot + 1))?;
+    next.block.is_none().then(|| {
+        format!(
+            "voted at slot {slot}, and slot {} is empty: no vote of it could be in time",
+            slot + 1
+        )
+    })
+}
+
+fn no_double_signature(record: &Record, voters: &[String], finished: bool) -> Vec<String> {
+    let mut reasons: Vec<String> = record.offences.iter().cloned().collect();
+    for (epoch, entry) in &record.epochs {
+        for (index, validator) in &entry.validators {
+            if validator.slashed {
+                reasons.push(format!("{} is slashed as of epoch {epoch}", record.name(*index)));
+            }
+        }
+    }
+    if finished {
+        for name in voters {
+            let seen = record
+                .votes_seen
+                .keys()
+                .any(|signer| record.name(registry_index(*signer)) == *name);
+            if !seen {
+                reasons.push(format!("no vote of {name} was seen on the network: nothing was shown"));
+            }
+        }
+    }
+    reasons
+}
+
+fn in_sync(record: &Record, node: usize, from: u64, finished: bool) -> Vec<String> {
+    let samples: Vec<_> = record
+        .heads
+        .iter()
+        .filter(|sample| sample.node == node && sample.slot >= from)
+        .collect();
+    let mut reasons: Vec<String> = samples
+        .iter()
+        // The head of the slot before is the head, too, if a block is late or its slot empty.
+        .filter(|sample| sample.is_syncing || sample.head_slot + 2 < sample.slot)
+        .map(|sample| {
+            format!(
+                "at slot {} the head of node {node} is at slot {}{}",
+                sample.slot,
+                sample.head_slot,
+                if sample.is_syncing { ", and it is syncing" } else { "" }
+            )
+        })
+        .collect();
+    if finished && samples.is_empty() {
+        reasons.push(format!("node {node} did not answer after slot {from}"));
+    }
+    reasons
+}
+
+fn takes_over(record: &Record, name: &str, threshold: u64, size: u64, by: u64, finished: bool) -> Vec<String> {
+    let Some(index) = record.index_of(name) else {
+        return vec![format!("there is no validator {name:?}")];
+    };
+    let group = record
+        .epochs
+        .iter()
+        .filter_map(|(epoch, entry)| Some((*epoch, entry.groups.get(&index)?)))
+        .find(|(epoch, group)| group.size > 0 && group.activation_epoch <= *epoch);
+    let Some((first, group)) = group else {
+        return if finished {
+            vec![format!("{name} has not become a group")]
+        } else {
+            Vec::new()
+        };
+    };
+    let mut reasons = Vec::new();
+    if (group.threshold, group.size) != (threshold, size) || first > by {
+        reasons.push(format!(
+            "{name} is {}-of-{} from epoch {first} on, expected {threshold}-of-{size} by epoch {by}",
+            group.threshold, group.size
+        ));
+    }
+    let all: Vec<u8> = (0..).take(usize::try_from(size).unwrap_or(0)).collect();
+    for (epoch, entry) in record.epochs.range(first..) {
+        let Some(group) = entry.groups.get(&index) else {
+            continue;
+        };
+        if group.source != all || group.target != all {
+            reasons.push(format!(
+                "in epoch {epoch} not all seats of {name} voted: source {:?}, target {:?}",
+                group.source, group.target
+            ));
+        }
+    }
+    for (slot, entry) in record.slots.range(first.saturating_mul(record.slots_per_epoch)..) {
+        if let Some(block) = &entry.block
+            && block.proposer == index
+            && (block.signers.len() as u64) < threshold
+        {
+            reasons.push(format!(
+                "the block of {name} at slot {slot} has {} signers, expected at least {threshold}",
+                block.signers.len()
+            ));
+        }
+    }
+    reasons
+}
+
+fn memory(record: &Record, beacon_node_mb: u64, validator_client_mb: u64) -> Vec<String> {
+    record
+        .processes
+        .iter()
+        .filter_map(|(name, process)| {
+            let limit = if name.starts_with("bn") {
+                beacon_node_mb
+            } else {
+                validator_client_mb
+            };
+            (process.peak_resident_kb > limit * 1024).then(|| {
+                format!(
+                    "{name} took {} MB, at most {limit} MB allowed",
+                    process.peak_resident_kb.div_ceil(1024)
+                )
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+#[path = "invariants_tests.rs"]
+#[expect(clippy::unwrap_used, reason = "a failure in a test fails the test")]
+mod tests;

@@ -1,0 +1,114 @@
+//! A solo validator becomes a group: each new key proves itself, the key in force signs, from the files of their nodes.
+
+use crate::error::DevnetError;
+use crate::genesis::{NodeDirs, member_public_keys, read_key, registry_public_key};
+use crate::layout::{Duty, Layout};
+use bls::SecretKey;
+use std::path::Path;
+use types::constants::{DOMAIN_KEY_POSSESSION, DOMAIN_KEY_SET_CHANGE};
+use types::{
+    ChainSpec, DomainType, KeyPossession, KeyProof, KeySetChange, Root, SchemeProof, SchemeProofs, SignedKeySetChange,
+    Signers, Slot, ValidatorIndex, VirtualKey, compute_domain, compute_signing_root,
+};
+
+/// Number of BLS.
+const BLS_SCHEME: u8 = 0;
+
+/// The change that hands a solo validator to the nodes that hold keys for it.
+pub(crate) fn hand_over(
+    network: &Path,
+    layout: &Layout,
+    (spec, genesis_validators_root): (&ChainSpec, Root),
+    validator: usize,
+    threshold: u8,
+    slot: Slot,
+) -> Result<SignedKeySetChange, DevnetError> {
+    let too_long = |what: &str| DevnetError::Genesis {
+        reason: format!("{what} of a key-set change do not fit"),
+    };
+    let sign = |key: &SecretKey, object: &dyn Fn(types::Domain) -> Root, domain_type: DomainType| {
+        let domain = compute_domain(domain_type, spec.genesis_fork_version, genesis_validators_root);
+        key.sign(&object(domain)).to_bytes()
+    };
+    let validator_index = ValidatorIndex::new(validator as u64);
+    let mut keys = Vec::new();
+    let mut key_proofs = Vec::new();
+    for (node, pubkey) in member_public_keys(layout, validator)? {
+        let key = VirtualKey::bls(pubkey);
+        let possession = KeyPossession {
+            validator_index,
+            key: key.clone(),
+            slot,
+        };
+        let secret = read_key(&NodeDirs::of(network, node), node, &pubkey)?;
+        let signature = sign(
+            &secret,
+            &|domain| compute_signing_root(&possession, domain),
+            DOMAIN_KEY_POSSESSION,
+        );
+        key_proofs.push(KeyProof {
+            slot,
+            proof: SchemeProof {
+                scheme: BLS_SCHEME,
+                data: signature.to_vec().try_into().map_err(|_| too_long("proofs"))?,
+            },
+        });
+        keys.push(key);
+    }
+    let message = KeySetChange {
+        validator_index,
+        sequence: 0,
+        slot,
+        threshold,
+        keys: keys.try_into().map_err(|_| too_long("keys"))?,
+    };
+    let node = match layout.validators.get(validator).map(|planned| &planned.duty) {
+        Some(Duty::Solo { node }) => *node,
+        _ => {
+            return Err(DevnetError::Genesis {
+                reason: format!("validator {validator} is not solo at genesis"),
+            });
+        }
+    };
+    let pubkey = registry_public_key(layout, validator)?;
+    let secret = read_key(&NodeDirs::of(network, node), node, &pubkey)?;
+    let signature = sign(
+        &secret,
+        &|domain| compute_signing_root(&message, domain),
+        DOMAIN_KEY_SET_CHANGE,
+    );
+    Ok(SignedKeySetChange {
+        message,
+        key_proofs: key_proofs.try_into().map_err(|_| too_long("proofs"))?,
+        signers: Signers::default(),
+        signature,
+        proofs: SchemeProofs::empty(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::genesis::{devnet_spec, write_network};
+    use crate::layout::Start;
+    use state_transition::dvt::key_set_change::check_key_set_change;
+    use state_transition::dvt::signers::Quorum;
+    use types::{Epoch, Minimal};
+
+    #[test]
+    fn the_chain_takes_the_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let network = dir.path().join("net");
+        let layout = Layout::new(Start::Fulu);
+        let spec = devnet_spec(1_800_000_000, 3000, Epoch::new(0), layout.validators.len() as u64);
+        write_network(&network, &layout, spec.clone()).unwrap();
+        let bytes = std::fs::read(network.join("testnet/genesis.ssz")).unwrap();
+        let state =
+            <types::BeaconState<Minimal> as types::ForkVersioned>::from_ssz_bytes_by_fork(&bytes, types::ForkName::Dvt)
+                .unwrap();
+        let root = state.genesis_validators_root();
+        let change = hand_over(&network, &layout, (&spec, root), 0, 5, Slot::new(0)).unwrap();
+        let signatures = check_key_set_change(&state, &change, Quorum::Threshold, &spec).unwrap();
+        assert_eq!(signatures.len(), 8, "seven new keys and the key in force");
+    }
+}

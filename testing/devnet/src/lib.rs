@@ -1,0 +1,30 @@
+//! `fresnel devnet`: a network of real processes on this machine, in which groups of nodes act as validators.
+//!
+//! ```text
+//! layout --> genesis (files) --> processes (one beacon node, one client, one execution client per node)
+//!                                    ^                     |
+//! scenario (what breaks when) -------+                     v Beacon API
+//!                                 table, report <-- observe --> record --> invariants
+//! ```
+//!
+//! Nodes share nothing but the network. What has to hold is checked while they run, on what they say through their
+//! Beacon API; the first thing that does not hold ends the devnet with an error.
+
+mod error;
+mod genesis;
+mod guard;
+mod invariants;
+mod key_change;
+mod layout;
+mod observe;
+mod ports;
+mod processes;
+mod record;
+mod report;
+mod run;
+mod scenario;
+mod table;
+
+pub use error::DevnetError;
+pub use invariants::Violation;
+pub use run::{DevnetArgs, run};

@@ -1,0 +1,480 @@
+//! Following the nodes through their Beacon API.
+
+use crate::layout::{Layout, NodeNumber};
+use crate::record::{
+    Assembly, BlockRecord, EpochRecord, FinalitySample, GroupEpoch, HeadSample, Record, SlotRecord, Times,
+    ValidatorEpoch, ValidatorName, Vote, as_epoch, as_slot, first_slot, registry_index,
+};
+use beacon_api::{
+    ApiError, BeaconClient, BlockId, Event, EventTopic, GroupBlockEvent, GroupEntry, GroupKeySet, StateId, ValidatorId,
+    ValidatorsRequest,
+};
+use futures::future::join_all;
+use futures::{StreamExt as _, pin_mut};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use types::{Minimal, Root, SignerIndex, Signers, ValidatorIndex};
+
+/// What is followed at every node.
+const TOPICS: &[EventTopic] = &[
+    EventTopic::GroupBlock,
+    EventTopic::SingleAttestation,
+    EventTopic::ProposerSlashing,
+    EventTopic::AttesterSlashing,
+];
+/// Events that wait to be looked at.
+const EVENT_QUEUE: usize = 16_384;
+/// Pause before a node whose stream has ended is asked again.
+const RECONNECT: Duration = Duration::from_millis(500);
+/// Slots whose blocks are asked for again: a re-org may have changed them.
+const LOOK_BACK: u64 = 4;
+
+/// A group as of the head.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct LiveGroup {
+    pub(crate) previous: GroupEpoch,
+    pub(crate) current: GroupEpoch,
+}
+
+/// What the table shows beside the record.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Live {
+    pub(crate) followed: NodeNumber,
+    pub(crate) justified: u64,
+    pub(crate) finalized: u64,
+    pub(crate) running: usize,
+    /// By registry index.
+    pub(crate) groups: BTreeMap<u64, LiveGroup>,
+    /// Gwei by registry index.
+    pub(crate) balances: BTreeMap<u64, u64>,
+}
+
+/// Which nodes can be asked.
+pub(crate) struct Nodes {
+    /// Those that run.
+    pub(crate) running: Vec<NodeNumber>,
+    /// Those that have run for an epoch.
+    pub(crate) settled: BTreeSet<NodeNumber>,
+}
+
+pub(crate) struct Observer {
+    pub(crate) record: Record,
+    pub(crate) live: Live,
+    apis: BTreeMap<NodeNumber, BeaconClient>,
+    events: mpsc::Receiver<(NodeNumber, Event<Minimal>)>,
+    assemblies: BTreeMap<(u64, Root), Assembly>,
+    /// Next epoch to be recorded.
+    next_epoch: u64,
+    /// Epochs whose proposers are known.
+    proposers_of: BTreeSet<u64>,
+    // Ends with this.
+    _followers: JoinSet<()>,
+}
+
+impl Observer {
+    pub(crate) fn new(record: Record, apis: BTreeMap<NodeNumber, BeaconClient>) -> Self {
+        let (sender, events) = mpsc::channel(EVENT_QUEUE);
+        let mut followers = JoinSet::new();
+        for (node, api) in &apis {
+            followers.spawn(follow(*node, api.clone(), sender.clone()));
+        }
+        Self {
+            record,
+            live: Live::default(),
+            apis,
+            events,
+            assemblies: BTreeMap::new(),
+            next_epoch: 0,
+            proposers_of: BTreeSet::new(),
+            _followers: followers,
+        }
+    }
+
+    /// Looks at everything near the end of a slot. Returns whether an epoch was completed.
+    pub(crate) async fn observe(&mut self, slot: u64, nodes: &Nodes) -> bool {
+        self.take_events();
+        self.sample_nodes(slot, nodes).await;
+        let Some(api) = self.followed(nodes) else {
+            return false;
+        };
+        self.read_slots(&api, slot).await;
+        self.attach_assemblies();
+        if let Err(error) = self.read_live(&api).await {
+            tracing::warn!(node = self.live.followed, %error, "Could not read the groups of the head");
+        }
+        let before = self.next_epoch;
+        // The last state in which an epoch's votes can be is that of the end of the next.
+        while first_slot(self.next_epoch + 2, self.record.slots_per_epoch) < slot {
+            match self.read_epoch(&api, self.next_epoch).await {
+                Ok(epoch) => {
+                    self.record.epochs.insert(self.next_epoch, epoch);
+                    self.next_epoch += 1;
+                }
+                Err(error) => {
+                    tracing::warn!(epoch = self.next_epoch, %error, "Could not read an epoch, trying again");
+                    break;
+                }
+            }
+        }
+        self.next_epoch > before
+    }
+
+    /// The node whose view is shown: the last one that is up to date, which no scenario but its own stops.
+    fn followed(&mut self, nodes: &Nodes) -> Option<BeaconClient> {
+        let ready = |node: &&NodeNumber| nodes.settled.contains(node);
+        let node = nodes
+            .running
+            .iter()
+            .filter(ready)
+            .max()
+            .or_else(|| nodes.running.iter().max())?;
+        self.live.followed = *node;
+        self.live.running = nodes.running.len();
+        self.apis.get(node).cloned()
+    }
+
+    pub(crate) fn take_events(&mut self) {
+        while let Ok((node, event)) = self.events.try_recv() {
+            match event {
+                Event::GroupBlock(event) => self.take_group_block(node, &event),
+                Event::SingleAttestation(attestation) => {
+                    let data = attestation.data();
+                    self.record.add_vote(
+                        attestation.attester_index(),
+                        Vote {
+                            slot: data.slot.as_u64(),
+                            source: data.source.epoch.as_u64(),
+                            source_root: data.source.root,
+                            target: data.target.epoch.as_u64(),
+                            target_root: data.target.root,
+                            head: data.beacon_block_root,
+                        },
+                    );
+                }
+                Event::ProposerSlashing(_) | Event::AttesterSlashing(_) => {
+                    self.record
+                        .offences
+                        .insert(format!("node {node} saw a slashing: {}", event.topic()));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn take_group_block(&mut self, node: NodeNumber, event: &GroupBlockEvent) {
+        let assembly = self
+            .assemblies
+            .entry((event.slot.as_u64(), event.block))
+            .or_insert_with(|| Assembly {
+                rank: event.rank,
+                threshold: event.threshold,
+                size: event.size,
+                seen: BTreeMap::new(),
+            });
+        let times = Times {
+            proposal_ms: event.seen_ms,
+            threshold_ms: event.threshold_ms,
+        };
+        assembly.seen.insert(node, times);
+    }
+
+    fn attach_assemblies(&mut self) {
+        for ((slot, root), assembly) in &self.assemblies {
+            let block = self.record.slots.get_mut(slot).and_then(|entry| entry.block.as_mut());
+            if let Some(block) = block
+                && block.root == *root
+            {
+                block.assembly = Some(assembly.clone());
+            }
+        }
+    }
+
+    async fn sample_nodes(&mut self, slot: u64, nodes: &Nodes) {
+        let asked = nodes.running.iter().filter_map(|node| {
+            let api = self.apis.get(node)?.with_timeout(Duration::from_secs(2));
+            Some(async move {
+                (
+                    *node,
+                    api.syncing().await,
+                    api.finality_checkpoints(StateId::Head).await,
+                )
+            })
+        });
+        for (node, syncing, finality) in join_all(asked).await {
+            match syncing {
+                Ok(syncing) => self.record.heads.push(HeadSample {
+                    slot,
+                    node,
+                    head_slot: syncing.head_slot.as_u64(),
+                    is_syncing: syncing.is_syncing,
+                }),
+                Err(error) => tracing::warn!(node, %error, "A node did not answer"),
+            }
+            let Ok(finality) = finality else {
+                continue;
+            };
+            self.record.finality.push(FinalitySample {
+                slot,
+                node,
+                justified: finality.data.current_justified.epoch.as_u64(),
+                finalized: finality.data.finalized.epoch.as_u64(),
+                finalized_root: finality.data.finalized.root,
+                settled: nodes.settled.contains(&node),
+            });
+        }
+    }
+
+    async fn read_slots(&mut self, api: &BeaconClient, slot: u64) {
+        let last = self.record.last_slot();
+        let from = last.saturating_sub(LOOK_BACK).max(1);
+        for read in from..=slot {
+            let header = match api.header(BlockId::Slot(as_slot(read))).await {
+                Ok(header) => header,
+                Err(error) => {
+                    tracing::warn!(slot = read, %error, "Could not read a header");
+                    continue;
+                }
+            };
+            let block = header.map(|entry| BlockRecord {
+                root: entry.data.root,
+                proposer: entry.data.header.message().proposer_index.as_u64(),
+                signers: positions(&entry.data.header.signers()),
+                assembly: None,
+            });
+            let entry = self.record.slots.entry(read).or_default();
+            *entry = SlotRecord { due: entry.due, block };
+            let epoch = self.record.epoch_of(read);
+            if !self.proposers_of.contains(&epoch) {
+                self.read_proposers(api, epoch).await;
+            }
+        }
+        self.fill_due_of_new_slots(api).await;
+    }
+
+    /// Slots of an epoch that is known to have its proposers may have been recorded later.
+    async fn fill_due_of_new_slots(&mut self, api: &BeaconClient) {
+        let missing: BTreeSet<u64> = self
+            .record
+            .slots
+            .iter()
+            .rev()
+            .take(2)
+            .filter(|(_, entry)| entry.due.is_none())
+            .map(|(slot, _)| self.record.epoch_of(*slot))
+            .collect();
+        for epoch in missing {
+            self.read_proposers(api, epoch).await;
+        }
+    }
+
+    async fn read_proposers(&mut self, api: &BeaconClient, epoch: u64) {
+        match api.proposer_duties(as_epoch(epoch)).await {
+            Ok(duties) => {
+                self.proposers_of.insert(epoch);
+                for duty in duties.data {
+                    if let Some(entry) = self.record.slots.get_mut(&duty.slot.as_u64()) {
+                        entry.due = Some(duty.validator_index.split().0.as_u64());
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(epoch, %error, "Could not read the proposers of an epoch"),
+        }
+    }
+
+    async fn read_live(&mut self, api: &BeaconClient) -> Result<(), ApiError> {
+        let finality = api.finality_checkpoints(StateId::Head).await?.data;
+        self.live.justified = finality.current_justified.epoch.as_u64();
+        self.live.finalized = finality.finalized.epoch.as_u64();
+        let epoch = self.record.epoch_of(self.record.last_slot());
+        // A state of Fulu has no groups.
+        if let Ok(groups) = api.groups(StateId::Head).await {
+            for group in groups.data {
+                let live = LiveGroup {
+                    previous: group_epoch(&group, epoch.saturating_sub(1), true),
+                    current: group_epoch(&group, epoch, false),
+                };
+                self.live.groups.insert(group.validator_index.as_u64(), live);
+            }
+        }
+        let shown: Vec<ValidatorId> = self
+            .record
+            .validators
+            .iter()
+            .filter(|validator| validator.group || validator.index == self.record.control)
+            .map(|validator| ValidatorId::Index(SignerIndex::from(ValidatorIndex::new(validator.index))))
+            .collect();
+        for entry in api.validator_balances(StateId::Head, &shown).await?.data {
+            self.live
+                .balances
+                .insert(registry_index(entry.index.as_u64()), entry.balance);
+        }
+        Ok(())
+    }
+
+    async fn read_epoch(&self, api: &BeaconClient, epoch: u64) -> Result<EpochRecord, ApiError> {
+        let end = StateId::Slot(as_slot(
+            first_slot(epoch + 2, self.record.slots_per_epoch).saturating_sub(1),
+        ));
+        let mut result = EpochRecord::default();
+        for entry in api.validators(end, &ValidatorsRequest::default()).await?.data {
+            // Keys of groups are listed with the balance of their validator.
+            let (index, None) = entry.index.split() else {
+                continue;
+            };
+            if entry.status.is_active() {
+                result.total_active_balance += entry.validator.effective_balance;
+            }
+            let validator = result.validators.entry(index.as_u64()).or_default();
+            validator.balance = entry.balance;
+            validator.effective_balance = entry.validator.effective_balance;
+            validator.slashed = entry.validator.slashed;
+        }
+        for reward in api.attestation_rewards(as_epoch(epoch), &[]).await?.data.total_rewards {
+            if let Some(validator) = result.validators.get_mut(&reward.validator_index.as_u64()) {
+                validator.source = reward.source;
+                validator.target = reward.target;
+                validator.head = reward.head;
+                validator.inactivity = reward.inactivity;
+            }
+        }
+        for committee in api.committees(end, Some(as_epoch(epoch)), None, None).await?.data {
+            for signer in committee.validators {
+                let index = registry_index(signer.as_u64());
+                if let Some(validator) = result.validators.get_mut(&index) {
+                    self.add_duty(validator, index, epoch, committee.slot.as_u64());
+                }
+            }
+        }
+        match api.groups(end).await {
+            Ok(groups) => {
+                for group in groups.data {
+                    result
+                        .groups
+                        .insert(group.validator_index.as_u64(), group_epoch(&group, epoch, true));
+                }
+            }
+            // A state of Fulu has none.
+            Err(error) if error.status().is_some_and(|status| (400..500).contains(&status)) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(result)
+    }
+
+    fn add_duty(&self, validator: &mut ValidatorEpoch, index: u64, epoch: u64, slot: u64) {
+        validator.duty_slot = Some(slot);
+        validator.head_root = self.record.block_at(slot);
+        validator.head_votes = BTreeMap::new();
+        for ((signer, target), vote) in &self.record.votes {
+            if *target == epoch && registry_index(*signer) == index {
+                validator.head_votes.entry(vote.head).or_default().push(*signer);
+            }
+        }
+    }
+
+    /// Compares the finalised part of the chain between all nodes, slot by slot.
+    pub(crate) async fn compare_chains(&mut self, nodes: &Nodes) {
+        self.take_events();
+        self.attach_assemblies();
+        let last_of = |node: &NodeNumber| {
+            let samples = self.record.finality.iter().rev();
+            samples
+                .filter(|sample| sample.node == *node)
+                .map(|sample| sample.finalized)
+                .next()
+        };
+        let compared: Vec<NodeNumber> = nodes.settled.iter().copied().collect();
+        let Some(finalized) = compared.iter().filter_map(last_of).min() else {
+            return;
+        };
+        let last = first_slot(finalized, self.record.slots_per_epoch);
+        for slot in 1..=last {
+            let asked = compared.iter().filter_map(|node| {
+                let api = self.apis.get(node)?;
+                Some(async move { (*node, api.block_root(BlockId::Slot(as_slot(slot))).await) })
+            });
+            let mut roots: BTreeMap<Option<Root>, Vec<NodeNumber>> = BTreeMap::new();
+            for (node, root) in join_all(asked).await {
+                match root {
+                    Ok(root) => roots.entry(root.map(|root| root.data)).or_default().push(node),
+                    Err(error) => tracing::warn!(node, slot, %error, "Could not read a block root"),
+                }
+            }
+            if roots.len() > 1 {
+                self.record.forks.push(format!(
+                    "slot {slot} is finalised, and nodes have different blocks: {roots:?}"
+                ));
+            }
+        }
+    }
+}
+
+async fn follow(node: NodeNumber, api: BeaconClient, events: mpsc::Sender<(NodeNumber, Event<Minimal>)>) {
+    loop {
+        if let Ok(stream) = api.events::<Minimal>(TOPICS).await {
+            pin_mut!(stream);
+            while let Some(item) = stream.next().await {
+                match item {
+                    Ok(event) => {
+                        if events.send((node, event)).await.is_err() {
+                            return;
+                        }
+                    }
+                    Err(error) => {
+                        tracing::debug!(node, %error, "Event stream broke");
+                        break;
+                    }
+                }
+            }
+        }
+        sleep(RECONNECT).await;
+    }
+}
+
+fn positions(signers: &Signers) -> Vec<u8> {
+    (0u8..)
+        .zip(signers.iter())
+        .filter(|(_, set)| *set)
+        .map(|(position, _)| position)
+        .collect()
+}
+
+fn group_epoch(group: &GroupEntry, epoch: u64, previous: bool) -> GroupEpoch {
+    let votes = if previous {
+        &group.previous_epoch_participation
+    } else {
+        &group.current_epoch_participation
+    };
+    let key_set: Option<&GroupKeySet> = group.key_set_at(as_epoch(epoch));
+    GroupEpoch {
+        threshold: key_set.map_or(0, |key_set| u64::from(key_set.threshold)),
+        size: key_set.map_or(0, |key_set| key_set.keys.len() as u64),
+        activation_epoch: key_set.map_or(0, |key_set| key_set.activation_epoch.as_u64()),
+        source: positions(&votes.source),
+        target: positions(&votes.target),
+        head: positions(&votes.head),
+    }
+}
+
+/// An empty record of a network.
+pub(crate) fn empty_record(layout: &Layout, genesis_time: u64, slot_ms: u64, slots_per_epoch: u64) -> Record {
+    let validators = layout
+        .validators
+        .iter()
+        .enumerate()
+        .map(|(index, planned)| ValidatorName {
+            index: index as u64,
+            name: planned.name.clone(),
+            group: layout.is_or_becomes_group(index),
+        });
+    Record {
+        genesis_time,
+        slot_ms,
+        slots_per_epoch,
+        validators: validators.collect(),
+        control: layout.control as u64,
+        ..Record::default()
+    }
+}

@@ -1,0 +1,508 @@
+//! The processes of a devnet: a beacon node and a validator client per node, with ordinary flags, and an execution
+//! client for each node in this process.
+
+use crate::error::DevnetError;
+use crate::genesis::{CHAIN_ID, FEE_RECIPIENT, Genesis, NodeDirs};
+use crate::guard::Guard;
+use crate::layout::NodeNumber;
+use crate::ports::{Ports, free_ports};
+use beacon_api::{BeaconClient, ClientConfig, Identity, NetworkConditions};
+use mock_execution::{MockConfig, MockExecution};
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout};
+
+/// How long a node may take until it answers.
+const READY_TIMEOUT: Duration = Duration::from_secs(90);
+/// How long a process may take to end when asked to.
+const STOP_TIMEOUT: Duration = Duration::from_secs(15);
+/// Bytes of the end of a log that are looked at.
+const TAIL_BYTES: u64 = 4096;
+/// Lines of it that are shown.
+const TAIL_LINES: usize = 12;
+
+/// Which of a node's processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Role {
+    Beacon,
+    Client,
+}
+
+impl Role {
+    fn short(self) -> &'static str {
+        match self {
+            Self::Beacon => "bn",
+            Self::Client => "vc",
+        }
+    }
+}
+
+/// One process of a node.
+pub(crate) type Key = (NodeNumber, Role);
+
+struct Running {
+    child: Child,
+    group: u32,
+}
+
+/// Resident memory in kilobytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Memory {
+    pub(crate) resident_kb: u64,
+    pub(crate) peak_kb: u64,
+}
+
+/// How processes are started.
+pub(crate) struct Settings {
+    pub(crate) network: PathBuf,
+    pub(crate) debug_level: String,
+    /// Whether nodes take orders to break their connections.
+    pub(crate) faults: bool,
+    pub(crate) nodes: usize,
+}
+
+/// All processes.
+pub(crate) struct Processes {
+    program: PathBuf,
+    settings: Settings,
+    ports: Vec<Ports>,
+    // They serve until this is dropped.
+    _executions: Vec<MockExecution>,
+    running: BTreeMap<Key, Running>,
+    identities: BTreeMap<NodeNumber, Identity>,
+    conditions: BTreeMap<NodeNumber, NetworkConditions>,
+    guard: Guard,
+}
+
+impl Processes {
+    /// Finds ports and starts the execution clients. Nothing else runs yet.
+    pub(crate) async fn prepare(settings: Settings, genesis: &Genesis, guard: Guard) -> Result<Self, DevnetError> {
+        let program = std::env::current_exe().map_err(|source| DevnetError::Spawn {
+            name: "this program".to_owned(),
+            source,
+        })?;
+        let ports = free_ports(settings.nodes)?;
+        let mut executions = Vec::new();
+        for (ports, secret) in ports.iter().zip(&genesis.jwt_secrets) {
+            let config = MockConfig {
+                listen: SocketAddr::from((Ipv4Addr::LOCALHOST, ports.engine)),
+                chain_id: CHAIN_ID,
+                ..MockConfig::new(*secret, genesis.execution.clone())
+            };
+            executions.push(MockExecution::start(config).await?);
+        }
+        Ok(Self {
+            program,
+            settings,
+            ports,
+            _executions: executions,
+            running: BTreeMap::new(),
+            identities: BTreeMap::new(),
+            conditions: BTreeMap::new(),
+            guard,
+        })
+    }
+
+    fn dirs(&self, node: NodeNumber) -> NodeDirs {
+        NodeDirs::of(&self.settings.network, node)
+    }
+
+    fn ports(&self, node: NodeNumber) -> Ports {
+        let place = node.checked_sub(1);
+        place
+            .and_then(|place| self.ports.get(place))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Where a process writes its log.
+    pub(crate) fn log_path(&self, (node, role): Key) -> PathBuf {
+        self.dirs(node).root.join(format!("{}.log", role.short()))
+    }
+
+    /// A client of a node's Beacon API.
+    pub(crate) fn api(&self, node: NodeNumber) -> Result<BeaconClient, DevnetError> {
+        let config = ClientConfig {
+            timeout: Duration::from_secs(5),
+            ..ClientConfig::default()
+        };
+        BeaconClient::new(&self.url(node), config).map_err(DevnetError::api(format!("node {node}")))
+    }
+
+    fn url(&self, node: NodeNumber) -> String {
+        format!("http://127.0.0.1:{}", self.ports(node).http)
+    }
+
+    fn testnet_flag(&self) -> String {
+        format!("--testnet-dir={}", self.settings.network.join("testnet").display())
+    }
+
+    /// Arguments of a beacon node: the configuration of any node, without a word about groups.
+    fn beacon_arguments(&self, node: NodeNumber) -> Vec<String> {
+        let (dirs, ports) = (self.dirs(node), self.ports(node));
+        let mut arguments = vec![
+            "beacon_node".to_owned(),
+            format!("--debug-level={}", self.settings.debug_level),
+            format!("--datadir={}", dirs.beacon.display()),
+            self.testnet_flag(),
+            "--listen-address=127.0.0.1".to_owned(),
+            format!("--port={}", ports.p2p),
+            format!("--quic-port={}", ports.quic),
+            "--enr-address=127.0.0.1".to_owned(),
+            format!("--enr-tcp-port={}", ports.p2p),
+            format!("--enr-udp-port={}", ports.p2p),
+            format!("--enr-quic-port={}", ports.quic),
+            "--disable-enr-auto-update".to_owned(),
+            "--disable-packet-filter".to_owned(),
+            "--enable-private-discovery".to_owned(),
+            "--http".to_owned(),
+            format!("--http-port={}", ports.http),
+            format!("--execution-endpoint=http://127.0.0.1:{}", ports.engine),
+            format!("--execution-jwt={}", dirs.jwt.display()),
+            format!("--suggested-fee-recipient={FEE_RECIPIENT}"),
+            "--allow-insecure-genesis-sync".to_owned(),
+        ];
+        // Everybody knows the first node; it knows the second when it comes back.
+        let entry = if node == 1 { 2 } else { 1 };
+        if let Some(identity) = self.identities.get(&entry) {
+            arguments.push(format!("--boot-nodes={}", identity.enr));
+        }
+        if self.settings.faults {
+            arguments.push("--http-enable-fault-injection".to_owned());
+        }
+        arguments
+    }
+
+    fn client_arguments(&self, node: NodeNumber) -> Vec<String> {
+        let dirs = self.dirs(node);
+        vec![
+            "validator_client".to_owned(),
+            format!("--debug-level={}", self.settings.debug_level),
+            format!("--datadir={}", dirs.client.display()),
+            self.testnet_flag(),
+            format!("--validators-dir={}", dirs.validators.display()),
+            format!("--secrets-dir={}", dirs.secrets.display()),
+            "--init-slashing-protection".to_owned(),
+            format!("--beacon-nodes={}", self.url(node)),
+            format!("--suggested-fee-recipient={FEE_RECIPIENT}"),
+        ]
+    }
+
+    fn arguments(&self, (node, role): Key) -> Vec<String> {
+        match role {
+            Role::Beacon => self.beacon_arguments(node),
+            Role::Client => self.client_arguments(node),
+        }
+    }
+
+    /// The command line of a process, as one would type it.
+    pub(crate) fn command_line(&self, key: Key) -> String {
+        let mut line = self.program.file_name().map_or_else(
+            || self.program.display().to_string(),
+            |name| name.to_string_lossy().into_owned(),
+        );
+        for argument in self.arguments(key) {
+            line.push(' ');
+            line.push_str(&shell_word(&argument));
+        }
+        line
+    }
+
+    /// Starts a process, in a group of its own: Ctrl-C is for this program only.
+    pub(crate) fn start(&mut self, key: Key) -> Result<(), DevnetError> {
+        let log_path = self.log_path(key);
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log_path)
+            .map_err(DevnetError::file("open", &log_path))?;
+        let errors = log.try_clone().map_err(DevnetError::file("open", &log_path))?;
+        let failed = |source| DevnetError::Spawn {
+            name: process_name(key),
+            source,
+        };
+        let child = Command::new(&self.program)
+            .args(self.arguments(key))
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(errors)
+            .env("NO_COLOR", "1")
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(failed)?;
+        let Some(group) = child.id() else {
+            return Err(failed(std::io::Error::other("it has no process id")));
+        };
+        self.guard.started(group);
+        self.running.insert(key, Running { child, group });
+        Ok(())
+    }
+
+    /// Waits until a beacon node answers, and remembers who it is.
+    pub(crate) async fn wait_ready(&mut self, node: NodeNumber) -> Result<(), DevnetError> {
+        let api = self.api(node)?.with_timeout(Duration::from_secs(2));
+        let deadline = Instant::now() + READY_TIMEOUT;
+        loop {
+            self.check_running()?;
+            if let Ok(identity) = api.identity().await {
+                self.identities.insert(node, identity);
+                break;
+            }
+            if Instant::now() >= deadline {
+                let key = (node, Role::Beacon);
+                return Err(DevnetError::NotReady {
+                    name: process_name(key),
+                    seconds: READY_TIMEOUT.as_secs(),
+                    log: self.log_path(key),
+                });
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
+        // A node that comes back is still cut off.
+        self.apply_conditions(node).await
+    }
+
+    /// Nodes whose beacon node runs.
+    pub(crate) fn running_nodes(&self) -> Vec<NodeNumber> {
+        let beacons = self.running.keys().filter(|(_, role)| *role == Role::Beacon);
+        beacons.map(|(node, _)| *node).collect()
+    }
+
+    /// An error if a process has ended that nobody has stopped.
+    pub(crate) fn check_running(&mut self) -> Result<(), DevnetError> {
+        let mut ended = None;
+        for (key, running) in &mut self.running {
+            let status = running.child.try_wait().map_err(|source| DevnetError::Spawn {
+                name: process_name(*key),
+                source,
+            })?;
+            if let Some(status) = status {
+                ended = Some((*key, running.group, status));
+                break;
+            }
+        }
+        let Some((key, group, status)) = ended else {
+            return Ok(());
+        };
+        self.running.remove(&key);
+        self.guard.ended(group);
+        let log = self.log_path(key);
+        Err(DevnetError::Ended {
+            name: process_name(key),
+            status: status.to_string(),
+            tail: tail(&log),
+            log,
+        })
+    }
+
+    /// Asks processes to end and waits until they have.
+    pub(crate) async fn stop(&mut self, which: &[Key]) {
+        for key in which {
+            if let Some(running) = self.running.get(key) {
+                signal(running.group, Signal::TERM);
+            }
+        }
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        for key in which {
+            let Some(mut running) = self.running.remove(key) else {
+                continue;
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if timeout(left, running.child.wait()).await.is_err() {
+                tracing::warn!(process = process_name(*key), "Did not end when asked to, killed");
+                signal(running.group, Signal::KILL);
+                let _ = running.child.wait().await;
+            }
+            self.guard.ended(running.group);
+        }
+    }
+
+    /// Kills processes without a word.
+    pub(crate) async fn kill(&mut self, which: &[Key]) {
+        for key in which {
+            if let Some(running) = self.running.get(key) {
+                signal(running.group, Signal::KILL);
+            }
+        }
+        for key in which {
+            if let Some(mut running) = self.running.remove(key) {
+                let _ = running.child.wait().await;
+                self.guard.ended(running.group);
+            }
+        }
+    }
+
+    /// Ends everything: clients first, so that they do not complain about their nodes.
+    pub(crate) async fn stop_all(&mut self) {
+        for role in [Role::Client, Role::Beacon] {
+            let which: Vec<Key> = self.running.keys().filter(|key| key.1 == role).copied().collect();
+            self.stop(&which).await;
+        }
+    }
+
+    /// The directory is not removed at the end.
+    pub(crate) fn keep_directory(&mut self) {
+        self.guard.keep();
+    }
+
+    /// Breaks the connections between two sets of nodes.
+    pub(crate) async fn cut(&mut self, one: &[NodeNumber], other: &[NodeNumber]) -> Result<(), DevnetError> {
+        for (nodes, others) in [(one, other), (other, one)] {
+            let peers: Vec<String> = others
+                .iter()
+                .filter_map(|other| self.identities.get(other))
+                .map(|identity| identity.peer_id.clone())
+                .collect();
+            for node in nodes {
+                let conditions = self.conditions.entry(*node).or_default();
+                conditions.blocked_peers.extend(peers.iter().cloned());
+                self.apply_conditions(*node).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets everybody talk to everybody again.
+    pub(crate) async fn heal(&mut self) -> Result<(), DevnetError> {
+        let nodes: Vec<NodeNumber> = self.conditions.keys().copied().collect();
+        for node in nodes {
+            self.conditions.entry(node).or_default().blocked_peers.clear();
+            self.apply_conditions(node).await?;
+        }
+        Ok(())
+    }
+
+    /// Delays everything that leaves nodes.
+    pub(crate) async fn delay(&mut self, nodes: &[NodeNumber], ms: u64) -> Result<(), DevnetError> {
+        for node in nodes {
+            self.conditions.entry(*node).or_default().outbound_delay_ms = ms;
+            self.apply_conditions(*node).await?;
+        }
+        Ok(())
+    }
+
+    async fn apply_conditions(&self, node: NodeNumber) -> Result<(), DevnetError> {
+        let Some(conditions) = self.conditions.get(&node) else {
+            return Ok(());
+        };
+        if !self.running.contains_key(&(node, Role::Beacon)) {
+            return Ok(());
+        }
+        self.api(node)?
+            .set_network_conditions(conditions)
+            .await
+            .map_err(DevnetError::api(format!("network conditions of node {node}")))
+    }
+
+    /// Resident memory of each running process.
+    pub(crate) fn memory(&self) -> Vec<(String, Memory)> {
+        self.running
+            .iter()
+            .filter_map(|(key, running)| {
+                let status = fs::read_to_string(format!("/proc/{}/status", running.group)).ok()?;
+                Some((process_name(*key), parse_memory(&status)?))
+            })
+            .collect()
+    }
+}
+
+pub(crate) fn process_name((node, role): Key) -> String {
+    format!("{}-{node}", role.short())
+}
+
+fn signal(group: u32, signal: Signal) {
+    let pid = i32::try_from(group).ok().and_then(Pid::from_raw);
+    if let Some(pid) = pid
+        && let Err(error) = kill_process_group(pid, signal)
+    {
+        tracing::debug!(group, %error, "Process group is gone");
+    }
+}
+
+/// `VmRSS` and `VmHWM` of `/proc/PID/status`.
+fn parse_memory(status: &str) -> Option<Memory> {
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().strip_suffix(" kB")?.trim().parse().ok()
+    };
+    Some(Memory {
+        resident_kb: field("VmRSS:")?,
+        peak_kb: field("VmHWM:")?,
+    })
+}
+
+/// The last lines of a log.
+fn tail(path: &Path) -> String {
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+        let mut bytes = Vec::new();
+        file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    match read() {
+        Ok(bytes) => {
+            let text = String::from_utf8_lossy(&bytes);
+            let lines: Vec<&str> = text.lines().collect();
+            let from = lines.len().saturating_sub(TAIL_LINES);
+            lines.get(from..).unwrap_or_default().join("\n")
+        }
+        Err(error) => format!("({error})"),
+    }
+}
+
+/// A word as a shell reads it.
+fn shell_word(text: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "-_=./:,@+".contains(character);
+    if text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failure in a test fails the test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_read_from_the_status_of_a_process() {
+        let status = "Name:\tfresnel\nVmPeak:\t  900000 kB\nVmHWM:\t  123456 kB\nVmRSS:\t   98765 kB\n";
+        let expected = Memory {
+            resident_kb: 98_765,
+            peak_kb: 123_456,
+        };
+        assert_eq!(parse_memory(status), Some(expected));
+        // A zombie has no memory.
+        assert_eq!(parse_memory("Name:\tfresnel\nState:\tZ (zombie)\n"), None);
+        let own = fs::read_to_string("/proc/self/status").unwrap();
+        assert!(parse_memory(&own).unwrap().resident_kb > 0);
+    }
+
+    #[test]
+    fn a_command_line_can_be_typed() {
+        assert_eq!(shell_word("--port=9000"), "--port=9000");
+        assert_eq!(shell_word("--datadir=/a b"), "'--datadir=/a b'");
+        assert_eq!(shell_word("it's"), r"'it'\''s'");
+    }
+
+    #[test]
+    fn the_tail_of_a_log_is_its_last_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let lines: Vec<String> = (0..2000).map(|line| format!("line {line}")).collect();
+        fs::write(&path, lines.join("\n")).unwrap();
+        let tail = tail(&path);
+        assert!(tail.starts_with("line 1988\n") && tail.ends_with("line 1999"), "{tail}");
+    }
+}

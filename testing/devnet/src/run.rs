@@ -1,0 +1,395 @@
+//! A devnet from its start to its end.
+
+use crate::error::DevnetError;
+use crate::genesis::{Genesis, devnet_spec, write_network};
+use crate::guard::Guard;
+use crate::invariants::Violation;
+use crate::key_change::hand_over;
+use crate::layout::{Layout, NodeNumber};
+use crate::observe::{Nodes, Observer, empty_record};
+use crate::processes::{Key, Processes, Role, Settings, process_name};
+use crate::report::{self, Report, Summary};
+use crate::scenario::{Action, Event, Scenario};
+use crate::table::Table;
+use clap::Args;
+use runtime::{ShutdownHandle, SlotClock};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+use types::{Epoch, Minimal, Preset as _, Slot};
+
+/// When in a slot the nodes are looked at, in basis points: votes and aggregates are out by then.
+const OBSERVE_BPS: u64 = 8_800;
+
+/// Starts a network of nodes on this machine and watches it.
+#[derive(Debug, Clone, Args)]
+pub struct DevnetArgs {
+    /// End after so many epochs [default: the scenario's, or never].
+    #[arg(long, value_name = "COUNT")]
+    pub epochs: Option<u64>,
+    /// Write everything that was seen to a file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// What to break and what to expect, as YAML.
+    #[arg(long, value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
+    /// Keep data, keys and logs in this directory, which must be new or empty [default: a temporary one].
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Duration of a slot in milliseconds.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 3000, value_parser = clap::value_parser!(u64).range(1000..=60_000))]
+    pub slot_ms: u64,
+    /// Seconds from now to the genesis: the nodes have to be up by then.
+    #[arg(long, value_name = "SECONDS", default_value_t = 25, value_parser = clap::value_parser!(u64).range(5..=600))]
+    pub genesis_delay: u64,
+    /// How much the nodes log: error, warn, info, debug or trace.
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = ["error", "warn", "info", "debug", "trace"])]
+    pub node_log_level: String,
+}
+
+/// Where the network's files are.
+enum Place {
+    Kept(PathBuf),
+    Temporary(tempfile::TempDir),
+}
+
+impl Place {
+    fn new(dir: Option<&Path>) -> Result<Self, DevnetError> {
+        if let Some(dir) = dir {
+            let absolute = std::path::absolute(dir).map_err(DevnetError::file("find", dir))?;
+            return Ok(Self::Kept(absolute));
+        }
+        let temporary = tempfile::Builder::new()
+            .prefix("fresnel-devnet-")
+            .tempdir()
+            .map_err(DevnetError::file("create a directory in", std::env::temp_dir()))?;
+        Ok(Self::Temporary(temporary))
+    }
+
+    fn network(&self) -> PathBuf {
+        match self {
+            Self::Kept(path) => path.clone(),
+            Self::Temporary(dir) => dir.path().join("network"),
+        }
+    }
+}
+
+/// Runs a devnet until its epochs are over, it is asked to end, or something breaks.
+pub async fn run(args: DevnetArgs, shutdown: ShutdownHandle) -> Result<(), DevnetError> {
+    let scenario = match &args.scenario {
+        Some(path) => Scenario::read(path)?,
+        None => Scenario::default(),
+    };
+    let place = Place::new(args.dir.as_deref())?;
+    let failed_guard = |source| DevnetError::Spawn {
+        name: "/bin/sh".to_owned(),
+        source,
+    };
+    let mut guard = Guard::start().map_err(failed_guard)?;
+    if let Place::Temporary(dir) = &place {
+        guard.remove(dir.path());
+    }
+    let mut devnet = Devnet::prepare(&args, scenario, &place.network(), guard).await?;
+    let mut end = shutdown.subscribe();
+    let outcome = tokio::select! {
+        outcome = devnet.drive() => outcome,
+        reason = end.wait() => {
+            devnet.table.say(&format!("stopped by {reason}"));
+            Ok(Ending::Asked(reason))
+        }
+    };
+    devnet.processes.stop_all().await;
+    let outcome = devnet.finish(args.report.as_deref(), outcome);
+    if outcome.is_err() {
+        devnet.processes.keep_directory();
+        if let Place::Temporary(dir) = place {
+            let path = dir.keep();
+            devnet
+                .table
+                .say(&format!("data and logs are kept in {}", path.display()));
+        }
+    }
+    outcome
+}
+
+/// Why a devnet ended without an error.
+enum Ending {
+    Over,
+    Asked(String),
+}
+
+struct Devnet {
+    layout: Layout,
+    scenario: Scenario,
+    epochs: Option<u64>,
+    network: PathBuf,
+    genesis: Genesis,
+    clock: SlotClock,
+    processes: Processes,
+    observer: Observer,
+    table: Table,
+    command_lines: BTreeMap<String, String>,
+    /// When each running node was started.
+    up_since: BTreeMap<NodeNumber, u64>,
+}
+
+impl Devnet {
+    async fn prepare(args: &DevnetArgs, scenario: Scenario, network: &Path, guard: Guard) -> Result<Self, DevnetError> {
+        let layout = Layout::new(scenario.start);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let genesis_time = now.as_secs() + args.genesis_delay;
+        let spec = devnet_spec(
+            genesis_time,
+            args.slot_ms,
+            Epoch::new(scenario.dvt_fork_epoch),
+            layout.validators.len() as u64,
+        );
+        let genesis = write_network(network, &layout, spec)?;
+        let settings = Settings {
+            network: network.to_owned(),
+            debug_level: args.node_log_level.clone(),
+            faults: scenario.needs_faults(),
+            nodes: layout.nodes,
+        };
+        let processes = Processes::prepare(settings, &genesis, guard).await?;
+        let mut apis = BTreeMap::new();
+        for node in 1..=layout.nodes {
+            apis.insert(node, processes.api(node)?);
+        }
+        let mut record = empty_record(&layout, genesis_time, args.slot_ms, Minimal::slots_per_epoch());
+        record.scenario = Some(scenario.name.clone());
+        Ok(Self {
+            epochs: args.epochs.or(scenario.epochs),
+            clock: SlotClock::system(genesis_time, &genesis.spec),
+            observer: Observer::new(record, apis),
+            table: Table::new(),
+            command_lines: BTreeMap::new(),
+            up_since: BTreeMap::new(),
+            network: network.to_owned(),
+            layout,
+            scenario,
+            genesis,
+            processes,
+        })
+    }
+
+    /// Starts everything and follows it to the end.
+    async fn drive(&mut self) -> Result<Ending, DevnetError> {
+        self.introduce();
+        self.start_all().await?;
+        let mut events = self.scenario.events.clone();
+        events.sort_by_key(|event| (event.slot, event.percent));
+        let mut events = events.into_iter().peekable();
+        let mut slot = 1;
+        loop {
+            let observe_ms = self.clock.due_ms(Slot::new(slot), OBSERVE_BPS);
+            while let Some(event) = events.next_if(|event| self.event_ms(event) <= observe_ms) {
+                self.clock.sleep_until_ms(self.event_ms(&event)).await;
+                self.carry_out(&event).await?;
+            }
+            self.clock.sleep_until_ms(observe_ms).await;
+            self.processes.check_running()?;
+            // A slow event or a busy machine may have taken longer than a slot.
+            let now = self.clock.now_slot().map_or(slot, Slot::as_u64).max(slot);
+            self.look(now).await?;
+            let last = self.epochs.map(|epochs| epochs * Minimal::slots_per_epoch() + 1);
+            if last.is_some_and(|last| now >= last) {
+                let nodes = self.nodes(now);
+                self.observer.compare_chains(&nodes).await;
+                return Ok(Ending::Over);
+            }
+            slot = now + 1;
+        }
+    }
+
+    fn introduce(&mut self) {
+        let about = self.scenario.about.trim();
+        let mut text = format!(
+            "Devnet {}: {} nodes in {}",
+            self.scenario.name,
+            self.layout.nodes,
+            self.network.display()
+        );
+        if !about.is_empty() {
+            text.push_str(&format!("\n{about}"));
+        }
+        self.table.say(&text);
+    }
+
+    async fn start_all(&mut self) -> Result<(), DevnetError> {
+        let others: Vec<NodeNumber> = (2..=self.layout.nodes).collect();
+        self.start_process((1, Role::Beacon))?;
+        self.processes.wait_ready(1).await?;
+        for node in &others {
+            self.start_process((*node, Role::Beacon))?;
+        }
+        for node in &others {
+            self.processes.wait_ready(*node).await?;
+        }
+        for node in 1..=self.layout.nodes {
+            self.start_process((node, Role::Client))?;
+            self.up_since.insert(node, 0);
+        }
+        let late = self.clock.now_slot().is_some_and(|slot| slot > Slot::new(0));
+        let text = if late {
+            "The nodes were not up at genesis: the first slots are missing; give a larger --genesis-delay".to_owned()
+        } else {
+            let wait = self.clock.duration_until_slot(Slot::new(0));
+            format!("All processes run; genesis in {} s", wait.as_secs())
+        };
+        self.table.say(&text);
+        Ok(())
+    }
+
+    fn start_process(&mut self, key: Key) -> Result<(), DevnetError> {
+        let (name, line) = (process_name(key), self.processes.command_line(key));
+        self.processes.start(key)?;
+        self.table.say(&format!("{name}: {line}"));
+        self.command_lines.insert(name.clone(), line);
+        let process = self.observer.record.processes.entry(name).or_default();
+        process.starts += 1;
+        Ok(())
+    }
+
+    fn event_ms(&self, event: &Event) -> u64 {
+        self.clock.due_ms(Slot::new(event.slot), event.percent * 100)
+    }
+
+    async fn carry_out(&mut self, event: &Event) -> Result<(), DevnetError> {
+        let text = format!("slot {} +{} %: {:?}", event.slot, event.percent, event.action);
+        self.table.say(&text);
+        self.observer.record.events.push(text);
+        match &event.action {
+            Action::Stop { nodes } => {
+                self.processes.stop(&processes_of(nodes)).await;
+                self.forget(nodes);
+            }
+            Action::Kill { nodes } => {
+                self.processes.kill(&processes_of(nodes)).await;
+                self.forget(nodes);
+            }
+            Action::Start { nodes } => {
+                for node in nodes {
+                    self.start_process((*node, Role::Beacon))?;
+                }
+                for node in nodes {
+                    self.processes.wait_ready(*node).await?;
+                    self.start_process((*node, Role::Client))?;
+                    self.up_since.insert(*node, event.slot);
+                }
+            }
+            Action::Cut { between, and } => self.processes.cut(between, and).await?,
+            Action::Heal => self.processes.heal().await?,
+            Action::Delay { nodes, ms } => self.processes.delay(nodes, *ms).await?,
+            Action::ChangeKeySet {
+                validator,
+                threshold,
+                node,
+            } => {
+                // Scenarios are checked when they are read.
+                let validator = self.layout.named(validator).unwrap_or_default();
+                let change = hand_over(
+                    &self.network,
+                    &self.layout,
+                    (&self.genesis.spec, self.genesis.validators_root),
+                    validator,
+                    *threshold,
+                    Slot::new(event.slot.saturating_sub(1)),
+                )?;
+                self.processes
+                    .api(*node)?
+                    .submit_key_set_change(&change)
+                    .await
+                    .map_err(DevnetError::api("key-set change"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, nodes: &[NodeNumber]) {
+        for node in nodes {
+            self.up_since.remove(node);
+        }
+    }
+
+    fn nodes(&self, slot: u64) -> Nodes {
+        let settled: BTreeSet<NodeNumber> = self
+            .up_since
+            .iter()
+            .filter(|(_, since)| **since == 0 || slot > **since + Minimal::slots_per_epoch())
+            .map(|(node, _)| *node)
+            .collect();
+        Nodes {
+            running: self.processes.running_nodes(),
+            settled,
+        }
+    }
+
+    /// Looks at everything, shows it, and checks what has to hold whenever an epoch is complete.
+    async fn look(&mut self, slot: u64) -> Result<(), DevnetError> {
+        for (name, memory) in self.processes.memory() {
+            let process = self.observer.record.processes.entry(name).or_default();
+            process.resident_kb = memory.resident_kb;
+            process.peak_resident_kb = process.peak_resident_kb.max(memory.peak_kb);
+        }
+        let nodes = self.nodes(slot);
+        let completed = self.observer.observe(slot, &nodes).await;
+        self.table.show(&self.observer.record, &self.observer.live);
+        if completed {
+            let violations = self.violations(false);
+            if !violations.is_empty() {
+                return Err(DevnetError::Broken(violations));
+            }
+        }
+        Ok(())
+    }
+
+    fn violations(&self, finished: bool) -> Vec<Violation> {
+        let checks = self.scenario.checks.iter();
+        checks
+            .flat_map(|check| check.violations(&self.observer.record, finished))
+            .collect()
+    }
+
+    /// The last checks, the summary and the report.
+    fn finish(&mut self, report: Option<&Path>, outcome: Result<Ending, DevnetError>) -> Result<(), DevnetError> {
+        let outcome = match outcome {
+            Ok(Ending::Over) => {
+                let violations = self.violations(true);
+                if violations.is_empty() {
+                    Ok("everything held".to_owned())
+                } else {
+                    Err(DevnetError::Broken(violations))
+                }
+            }
+            Ok(Ending::Asked(reason)) => Ok(format!("stopped by {reason}, nothing had broken")),
+            Err(error) => Err(error),
+        };
+        let record = &self.observer.record;
+        let words = outcome.as_ref().map_or_else(ToString::to_string, Clone::clone);
+        let summary = Summary::new(record, words);
+        self.table.say(&summary.text());
+        let violations = match &outcome {
+            Err(DevnetError::Broken(violations)) => violations.as_slice(),
+            _ => &[],
+        };
+        if let Some(path) = report {
+            let report = Report {
+                summary,
+                checks: &self.scenario.checks,
+                violations,
+                command_lines: &self.command_lines,
+                record,
+            };
+            report::write(path, &report)?;
+        }
+        outcome.map(drop)
+    }
+}
+
+fn processes_of(nodes: &[NodeNumber]) -> Vec<Key> {
+    [Role::Client, Role::Beacon]
+        .into_iter()
+        .flat_map(|role| nodes.iter().map(move |node| (*node, role)))
+        .collect()
+}
