@@ -10,6 +10,9 @@ use types::{ChainSpec, ColumnIndex, Epoch, Preset, Slot, Uint256};
 
 /// Slots ahead of an aggregator's duty at which its subnet is joined, so that a mesh can form.
 const JOIN_AHEAD_SLOTS: u64 = 2;
+/// A subnet is followed for so long after a duty: peers refuse a mesh with whoever has left it within 10 s, and the next
+/// duty may come soon.
+const LINGER_MS: u64 = 15_000;
 const NODE_ID_BITS: u64 = 256;
 
 /// Spec: phase0/p2p-interface.md#compute_subscribed_subnet
@@ -128,7 +131,9 @@ impl Subnets {
     /// A slot has begun: what to join and what to leave. Topics that every node follows are not among them.
     pub(crate) fn on_slot<P: Preset>(&mut self, slot: Slot, spec: &ChainSpec) -> Change {
         let epoch = slot.epoch::<P>();
-        self.aggregations.retain(|duty, _| *duty >= slot);
+        let linger_slots = LINGER_MS.checked_div(spec.slot_duration_ms).unwrap_or_default();
+        self.aggregations
+            .retain(|duty, _| duty.saturating_add(linger_slots) >= slot);
         self.sync.retain(|_, until| *until > epoch);
         let ahead = slot.saturating_add(JOIN_AHEAD_SLOTS);
         let mut wanted: BTreeSet<TopicKind> = self
@@ -216,7 +221,17 @@ mod tests {
         );
         let joined = subnets.on_slot::<Minimal>(Slot::new(4), &spec).join;
         assert_eq!(joined, [TopicKind::BeaconAttestation(12)]);
-        assert_eq!(subnets.on_slot::<Minimal>(Slot::new(7), &spec).leave, joined);
+        let linger = LINGER_MS / spec.slot_duration_ms;
+        let last = Slot::new(6 + linger);
+        assert_eq!(
+            subnets.on_slot::<Minimal>(last, &spec),
+            Change::default(),
+            "peers would refuse to take it back"
+        );
+        assert_eq!(
+            subnets.on_slot::<Minimal>(last.saturating_add(1u64), &spec).leave,
+            joined
+        );
     }
 
     #[test]

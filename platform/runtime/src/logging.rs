@@ -1,5 +1,6 @@
 //! Logs.
 
+use std::io::IsTerminal as _;
 use std::str::FromStr;
 use tracing_subscriber::EnvFilter;
 
@@ -58,6 +59,7 @@ pub fn init_logging(level: LogLevel) {
     // A second call, in a test, changes nothing.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .try_init();
 }

@@ -13,10 +13,10 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Tells the context of every new head; begins again, with the best node, when a stream ends.
 pub(crate) async fn follow<P: Preset>(context: Arc<Context>) {
     loop {
-        if let Some(node) = context.nodes.by_health().into_iter().next() {
-            if let Err(error) = follow_node::<P>(&context, &node).await {
-                tracing::debug!(%error, "Events have ended");
-            }
+        if let Some(node) = context.nodes.by_health().into_iter().next()
+            && let Err(error) = follow_node::<P>(&context, &node).await
+        {
+            tracing::debug!(%error, "Events have ended");
         }
         tokio::time::sleep(RETRY).await;
     }

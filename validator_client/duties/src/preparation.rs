@@ -2,11 +2,10 @@
 
 use crate::Context;
 use beacon_api::ProposerPreparation;
-use types::Preset;
 
 impl Context {
     /// Tells all nodes, every epoch: whichever builds a block must know.
-    pub(crate) async fn prepare_proposers<P: Preset>(&self) {
+    pub(crate) async fn prepare_proposers(&self) {
         let preparations: Vec<ProposerPreparation> = self
             .indices
             .entries()

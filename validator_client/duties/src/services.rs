@@ -68,7 +68,7 @@ async fn poll<P: Preset>(context: Arc<Context>, duties: Arc<Duties>) {
             duties.attesters.update::<P>(&context, indices_changed).await;
             if last.is_none_or(|last| last.epoch != now.epoch) || indices_changed {
                 duties.sync_committees.update::<P>(&context).await;
-                context.prepare_proposers::<P>().await;
+                context.prepare_proposers().await;
                 context.prune_protection::<P>(now.epoch).await;
             }
             last = Some(now);
