@@ -46,6 +46,8 @@ enum Command {
     /// Runs a validator client.
     #[command(name = "validator_client", visible_aliases = ["vc", "v", "validator"])]
     ValidatorClient(Box<client::ValidatorClientArgs>),
+    /// Starts a network of nodes on this machine and watches it.
+    Devnet(Box<devnet::DevnetArgs>),
     /// Runs an execution client that has the real Engine API and a toy chain.
     MockEl(mock_el::MockElArgs),
 }
@@ -94,6 +96,7 @@ async fn run(cli: Cli, shutdown: ShutdownHandle) -> Result<(), String> {
                 .await
                 .map_err(|error| error.to_string())
         }
+        Command::Devnet(args) => devnet::run(*args, shutdown).await.map_err(|error| error.to_string()),
         Command::MockEl(args) => mock_el::run(args, shutdown).await,
     }
 }
@@ -111,7 +114,12 @@ fn arguments() -> impl Iterator<Item = std::ffi::OsString> {
 
 fn main() -> ExitCode {
     let cli = Cli::parse_from(arguments());
-    runtime::init_logging(cli.common.debug_level);
+    // A devnet draws on the terminal; its nodes log to files.
+    let level = match cli.command {
+        Command::Devnet(_) => LogLevel::Warn,
+        _ => cli.common.debug_level,
+    };
+    runtime::init_logging(level);
     let threads = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(ASYNC_THREADS)
         .max_blocking_threads(BLOCKING_THREADS)
