@@ -2,7 +2,21 @@
 
 VECTORS ?= official-vectors
 
-.PHONY: test lint bench official-vectors build-tools
+.PHONY: devnet scenarios test lint bench official-vectors build-tools
+
+# A network of nodes on this machine, with groups, until Ctrl-C. Flags: make devnet ARGS="--epochs 8 --report r.json"
+devnet: build-tools
+	cargo build --release -p fresnel
+	./target/release/fresnel devnet $(ARGS)
+
+# What groups have to survive, each with its expected outcome: about five minutes per file.
+SCENARIOS ?= $(sort $(wildcard testing/devnet/scenarios/*.yaml))
+scenarios: build-tools
+	cargo build --release -p fresnel
+	@set -e; for file in $(SCENARIOS); do \
+		echo "== $$file"; \
+		./target/release/fresnel devnet --scenario "$$file" $(ARGS); \
+	done
 
 # All tests, and the official vectors if they are found.
 test: build-tools
