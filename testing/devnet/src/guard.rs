@@ -21,7 +21,7 @@ while read -r what value; do
         remove) directory=$value ;;
     esac
 done
-for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
+for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 [ -z "$directory" ] || rm -rf -- "$directory"
 "#;
 

@@ -24,6 +24,7 @@ mod report;
 mod run;
 mod scenario;
 mod table;
+mod votes;
 
 pub use error::DevnetError;
 pub use invariants::Violation;

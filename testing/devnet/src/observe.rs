@@ -3,8 +3,9 @@
 use crate::layout::{Layout, NodeNumber};
 use crate::record::{
     Assembly, BlockRecord, EpochRecord, FinalitySample, GroupEpoch, HeadSample, Record, SlotRecord, Times,
-    ValidatorEpoch, ValidatorName, Vote, as_epoch, as_slot, first_slot, registry_index,
+    ValidatorEpoch, ValidatorName, as_epoch, as_slot, first_slot, registry_index,
 };
+use crate::votes::{Seats, vote_of};
 use beacon_api::{
     ApiError, BeaconClient, BlockId, Event, EventTopic, GroupBlockEvent, GroupEntry, GroupKeySet, StateId, ValidatorId,
     ValidatorsRequest,
@@ -19,12 +20,7 @@ use tokio::time::sleep;
 use types::{Minimal, Root, SignerIndex, Signers, ValidatorIndex};
 
 /// What is followed at every node.
-const TOPICS: &[EventTopic] = &[
-    EventTopic::GroupBlock,
-    EventTopic::SingleAttestation,
-    EventTopic::ProposerSlashing,
-    EventTopic::AttesterSlashing,
-];
+const TOPICS: &[EventTopic] = &[EventTopic::GroupBlock];
 /// Events that wait to be looked at.
 const EVENT_QUEUE: usize = 16_384;
 /// Pause before a node whose stream has ended is asked again.
@@ -70,6 +66,7 @@ pub(crate) struct Observer {
     next_epoch: u64,
     /// Epochs whose proposers are known.
     proposers_of: BTreeSet<u64>,
+    seats: Seats,
     // Ends with this.
     _followers: JoinSet<()>,
 }
@@ -89,6 +86,7 @@ impl Observer {
             assemblies: BTreeMap::new(),
             next_epoch: 0,
             proposers_of: BTreeSet::new(),
+            seats: Seats::default(),
             _followers: followers,
         }
     }
@@ -102,6 +100,7 @@ impl Observer {
         };
         self.read_slots(&api, slot).await;
         self.attach_assemblies();
+        self.look_for_offences(&api, slot, nodes).await;
         if let Err(error) = self.read_live(&api).await {
             tracing::warn!(node = self.live.followed, %error, "Could not read the groups of the head");
         }
@@ -138,28 +137,8 @@ impl Observer {
 
     pub(crate) fn take_events(&mut self) {
         while let Ok((node, event)) = self.events.try_recv() {
-            match event {
-                Event::GroupBlock(event) => self.take_group_block(node, &event),
-                Event::SingleAttestation(attestation) => {
-                    let data = attestation.data();
-                    self.record.add_vote(
-                        attestation.attester_index(),
-                        Vote {
-                            slot: data.slot.as_u64(),
-                            source: data.source.epoch.as_u64(),
-                            source_root: data.source.root,
-                            target: data.target.epoch.as_u64(),
-                            target_root: data.target.root,
-                            head: data.beacon_block_root,
-                        },
-                    );
-                }
-                Event::ProposerSlashing(_) | Event::AttesterSlashing(_) => {
-                    self.record
-                        .offences
-                        .insert(format!("node {node} saw a slashing: {}", event.topic()));
-                }
-                _ => {}
+            if let Event::GroupBlock(event) = event {
+                self.take_group_block(node, &event);
             }
         }
     }
@@ -267,6 +246,56 @@ impl Observer {
             .collect();
         for epoch in missing {
             self.read_proposers(api, epoch).await;
+        }
+    }
+
+    /// Looks at every node's votes, headers and slashings: nodes that saw different messages of one signer give it away.
+    async fn look_for_offences(&mut self, api: &BeaconClient, slot: u64, nodes: &Nodes) {
+        let slots = slot.saturating_sub(1)..=slot;
+        for slot in slots.clone() {
+            if !self.seats.knows(slot) {
+                let epoch = as_epoch(self.record.epoch_of(slot));
+                match api.committees(StateId::Head, Some(epoch), None, None).await {
+                    Ok(committees) => self.seats.add(committees.data),
+                    Err(error) => tracing::warn!(%epoch, %error, "Could not read committees"),
+                }
+            }
+        }
+        self.seats
+            .forget_before(slot.saturating_sub(2 * self.record.slots_per_epoch));
+        let asked = nodes.running.iter().filter_map(|node| {
+            let api = self.apis.get(node)?;
+            let slots = slots.clone();
+            Some(async move {
+                let mut votes = Vec::new();
+                let mut headers = Vec::new();
+                for slot in slots {
+                    votes.push(api.pool_attestations::<Minimal>(Some(as_slot(slot)), None).await);
+                    headers.push(api.headers(Some(as_slot(slot)), None).await);
+                }
+                let proposers = api.pool_proposer_slashings().await;
+                let attesters = api.pool_attester_slashings::<Minimal>().await;
+                (*node, votes, headers, proposers, attesters)
+            })
+        });
+        for (node, votes, headers, proposers, attesters) in join_all(asked).await {
+            for attestation in votes.into_iter().flatten().flat_map(|votes| votes.data) {
+                for signer in self.seats.signers(&attestation) {
+                    self.record.add_vote(signer, vote_of(&attestation));
+                }
+            }
+            for entry in headers.into_iter().flatten().flat_map(|headers| headers.data) {
+                let header = entry.header.message();
+                self.record
+                    .add_header(header.slot.as_u64(), header.proposer_index.as_u64(), entry.root);
+            }
+            let slashings = proposers.map_or(0, |slashings| slashings.len())
+                + attesters.map_or(0, |slashings| slashings.data.len());
+            if slashings > 0 {
+                self.record
+                    .offences
+                    .insert(format!("node {node} holds {slashings} slashings"));
+            }
         }
     }
 

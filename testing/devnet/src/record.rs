@@ -35,6 +35,8 @@ pub(crate) struct Record {
     pub(crate) events: Vec<String>,
     #[serde(skip)]
     pub(crate) votes: BTreeMap<(u64, u64), Vote>,
+    #[serde(skip)]
+    pub(crate) headers: BTreeMap<(u64, u64), Root>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -216,8 +218,7 @@ impl Record {
     }
 
     /// Takes a vote; contradictions with earlier ones become offences.
-    pub(crate) fn add_vote(&mut self, signer: SignerIndex, vote: Vote) {
-        let signer = signer.as_u64();
+    pub(crate) fn add_vote(&mut self, signer: u64, vote: Vote) {
         if let Some(earlier) = self.votes.get(&(signer, vote.target)) {
             if *earlier != vote {
                 self.offences
@@ -237,6 +238,15 @@ impl Record {
         }
         self.votes.insert((signer, vote.target), vote);
         *self.votes_seen.entry(signer).or_default() += 1;
+    }
+
+    /// Takes a block's header; a second one of the same proposer is an offence.
+    pub(crate) fn add_header(&mut self, slot: u64, proposer: u64, root: Root) {
+        let first = *self.headers.entry((slot, proposer)).or_insert(root);
+        if first != root {
+            self.offences
+                .insert(format!("{} signed two blocks for slot {slot}", self.name(proposer)));
+        }
     }
 
     /// Times from the start of the slot to the threshold of all group blocks in the chain, as all nodes saw them,
@@ -296,11 +306,11 @@ mod tests {
     #[test]
     fn a_vote_seen_twice_is_no_offence_and_another_one_is() {
         let mut record = Record::default();
-        let signer = SignerIndex::new(5);
+        let signer = 5;
         record.add_vote(signer, vote(1, 2, 1));
         record.add_vote(signer, vote(1, 2, 1));
         record.add_vote(signer, vote(2, 3, 1));
-        record.add_vote(SignerIndex::new(6), vote(1, 2, 2));
+        record.add_vote(6, vote(1, 2, 2));
         assert!(record.offences.is_empty());
         assert_eq!(record.votes_seen.get(&5), Some(&2));
         record.add_vote(signer, vote(1, 2, 2));
@@ -312,10 +322,22 @@ mod tests {
         for order in [[(1, 6), (2, 5)], [(2, 5), (1, 6)]] {
             let mut record = Record::default();
             for (source, target) in order {
-                record.add_vote(SignerIndex::new(5), vote(source, target, 1));
+                record.add_vote(5, vote(source, target, 1));
             }
             assert_eq!(record.offences.len(), 1, "{order:?}");
         }
+    }
+
+    #[test]
+    fn two_blocks_of_one_proposer_for_a_slot_are_an_offence() {
+        let mut record = Record::default();
+        record.add_header(7, 1, Root::repeat_byte(1));
+        record.add_header(7, 1, Root::repeat_byte(1));
+        record.add_header(7, 2, Root::repeat_byte(2));
+        record.add_header(8, 1, Root::repeat_byte(3));
+        assert!(record.offences.is_empty());
+        record.add_header(7, 1, Root::repeat_byte(2));
+        assert_eq!(record.offences.len(), 1);
     }
 
     #[test]
