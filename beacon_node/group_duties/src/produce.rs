@@ -147,6 +147,7 @@ impl<P: Preset> Proposals<P> {
                     let built = self.build_as_leader(rank, reveal, request.clone()).await;
                     if built.is_err() {
                         self.with_round(group, |round| round.is_building = false);
+                        self.note_change();
                     }
                     return built;
                 }

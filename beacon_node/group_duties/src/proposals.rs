@@ -67,8 +67,19 @@ impl<P: Preset> Proposals<P> {
         self.rounds.lock().retain(|(slot, _), _| *slot >= oldest);
     }
 
-    /// Works on a round, which is begun if there is none. Whoever waits looks again afterwards, and what can be done
-    /// now is done.
+    /// Changes a round: whoever waits looks again afterwards.
+    fn change_round<T>(self: &Arc<Self>, group: &ProposingGroup, work: impl FnOnce(&mut Round<P>) -> T) -> Option<T> {
+        let result = self.with_round(group, work);
+        self.note_change();
+        result
+    }
+
+    pub(crate) fn note_change(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Works on a round, which is begun if there is none, and does what can be done now. Those who wait are not told:
+    /// they come here themselves, and would wake each other for ever.
     pub(crate) fn with_round<T>(
         self: &Arc<Self>,
         group: &ProposingGroup,
@@ -85,7 +96,6 @@ impl<P: Preset> Proposals<P> {
             let result = work(round);
             (result, round.take_unjudged(), round.take_completed(ms_into_slot))
         };
-        self.changes.send_modify(|count| *count = count.wrapping_add(1));
         for (root, rank, block) in unjudged {
             tokio::spawn(Arc::clone(self).judge(key, root, rank, block));
         }
@@ -122,7 +132,7 @@ impl<P: Preset> Proposals<P> {
         let now = self.ms_into(group.slot);
         tracing::debug!(slot = %group.slot, group = %group.proposer, rank, %root, ms_into_slot = now, "Proposal to a group");
         let (_, Some(key)) = signer.split() else { return };
-        self.with_round(group, |round| {
+        self.change_round(group, |round| {
             round.note_seen(*rank, now);
             round.insert_proposal(*rank, key, *root, Arc::clone(block));
         });
@@ -148,7 +158,7 @@ impl<P: Preset> Proposals<P> {
             signature: *verified.header.signature(),
             proofs: SchemeProofs::new(verified.header.proofs().to_vec()).unwrap_or_default(),
         };
-        self.with_round(group, |round| {
+        self.change_round(group, |round| {
             if let Some(rank) = verified.rank {
                 round.note_seen(rank, now);
             }
@@ -174,7 +184,7 @@ impl<P: Preset> Proposals<P> {
         if let Some(round) = self.rounds.lock().get_mut(&key) {
             round.slot.on_judged(&root, judgement);
         }
-        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+        self.note_change();
     }
 
     /// Imports a block that has reached its threshold, and publishes it if others have not.
