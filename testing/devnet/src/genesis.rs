@@ -251,7 +251,6 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), DevnetError> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failure in a test fails the test")]
 mod tests {
     use super::*;
     use crate::layout::Start;

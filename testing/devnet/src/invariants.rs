@@ -1,7 +1,9 @@
 //! What has to hold, as pure functions over what was seen.
 
 use crate::record::{EpochRecord, Record, ValidatorEpoch, registry_index};
+use crate::rewards::{penalties, rewards_like_control};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// What has to hold. Scenarios name these in their `checks`.
@@ -97,15 +99,6 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.check, self.reason)
     }
-}
-
-/// An epoch in which group and control were paid differently for a reason that is nobody's fault.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Difference {
-    pub(crate) epoch: u64,
-    pub(crate) group_head: i64,
-    pub(crate) control_head: i64,
-    pub(crate) reason: String,
 }
 
 impl Check {
@@ -209,19 +202,21 @@ fn one_chain(record: &Record) -> Vec<String> {
 }
 
 fn finality_lag(record: &Record, limit: u64) -> Vec<String> {
-    record
-        .finality
-        .iter()
-        .filter(|sample| sample.settled)
-        .filter_map(|sample| {
-            let epoch = record.epoch_of(sample.slot);
-            let lag = epoch.saturating_sub(sample.finalized);
-            (lag > limit).then(|| {
-                format!(
-                    "at slot {} (epoch {epoch}) node {} has finalised epoch {} only: {lag} epochs behind, at most {limit} allowed",
-                    sample.slot, sample.node, sample.finalized
-                )
-            })
+    // One reason for each epoch, not one for each sample.
+    let mut behind: BTreeMap<(u64, u64), BTreeSet<usize>> = BTreeMap::new();
+    for sample in record.finality.iter().filter(|sample| sample.settled) {
+        let epoch = record.epoch_of(sample.slot);
+        if epoch.saturating_sub(sample.finalized) > limit {
+            behind.entry((epoch, sample.finalized)).or_default().insert(sample.node);
+        }
+    }
+    behind
+        .into_iter()
+        .map(|((epoch, finalized), nodes)| {
+            format!(
+                "in epoch {epoch} nodes {nodes:?} have finalised epoch {finalized} only: {} epochs behind, at most {limit} allowed",
+                epoch.saturating_sub(finalized)
+            )
         })
         .collect()
 }
@@ -347,18 +342,6 @@ fn not_counted(record: &Record, name: &str, from: u64, to: u64, finished: bool) 
     look().unwrap_or_else(|reasons| reasons)
 }
 
-/// What a validator loses for the source and the target of an epoch.
-fn penalties(effective_balance: u64, total_active_balance: u64) -> (i64, i64) {
-    const INCREMENT: u64 = 1_000_000_000;
-    const BASE_REWARD_FACTOR: u64 = 64;
-    const SOURCE: u64 = 14;
-    const TARGET: u64 = 26;
-    let per_increment = INCREMENT * BASE_REWARD_FACTOR / total_active_balance.isqrt().max(1);
-    let base = effective_balance / INCREMENT * per_increment;
-    let of = |weight: u64| -i64::try_from(base * weight / 64).unwrap_or(i64::MAX);
-    (of(SOURCE), of(TARGET))
-}
-
 fn like_offline(record: &Record, name: &str, from: u64, to: u64, finished: bool) -> Vec<String> {
     let look = || -> Result<Vec<String>, Vec<String>> {
         let epochs = epochs_in(record, from, Some(to), finished)?;
@@ -448,73 +431,6 @@ fn proposals_made(record: &Record, name: &str, from: u64, to: Option<u64>) -> Ve
         ));
     }
     reasons
-}
-
-/// Epochs that differ for a good reason, and violations.
-pub(crate) fn rewards_like_control(record: &Record) -> (Vec<Difference>, Vec<String>) {
-    let (mut differences, mut violations) = (Vec::new(), Vec::new());
-    for (epoch, entry) in &record.epochs {
-        let (Some(group), Some(control)) = (entry.validators.get(&0), entry.validators.get(&record.control)) else {
-            continue;
-        };
-        let Some(seats) = entry.groups.get(&0) else {
-            continue;
-        };
-        let (name, control_name) = (record.name(0), record.name(record.control));
-        if (group.source, group.target, group.inactivity) != (control.source, control.target, control.inactivity) {
-            violations.push(format!(
-                "in epoch {epoch} {name} got {} and {} Gwei for source and target, {control_name} {} and {}",
-                group.source, group.target, control.source, control.target
-            ));
-        }
-        if group.head == control.head {
-            continue;
-        }
-        let (loser, loser_name, threshold) = if group.head < control.head {
-            (group, &name, seats.threshold)
-        } else {
-            (control, &control_name, 1)
-        };
-        match why_no_head(record, loser, threshold) {
-            Some(reason) => differences.push(Difference {
-                epoch: *epoch,
-                group_head: group.head,
-                control_head: control.head,
-                reason: format!("{loser_name}: {reason}"),
-            }),
-            None => violations.push(format!(
-                "in epoch {epoch} {name} got {} Gwei for the head and {control_name} {}, and nothing seen explains it (duty of {loser_name} at slot {:?}, heads voted for {:?})",
-                group.head, control.head, loser.duty_slot, loser.head_votes
-            )),
-        }
-    }
-    (differences, violations)
-}
-
-/// Why a validator without fault is not paid for the head.
-fn why_no_head(record: &Record, validator: &ValidatorEpoch, threshold: u64) -> Option<String> {
-    let slot = validator.duty_slot?;
-    let head = validator.head_root?;
-    let for_head = validator.head_votes.get(&head).map_or(0, Vec::len) as u64;
-    let others: u64 = validator
-        .head_votes
-        .iter()
-        .filter(|(root, _)| **root != head)
-        .map(|(_, signers)| signers.len() as u64)
-        .sum();
-    if others > 0 && for_head < threshold {
-        return Some(format!(
-            "saw another head at slot {slot} ({others} of {} votes)",
-            for_head + others
-        ));
-    }
-    let next = record.slots.get(&(slot + 1))?;
-    next.block.is_none().then(|| {
-        format!(
-            "voted at slot {slot}, and slot {} is empty: no vote of it could be in time",
-            slot + 1
-        )
-    })
 }
 
 fn no_double_signature(record: &Record, voters: &[String], finished: bool) -> Vec<String> {
@@ -636,5 +552,4 @@ fn memory(record: &Record, beacon_node_mb: u64, validator_client_mb: u64) -> Vec
 
 #[cfg(test)]
 #[path = "invariants_tests.rs"]
-#[expect(clippy::unwrap_used, reason = "a failure in a test fails the test")]
 mod tests;

@@ -164,7 +164,6 @@ fn account(validator: usize, key: usize) -> Account {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failure in a test fails the test")]
 mod tests {
     use super::*;
     use std::collections::HashSet;

@@ -21,6 +21,7 @@ mod ports;
 mod processes;
 mod record;
 mod report;
+mod rewards;
 mod run;
 mod scenario;
 mod table;

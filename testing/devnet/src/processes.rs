@@ -471,7 +471,6 @@ fn shell_word(text: &str) -> String {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failure in a test fails the test")]
 mod tests {
     use super::*;
 

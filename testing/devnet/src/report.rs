@@ -1,8 +1,9 @@
 //! The report: everything that was seen, and what follows from it.
 
 use crate::error::DevnetError;
-use crate::invariants::{Check, Difference, Violation, rewards_like_control};
+use crate::invariants::{Check, Violation};
 use crate::record::{Record, percentile};
+use crate::rewards::{Difference, rewards_like_control};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;

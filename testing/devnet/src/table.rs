@@ -17,6 +17,7 @@ pub(crate) struct Table {
     drawn: usize,
     /// Last slot and number of epochs that were printed.
     printed_slot: u64,
+    has_header: bool,
     printed_epochs: usize,
 }
 
@@ -26,6 +27,7 @@ impl Table {
             terminal: stdout().is_terminal(),
             drawn: 0,
             printed_slot: 0,
+            has_header: false,
             printed_epochs: 0,
         }
     }
@@ -97,7 +99,7 @@ impl Table {
 
     fn print(&mut self, record: &Record, live: &Live) {
         let mut out = stdout().lock();
-        if self.printed_slot == 0 {
+        if !std::mem::replace(&mut self.has_header, true) {
             let _ = writeln!(out, "{}  justified  finalised", slot_header());
         }
         // The newest block's event may be on its way: it is printed with the next slot.

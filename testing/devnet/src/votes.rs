@@ -56,7 +56,6 @@ pub(crate) fn vote_of<P: Preset>(attestation: &Attestation<P>) -> Vote {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failure in a test fails the test")]
 mod tests {
     use super::*;
     use types::{
