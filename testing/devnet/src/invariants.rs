@@ -12,7 +12,7 @@ use std::fmt;
 pub(crate) enum Check {
     /// No two nodes finalise different blocks.
     OneChain,
-    /// No node's finalised epoch lags more behind the current one.
+    /// No node's finalised epoch lags more behind that of its head.
     FinalityLag { epochs: u64 },
     /// At least so many percent of slots have a block.
     SlotsFilled { percent: u64 },
@@ -205,7 +205,7 @@ fn finality_lag(record: &Record, limit: u64) -> Vec<String> {
     // One reason for each epoch, not one for each sample.
     let mut behind: BTreeMap<(u64, u64), BTreeSet<usize>> = BTreeMap::new();
     for sample in record.finality.iter().filter(|sample| sample.settled) {
-        let epoch = record.epoch_of(sample.slot);
+        let epoch = record.epoch_of(sample.head_slot);
         if epoch.saturating_sub(sample.finalized) > limit {
             behind.entry((epoch, sample.finalized)).or_default().insert(sample.node);
         }
@@ -214,7 +214,7 @@ fn finality_lag(record: &Record, limit: u64) -> Vec<String> {
         .into_iter()
         .map(|((epoch, finalized), nodes)| {
             format!(
-                "in epoch {epoch} nodes {nodes:?} have finalised epoch {finalized} only: {} epochs behind, at most {limit} allowed",
+                "with their head in epoch {epoch} nodes {nodes:?} have finalised epoch {finalized} only: {} epochs behind, at most {limit} allowed",
                 epoch.saturating_sub(finalized)
             )
         })

@@ -90,6 +90,7 @@ fn healthy_record() -> Record {
     for node in 1..=2 {
         record.finality.push(FinalitySample {
             slot: 48,
+            head_slot: 48,
             node,
             justified: 5,
             finalized: 4,
@@ -147,6 +148,11 @@ fn finality_may_lag_three_epochs_and_no_more() {
     assert!(reasons(&Check::FinalityLag { epochs: 3 }, &record).is_empty());
     record.finality[0].finalized = 2;
     assert_eq!(reasons(&Check::FinalityLag { epochs: 3 }, &record).len(), 1);
+    assert!(reasons(&Check::FinalityLag { epochs: 3 }, &record)[0].contains("nodes {1}"));
+    // An epoch without a block does not finalise anything.
+    record.finality[0].head_slot = 47;
+    assert!(reasons(&Check::FinalityLag { epochs: 3 }, &record).is_empty());
+    record.finality[0].head_slot = 48;
     // A node that has just been started may be behind.
     record.finality[0].settled = false;
     assert!(reasons(&Check::FinalityLag { epochs: 3 }, &record).is_empty());

@@ -183,20 +183,26 @@ impl Observer {
             })
         });
         for (node, syncing, finality) in join_all(asked).await {
-            match syncing {
-                Ok(syncing) => self.record.heads.push(HeadSample {
-                    slot,
-                    node,
-                    head_slot: syncing.head_slot.as_u64(),
-                    is_syncing: syncing.is_syncing,
-                }),
-                Err(error) => tracing::warn!(node, %error, "A node did not answer"),
-            }
+            let syncing = match syncing {
+                Ok(syncing) => syncing,
+                Err(error) => {
+                    tracing::warn!(node, %error, "A node did not answer");
+                    continue;
+                }
+            };
+            let head_slot = syncing.head_slot.as_u64();
+            self.record.heads.push(HeadSample {
+                slot,
+                node,
+                head_slot,
+                is_syncing: syncing.is_syncing,
+            });
             let Ok(finality) = finality else {
                 continue;
             };
             self.record.finality.push(FinalitySample {
                 slot,
+                head_slot,
                 node,
                 justified: finality.data.current_justified.epoch.as_u64(),
                 finalized: finality.data.finalized.epoch.as_u64(),

@@ -140,6 +140,8 @@ impl GroupEpoch {
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct FinalitySample {
     pub(crate) slot: u64,
+    /// Slot of the node's head.
+    pub(crate) head_slot: u64,
     pub(crate) node: usize,
     pub(crate) justified: u64,
     pub(crate) finalized: u64,
