@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod blocks;
+mod duties;
 mod node;
 mod rewards;
 mod states;

@@ -1,0 +1,203 @@
+//! Duties of solo validators and of single keys of a group, and votes that are handed in.
+
+use crate::support::{GROUP, KEYS, Node, VALIDATORS, key_of_group};
+use beacon_api::ApiError;
+use beacon_chain::BeaconChain;
+use gossip_validation::sync_committee_members;
+use state_transition::dvt::accessors::{get_committee_seats, get_signer_key, get_signers};
+use state_transition::helpers::accessors::{get_beacon_proposer_index_at_slot, get_block_root, get_domain};
+use std::collections::BTreeSet;
+use types::constants::DOMAIN_BEACON_ATTESTER;
+use types::*;
+
+fn everyone() -> Vec<SignerIndex> {
+    let solo = (1..VALIDATORS).map(|index| SignerIndex::from(ValidatorIndex::new(index)));
+    solo.chain((0..KEYS as u8).map(key_of_group)).collect()
+}
+
+fn slots(epoch: Epoch) -> impl Iterator<Item = Slot> {
+    let first = epoch.start_slot::<Minimal>();
+    (0..Minimal::slots_per_epoch()).map(move |offset| first.saturating_add(offset))
+}
+
+fn pubkey(chain: &BeaconChain<Minimal>, signer: SignerIndex, epoch: Epoch) -> PublicKeyBytes {
+    let key = get_signer_key(&chain.head().state, signer, epoch).unwrap();
+    key.as_bls().unwrap()
+}
+
+#[tokio::test]
+async fn every_index_has_one_seat_per_epoch_and_is_told_which() {
+    let mut node = Node::with_group().await;
+    node.run_to(11).await;
+    let state = node.chain.head().state.clone();
+    for epoch in [Epoch::new(1), Epoch::new(2)] {
+        let answer = node.client.attester_duties(epoch, &everyone()).await.unwrap();
+        let indices: BTreeSet<SignerIndex> = answer.data.iter().map(|duty| duty.validator_index).collect();
+        assert_eq!(
+            (answer.data.len(), indices),
+            (everyone().len(), everyone().into_iter().collect())
+        );
+        for duty in &answer.data {
+            let seats = get_committee_seats(&state, duty.slot, duty.committee_index).unwrap();
+            assert_eq!(duty.committee_length, seats.len() as u64);
+            assert_eq!(seats[duty.validator_committee_index as usize], duty.validator_index);
+            assert_eq!(duty.pubkey, pubkey(&node.chain, duty.validator_index, epoch));
+            assert_eq!(duty.slot.epoch::<Minimal>(), epoch);
+        }
+    }
+    // The group itself does not vote: its keys do.
+    let itself = [SignerIndex::from(ValidatorIndex::new(GROUP))];
+    assert!(
+        node.client
+            .attester_duties(Epoch::new(1), &itself)
+            .await
+            .unwrap()
+            .data
+            .is_empty()
+    );
+    let nobody = [SignerIndex::new(1_000), key_of_group(KEYS as u8)];
+    assert!(
+        node.client
+            .attester_duties(Epoch::new(1), &nobody)
+            .await
+            .unwrap()
+            .data
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn every_key_of_a_group_is_told_that_its_group_proposes() {
+    let mut node = Node::with_group().await;
+    node.run_to(11).await;
+    let state = node.chain.head().state.clone();
+    for epoch in [Epoch::new(1), Epoch::new(2)] {
+        let duties = node.client.proposer_duties(epoch).await.unwrap().data;
+        for slot in slots(epoch) {
+            let proposer = get_beacon_proposer_index_at_slot(&state, slot).unwrap();
+            let expected: Vec<(SignerIndex, PublicKeyBytes)> = get_signers(&state, proposer, epoch)
+                .unwrap()
+                .into_iter()
+                .map(|signer| (signer, pubkey(&node.chain, signer, epoch)))
+                .collect();
+            let found: Vec<(SignerIndex, PublicKeyBytes)> = duties
+                .iter()
+                .filter(|duty| duty.slot == slot)
+                .map(|duty| (duty.validator_index, duty.pubkey))
+                .collect();
+            assert_eq!(found, expected, "slot {slot}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn sync_duties_name_all_positions() {
+    let mut node = Node::with_group().await;
+    node.run_to(3).await;
+    let epoch = Epoch::new(0);
+    let members = sync_committee_members(&node.chain.head().state, Slot::new(0)).unwrap();
+    let duties = node.client.sync_duties(epoch, &everyone()).await.unwrap().data;
+    let positions: usize = duties
+        .iter()
+        .map(|duty| duty.validator_sync_committee_indices.len())
+        .sum();
+    assert_eq!(positions, members.len());
+    for duty in duties {
+        for position in duty.validator_sync_committee_indices {
+            assert_eq!(members[position as usize], (Some(duty.validator_index), duty.pubkey));
+        }
+    }
+}
+
+#[tokio::test]
+async fn duties_that_nobody_can_know_yet_are_refused() {
+    let mut node = Node::with_group().await;
+    node.run_to(3).await;
+    let far = Epoch::new(2);
+    let status = |error: ApiError| error.status();
+    assert_eq!(
+        node.client
+            .attester_duties(far, &everyone())
+            .await
+            .map_err(status)
+            .unwrap_err(),
+        Some(400)
+    );
+    assert_eq!(
+        node.client.proposer_duties(far).await.map_err(status).unwrap_err(),
+        Some(400)
+    );
+    let period_after_next = Epoch::new(2 * Minimal::EPOCHS_PER_SYNC_COMMITTEE_PERIOD);
+    let sync = node.client.sync_duties(period_after_next, &everyone()).await;
+    assert_eq!(sync.map_err(status).unwrap_err(), Some(400));
+    assert_eq!(node.get("/eth/v1/validator/duties/proposer/soon").await.0, 400);
+}
+
+#[tokio::test]
+async fn what_is_signed_is_not_asked_of_a_node_that_has_verified_nothing() {
+    let mut node = Node::with_group().await;
+    node.run_to(3).await;
+    // This node has no execution client.
+    let error = node.client.attestation_data(Slot::new(3), 0).await.unwrap_err();
+    assert_eq!(error.status(), Some(503), "{error}");
+}
+
+/// The vote of a duty in the head's slot.
+fn vote(node: &Node, signer: SignerIndex, committee_index: u64, key: PublicKeyBytes) -> SingleAttestation {
+    let head = node.chain.head();
+    let state = &head.state;
+    let epoch = state.current_epoch();
+    let data = AttestationData {
+        slot: head.slot(),
+        index: 0,
+        beacon_block_root: head.root,
+        source: state.current_justified_checkpoint(),
+        target: Checkpoint {
+            epoch,
+            root: get_block_root(state, epoch).unwrap(),
+        },
+    };
+    let root = compute_signing_root(&data, get_domain(state, DOMAIN_BEACON_ATTESTER, Some(epoch)));
+    SingleAttestation::Dvt(SingleAttestationDvt {
+        committee_index,
+        attester_index: signer,
+        data,
+        signature: node.producer.keys.get(&key).sign(&root).to_bytes(),
+        proofs: SchemeProofs::default(),
+    })
+}
+
+#[tokio::test]
+async fn votes_that_are_handed_in_reach_the_pool_and_a_wrong_one_is_named() {
+    let mut node = Node::with_group().await;
+    node.run_to(11).await;
+    let slot = node.chain.head().slot();
+    let duties = node
+        .client
+        .attester_duties(Epoch::new(1), &everyone())
+        .await
+        .unwrap()
+        .data;
+    let now: Vec<_> = duties.into_iter().filter(|duty| duty.slot == slot).collect();
+    assert!(now.len() >= 2, "somebody votes in this slot");
+    let mut votes: Vec<SingleAttestation> = now
+        .iter()
+        .map(|duty| vote(&node, duty.validator_index, duty.committee_index, duty.pubkey))
+        .collect();
+    // The second vote is signed by the first one's key.
+    votes[1] = vote(&node, now[1].validator_index, now[1].committee_index, now[0].pubkey);
+    let error = node.client.submit_attestations(&votes).await.unwrap_err();
+    assert_eq!(error.status(), Some(400));
+    assert!(error.to_string().contains('1'), "{error}");
+    let pooled = node
+        .client
+        .pool_attestations::<Minimal>(Some(slot), None)
+        .await
+        .unwrap()
+        .data;
+    let seats: usize = pooled.iter().map(|vote| vote.aggregation_bits().num_set_bits()).sum();
+    assert_eq!(seats, votes.len() - 1, "the others were taken");
+    // Handed in again, by another client of the same key: nothing is wrong with that.
+    votes.remove(1);
+    node.client.submit_attestations(&votes).await.unwrap();
+}
