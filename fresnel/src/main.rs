@@ -85,7 +85,9 @@ async fn run(cli: Cli, shutdown: ShutdownHandle) -> Result<(), String> {
                 datadir,
                 testnet_dir: cli.common.required_testnet_dir()?,
             };
-            node::run(*args, common, shutdown).await.map_err(|error| error.to_string())
+            node::run(*args, common, shutdown)
+                .await
+                .map_err(|error| error.to_string())
         }
         Command::ValidatorClient(args) => {
             let common = client::Common {
@@ -171,7 +173,10 @@ mod tests {
             let cli = Cli::try_parse_from(line.split_whitespace()).unwrap();
             assert_eq!(cli.common.datadir(), PathBuf::from("/data"));
             assert_eq!(cli.common.debug_level, LogLevel::Warn);
-            assert_eq!(cli.common.required_testnet_dir().unwrap(), PathBuf::from("/network-configs"));
+            assert_eq!(
+                cli.common.required_testnet_dir().unwrap(),
+                PathBuf::from("/network-configs")
+            );
         }
     }
 

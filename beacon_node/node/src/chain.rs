@@ -69,6 +69,8 @@ pub(crate) async fn start_chain<P: Preset>(
             .map_err(|error| NodeError::Threads(std::io::Error::other(error)))??
     };
     if let Some(chain) = from_disk {
+        // Replay fills the fork choice; whoever asks first must not be told the anchor.
+        chain.recompute_head().await?;
         tracing::info!(head_slot = %chain.head().slot(), "Chain resumed from disk");
         return Ok(chain);
     }

@@ -1,0 +1,111 @@
+//! The binary as a user starts it: a short devnet, and afterwards one of its nodes alone on what is on disk.
+#![expect(clippy::unwrap_used, reason = "helpers of tests are not seen as tests")]
+
+use beacon_api::{BeaconClient, BlockId, ClientConfig, Health};
+use rustix::process::{Pid, Signal, kill_process};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+const FRESNEL: &str = env!("CARGO_BIN_EXE_fresnel");
+const EPOCHS: u64 = 3;
+const SLOTS_PER_EPOCH: u64 = 8;
+
+fn run_devnet(dir: &Path, report: &Path) {
+    let output = Command::new(FRESNEL)
+        .args(["devnet", "--epochs", &EPOCHS.to_string(), "--dir"])
+        .arg(dir)
+        .arg("--report")
+        .arg(report)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Processes that have the directory on their command line.
+fn processes_of(dir: &Path) -> usize {
+    let dir = dir.to_string_lossy();
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| std::fs::read(entry.ok()?.path().join("cmdline")).ok())
+        .filter(|line| String::from_utf8_lossy(line).contains(&*dir))
+        .count()
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+async fn answering(client: &BeaconClient) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while client.health().await.is_err() {
+        assert!(Instant::now() < deadline, "the node does not answer");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_devnet_runs_ends_and_leaves_nodes_that_resume_from_disk() {
+    let temporary = tempfile::tempdir().unwrap();
+    let (dir, report) = (temporary.path().join("network"), temporary.path().join("report.json"));
+    run_devnet(&dir, &report);
+    assert_eq!(processes_of(&dir), 0, "the devnet leaves no process behind");
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&report).unwrap()).unwrap();
+    let summary = &report["summary"];
+    assert_eq!(summary["outcome"], "everything held");
+    assert!(
+        summary["slots_with_block"].as_u64().unwrap() >= EPOCHS * SLOTS_PER_EPOCH * 95 / 100,
+        "{summary}"
+    );
+
+    let port = free_port();
+    let mut node = Command::new(FRESNEL)
+        .args([
+            "bn",
+            "--disable-discovery",
+            "--listen-address=127.0.0.1",
+            "--port=0",
+            "--quic-port=0",
+            "--http",
+        ])
+        .arg(format!("--http-port={port}"))
+        .arg(format!("--datadir={}", dir.join("node-9/beacon").display()))
+        .arg(format!("--testnet-dir={}", dir.join("testnet").display()))
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let client = BeaconClient::new(&format!("http://127.0.0.1:{port}"), ClientConfig::default()).unwrap();
+    answering(&client).await;
+    let head = client.header(BlockId::Head).await.unwrap().unwrap().data;
+    let last = EPOCHS * SLOTS_PER_EPOCH - 2;
+    assert!(
+        head.header.message().slot.as_u64() >= last,
+        "resumed at {}",
+        head.header.message().slot
+    );
+    // Without an execution client nothing is verified, and a client must know.
+    assert_ne!(client.health().await.unwrap(), Health::Ready);
+    kill_process(Pid::from_raw(i32::try_from(node.id()).unwrap()).unwrap(), Signal::INT).unwrap();
+    assert!(node.wait().unwrap().success(), "Ctrl-C is a clean end");
+}
+
+#[test]
+fn mistakes_on_the_command_line_say_what_to_do() {
+    let error = |arguments: &[&str]| {
+        let output = Command::new(FRESNEL).args(arguments).output().unwrap();
+        assert!(!output.status.success(), "{arguments:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert!(error(&["bn"]).contains("--testnet-dir"));
+    assert!(error(&["bn", "--testnet-dir", "/nowhere"]).contains("/nowhere/config.yaml: no such file"));
+    assert!(error(&["bn", "--htp"]).contains("--http"));
+    assert!(error(&["vc", "--network=mainnet"]).contains("--testnet-dir"));
+}
