@@ -22,6 +22,9 @@ pub(crate) enum Check {
         #[serde(default)]
         from: u64,
         to: Option<u64>,
+        /// Whether the source may be missing where all slots are empty in which the vote would have been in time.
+        #[serde(default)]
+        excuse_empty_slots: bool,
     },
     /// They count in none.
     NotCounted { validator: String, from: u64, to: u64 },
@@ -75,6 +78,7 @@ pub(crate) fn healthy() -> Vec<Check> {
             validator: None,
             from: 0,
             to: None,
+            excuse_empty_slots: false,
         },
         Check::RankZero,
         Check::RewardsLikeControl,
@@ -143,7 +147,18 @@ impl Check {
             Self::OneChain => one_chain(record),
             Self::FinalityLag { epochs } => finality_lag(record, *epochs),
             Self::SlotsFilled { percent } if finished => slots_filled(record, *percent),
-            Self::Counted { validator, from, to } => counted(record, validator.as_deref(), *from, *to, finished),
+            Self::Counted {
+                validator,
+                from,
+                to,
+                excuse_empty_slots,
+            } => counted(
+                record,
+                validator.as_deref(),
+                (*from, *to),
+                *excuse_empty_slots,
+                finished,
+            ),
             Self::NotCounted { validator, from, to } => not_counted(record, validator, *from, *to, finished),
             Self::LikeOffline { validator, from, to } => like_offline(record, validator, *from, *to, finished),
             Self::RankZero => rank_zero(record),
@@ -295,7 +310,22 @@ fn describe(record: &Record, epoch: &EpochRecord, name: &str) -> String {
     }
 }
 
-fn counted(record: &Record, name: Option<&str>, from: u64, to: Option<u64>, finished: bool) -> Vec<String> {
+/// Whether no block was there to take the vote while its source still counted.
+fn had_no_block_in_time(record: &Record, validator: &ValidatorEpoch) -> bool {
+    let in_time = record.slots_per_epoch.isqrt();
+    let is_empty = |slot| record.slots.get(&slot).is_some_and(|entry| entry.block.is_none());
+    validator
+        .duty_slot
+        .is_some_and(|duty| (duty + 1..=duty + in_time).all(is_empty))
+}
+
+fn counted(
+    record: &Record,
+    name: Option<&str>,
+    (from, to): (u64, Option<u64>),
+    excuse_empty_slots: bool,
+    finished: bool,
+) -> Vec<String> {
     let groups = || {
         record
             .validators
@@ -310,7 +340,8 @@ fn counted(record: &Record, name: Option<&str>, from: u64, to: Option<u64>, fini
         let mut reasons = Vec::new();
         for name in names {
             for (epoch, whole, validator) in of_validator(record, &epochs, name)? {
-                if !validator.counted() {
+                let excused = excuse_empty_slots && validator.target >= 0 && had_no_block_in_time(record, validator);
+                if !validator.counted() && !excused {
                     reasons.push(format!(
                         "{name} was not counted in epoch {epoch}: {} Gwei for the source, {} for the target{}",
                         validator.source,

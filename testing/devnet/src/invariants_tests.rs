@@ -118,6 +118,7 @@ fn counted_always() -> Check {
         validator: None,
         from: 0,
         to: None,
+        excuse_empty_slots: false,
     }
 }
 
@@ -181,8 +182,30 @@ fn an_epoch_in_which_a_group_pays_is_one_in_which_it_was_not_counted() {
         validator: Some("control".to_owned()),
         from: 0,
         to: None,
+        excuse_empty_slots: false,
     };
     assert!(reasons(&other, &record).is_empty());
+}
+
+#[test]
+fn a_source_that_no_block_could_take_in_time_is_excused_if_the_scenario_says_so() {
+    let mut record = healthy_record();
+    in_epoch(&mut record, 2, 0).source = -1;
+    let check = |excuse_empty_slots| Check::Counted {
+        validator: None,
+        from: 0,
+        to: None,
+        excuse_empty_slots,
+    };
+    assert_eq!(reasons(&check(true), &record).len(), 1);
+    // The duty is at slot 19, and eight slots make an epoch: two blocks would have been in time.
+    for slot in 20..=21 {
+        record.slots.get_mut(&slot).unwrap().block = None;
+    }
+    assert!(reasons(&check(true), &record).is_empty());
+    assert_eq!(reasons(&check(false), &record).len(), 1);
+    in_epoch(&mut record, 2, 0).target = -1;
+    assert_eq!(reasons(&check(true), &record).len(), 1, "targets have more time");
 }
 
 #[test]
@@ -192,6 +215,7 @@ fn a_range_of_epochs_that_was_not_reached_shows_nothing() {
         validator: None,
         from: 9,
         to: None,
+        excuse_empty_slots: false,
     };
     assert_eq!(reasons(&check, &record).len(), 1);
     assert!(check.violations(&record, false).is_empty());
