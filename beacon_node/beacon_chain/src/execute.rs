@@ -1,13 +1,15 @@
 //! Executing a block: state transition and the execution client's verdict. Changes nothing.
 
 use crate::{BeaconChain, ChainError, ImportError};
-use execution_layer::{EngineError, NewPayloadRequest, PayloadStatus};
+use execution_layer::{NewPayloadRequest, PayloadStatus};
 use fork_choice::{BlockSummary, ExecutionStatus};
 use runtime::Priority;
 use state_transition::block::{BlockSignatures, state_transition};
 use state_transition::compute_unrealized_checkpoints;
 use std::sync::Arc;
-use types::{BeaconBlockBodyRef, BeaconState, ExecutionPayload, ExecutionRequests, Preset, Root, SignedBeaconBlock};
+use types::{
+    BeaconBlockBodyRef, BeaconState, ExecutionPayload, ExecutionRequests, Hash32, Preset, Root, SignedBeaconBlock,
+};
 
 /// A block that passed the state transition and that the execution client did not call invalid. Its proposer's
 /// signature may still be incomplete.
@@ -116,10 +118,19 @@ impl<P: Preset> BeaconChain<P> {
         let request = NewPayloadRequest::new(payload, body.blob_kzg_commitments(), message.parent_root(), requests);
         match execution_layer.notify_new_payload(&request).await {
             Ok(PayloadStatus::Valid) => Ok(ExecutionStatus::Valid),
-            Ok(status) if status.is_invalid() => Err(ImportError::InvalidPayload {
-                root,
-                reason: status.to_string(),
-            }),
+            Ok(status) if status.is_invalid() => {
+                if let PayloadStatus::Invalid {
+                    latest_valid_hash: Some(hash),
+                    ..
+                } = &status
+                {
+                    self.condemn_ancestors(&message.parent_root(), *hash)?;
+                }
+                Err(ImportError::InvalidPayload {
+                    root,
+                    reason: status.to_string(),
+                })
+            }
             Ok(_) => Ok(ExecutionStatus::Optimistic),
             Err(error) => {
                 tracing::debug!(%root, %error, "Execution client did not answer, payload stays unverified");
@@ -128,23 +139,20 @@ impl<P: Preset> BeaconChain<P> {
         }
     }
 
-    /// Whether the execution client says VALID to a block's payload, now.
-    pub async fn is_payload_valid(&self, block: &SignedBeaconBlock<P>) -> Result<bool, EngineError> {
-        let Some(execution_layer) = &self.execution_layer else {
-            return Ok(false);
+    /// The execution client calls a block invalid and names its latest valid ancestor: the blocks between them, which
+    /// were imported unverified, are invalid, too. A hash that no ancestor here has says nothing about them.
+    ///
+    /// Spec: sync/optimistic.md#how-to-apply-latestvalidhash-when-payload-status-is-invalid
+    fn condemn_ancestors(&self, parent_root: &Root, latest_valid_hash: Hash32) -> Result<(), ImportError> {
+        let mut fork_choice = self.fork_choice.write();
+        let mut next = fork_choice.block(parent_root);
+        while let Some(node) = next.filter(|node| node.execution_block_hash != latest_valid_hash) {
+            next = fork_choice.block(&node.parent_root);
+        }
+        let Some(latest_valid) = next.map(|node| node.root).filter(|root| root != parent_root) else {
+            return Ok(());
         };
-        let message = block.message();
-        let (payload, requests) = payload_of(message.body());
-        let commitments = message.body();
-        let request = NewPayloadRequest::new(
-            payload,
-            commitments.blob_kzg_commitments(),
-            message.parent_root(),
-            requests,
-        );
-        Ok(matches!(
-            execution_layer.notify_new_payload(&request).await?,
-            PayloadStatus::Valid
-        ))
+        tracing::error!(%parent_root, %latest_valid, "Execution client calls imported blocks invalid");
+        Ok(fork_choice.on_invalid_execution_payload(parent_root, Some(latest_valid_hash))?)
     }
 }

@@ -274,3 +274,39 @@ async fn data_of_a_committee_that_does_not_exist_or_of_a_far_slot_is_refused() {
     assert_eq!(data.beacon_block_root, world.chain.head().root);
     assert_eq!(data.target.epoch, Epoch::new(0));
 }
+
+/// A node follows without an answer of its execution client, which then finds that it followed the wrong chain.
+#[tokio::test]
+async fn blocks_between_an_invalid_payload_and_the_latest_valid_one_lose_the_head() {
+    let (maker, follower) = (World::new(ForkName::Dvt).await, World::new(ForkName::Dvt).await);
+    let mut blocks = Vec::new();
+    for slot in 1..=4 {
+        let produced = maker.slot(slot).await;
+        let root = produced.block_root();
+        let hash = match produced.body() {
+            BeaconBlockBodyRef::Fulu(body) => body.execution_payload.block_hash,
+            BeaconBlockBodyRef::Dvt(body) => body.execution_payload.block_hash,
+        };
+        blocks.push((root, hash, maker.chain.get_block(&root).unwrap().unwrap()));
+    }
+    follower.clock.set_slot(Slot::new(4));
+    let import = |place: usize| {
+        let block = Arc::clone(&blocks[place].2);
+        follower.chain.process_block(block, BlockSignatures::All)
+    };
+    import(0).await.unwrap();
+    follower.mock.set_faults(|faults| faults.syncing = true);
+    import(1).await.unwrap();
+    import(2).await.unwrap();
+    let head = follower.chain.head();
+    assert_eq!((head.root, head.execution_optimistic), (blocks[2].0, true));
+    follower.mock.set_faults(|faults| {
+        faults.syncing = false;
+        faults.invalid.insert(blocks[1].1);
+    });
+    let error = import(3).await.unwrap_err();
+    assert!(error.is_invalid_block(), "{error}");
+    follower.chain.recompute_head().await.unwrap();
+    let head = follower.chain.head();
+    assert_eq!((head.root, head.execution_optimistic), (blocks[0].0, false));
+}

@@ -62,7 +62,13 @@ impl LevelDbStore {
         };
         let mut has_files = false;
         match fs::read_dir(path) {
-            Ok(mut entries) => has_files = entries.next().is_some(),
+            Ok(entries) => {
+                for entry in entries {
+                    let name = entry.map_err(directory_error)?.file_name();
+                    has_files |= !is_of_unfinished_creation(&name.to_string_lossy());
+                }
+                has_files |= path.join(CURRENT).exists();
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 fs::create_dir_all(path).map_err(directory_error)?;
             }
@@ -90,6 +96,11 @@ impl LevelDbStore {
             path: path.to_owned(),
         })
     }
+}
+
+/// Files that LevelDB makes before `CURRENT`, when nothing was written yet: whoever was killed then begins again.
+fn is_of_unfinished_creation(name: &str) -> bool {
+    ["LOCK", "LOG", "LOG.old", "MANIFEST-000001"].contains(&name) || name.ends_with(".dbtmp")
 }
 
 fn backend(error: leveldb::error::Error) -> StorageError {

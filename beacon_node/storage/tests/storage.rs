@@ -90,6 +90,19 @@ fn a_database_that_is_open_cannot_be_opened_again() {
 }
 
 #[test]
+fn a_creation_that_was_killed_half_way_is_finished_and_lost_tables_are_not_taken_for_one() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["LOCK", "LOG", "MANIFEST-000001", "000001.dbtmp"] {
+        std::fs::write(directory.path().join(name), "").unwrap();
+    }
+    drop(LevelDbStore::open(directory.path()).unwrap());
+    assert!(directory.path().join("CURRENT").exists());
+    std::fs::remove_file(directory.path().join("CURRENT")).unwrap();
+    let error = LevelDbStore::open(directory.path()).unwrap_err();
+    assert!(matches!(error, StorageError::Corrupt { .. }), "{error}");
+}
+
+#[test]
 fn a_damaged_database_is_refused_and_left_as_it_is() {
     let directory = tempfile::tempdir().unwrap();
     drop(LevelDbStore::open(directory.path()).unwrap());
