@@ -1,6 +1,6 @@
 //! Data columns of this node's custody, and blocks that wait for theirs.
 
-use crate::{BlockIntakeError, Intake};
+use crate::Intake;
 use beacon_chain::ImportError;
 use data_columns::{DataColumnError, compute_columns_for_custody_group, get_custody_groups};
 use gossip_validation::{DataColumnGossipError, VerifiedBlock};
@@ -103,10 +103,5 @@ impl<P: Preset> Intake<P> {
                     .is_ok_and(|missing| missing.is_empty())
             })
             .map(|block| VerifiedBlock { block, root }))
-    }
-
-    /// Whether the error says that a block waits for columns here.
-    pub fn waits_for_columns(error: &BlockIntakeError) -> bool {
-        matches!(error, BlockIntakeError::Import(ImportError::DataUnavailable(_)))
     }
 }

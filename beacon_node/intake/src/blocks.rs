@@ -12,20 +12,9 @@ use types::{Preset, Root, SignedBeaconBlock};
 /// Blocks executed ahead of their signature that are kept: a state each.
 const MAX_EXECUTED_BLOCKS: usize = 6;
 
-/// A block was not taken in.
-#[derive(Debug, thiserror::Error)]
-pub enum BlockIntakeError {
-    /// It does not meet the conditions of gossip.
-    #[error(transparent)]
-    Gossip(#[from] BlockGossipError),
-    /// It was not imported.
-    #[error(transparent)]
-    Import(#[from] ImportError),
-}
-
 /// Blocks that were executed before their signature was complete: proposals to groups.
 #[derive(Debug)]
-pub struct ExecutedBlocks<P: Preset>(Mutex<LruCache<Root, ExecutedBlock<P>>>);
+pub(crate) struct ExecutedBlocks<P: Preset>(Mutex<LruCache<Root, ExecutedBlock<P>>>);
 
 impl<P: Preset> Default for ExecutedBlocks<P> {
     fn default() -> Self {

@@ -17,10 +17,10 @@ mod outgoing;
 mod votes;
 
 pub use availability::Custody;
-pub use blocks::{BlockIntakeError, ExecutedBlocks};
 pub use outgoing::Outgoing;
 
 use crate::availability::Availability;
+use crate::blocks::ExecutedBlocks;
 use beacon_chain::BeaconChain;
 use gossip_validation::GossipValidator;
 use operation_pool::OperationPool;

@@ -1,0 +1,122 @@
+//! A block with a blob waits for the columns of this node's custody.
+#![expect(clippy::unwrap_used, reason = "helpers of tests are not seen as tests")]
+
+use beacon_chain::{Anchor, BeaconChain, ChainConfig, ImportError};
+use chain_harness::{BlockPlan, Chain, Keys, solo};
+use gossip_validation::GossipValidator;
+use intake::{Custody, Intake};
+use operation_pool::OperationPool;
+use runtime::{SlotClock, WorkerPool};
+use ssz_types::VariableList;
+use state_transition::block::process_block;
+use state_transition::genesis::genesis_block;
+use state_transition::process_slots;
+use state_transition::signatures::NullVerifier;
+use std::sync::Arc;
+use storage::{Identity, Storage};
+use types::*;
+
+const VALIDATORS: u64 = 32;
+/// Of 128 columns.
+const CUSTODY: [ColumnIndex; 2] = [3, 127];
+
+fn spec() -> ChainSpec {
+    ChainSpec::fulu_genesis(PresetName::Minimal)
+}
+
+fn intake(producer: &Chain<Minimal>, clock: &SlotClock) -> Arc<Intake<Minimal>> {
+    let identity = Identity {
+        genesis_time: producer.state.genesis_time(),
+        genesis_validators_root: producer.state.genesis_validators_root(),
+    };
+    let config = ChainConfig {
+        spec: Arc::new(producer.spec.clone()),
+        clock: clock.clone(),
+        storage: Arc::new(Storage::in_memory(identity).unwrap()),
+        execution_layer: None,
+        workers: WorkerPool::start(1).unwrap(),
+    };
+    let mut state = producer.state.clone();
+    let block = genesis_block(&mut state).unwrap();
+    let chain = BeaconChain::from_anchor(config, Anchor { state, block }).unwrap();
+    let (sender, _outgoing) = runtime::channel("outgoing", 8);
+    let custody = Custody {
+        columns: CUSTODY.into_iter().collect(),
+    };
+    let gossip = Arc::new(GossipValidator::new(chain));
+    Intake::new(gossip, Arc::new(OperationPool::new()), sender, custody)
+}
+
+/// The next block with one blob, of which all field elements are 1: the commitment to it is the generator of G1.
+fn block_with_blob(producer: &Chain<Minimal>) -> (SignedBeaconBlock<Minimal>, Vec<DataColumnSidecar<Minimal>>) {
+    const GENERATOR: &str = "97f1d3a73197d7942695638c4fa9ac0fc3688c4f9774b905a14e3a3f171bac58\
+                             6c55e83ff97a1aeffb3af00adb22c6bb";
+    let plan = BlockPlan {
+        vote_slots: 0,
+        ..BlockPlan::default()
+    };
+    let signed = producer.build(&|_, _| true, plan).unwrap();
+    let mut state = producer.state.clone();
+    process_slots(&mut state, signed.slot(), &producer.spec).unwrap();
+    let BeaconBlock::Fulu(mut block) = signed.message().cloned() else {
+        panic!("a block of Fulu")
+    };
+    block.body.blob_kzg_commitments = VariableList::new(vec![GENERATOR.parse().unwrap()]).unwrap();
+    let mut post = state.clone();
+    process_block(
+        &mut post,
+        BeaconBlockRef::Fulu(&block),
+        &mut NullVerifier,
+        &producer.spec,
+    )
+    .unwrap();
+    block.state_root = post.canonical_root().unwrap();
+    let signed = producer.sign(&state, BeaconBlock::Fulu(block), Signers::default());
+    let mut bytes = vec![0; 131_072];
+    bytes.chunks_exact_mut(32).for_each(|element| element[31] = 1);
+    let blobs = vec![Blob::<Minimal>::new(bytes).unwrap()];
+    let matrix = data_columns::compute_matrix::<Minimal>(&blobs).unwrap();
+    let proofs: Vec<KzgProof> = matrix.into_iter().map(|entry| entry.kzg_proof).collect();
+    let sidecars = data_columns::get_data_column_sidecars_from_block(&signed, &blobs, &proofs).unwrap();
+    (signed, sidecars)
+}
+
+#[tokio::test]
+async fn a_block_with_a_blob_is_imported_when_the_last_column_of_the_custody_is_here() {
+    let validators: Vec<_> = (0..VALIDATORS).map(|validator| solo(validator, 32)).collect();
+    let producer = Chain::<Minimal>::new(&validators, Keys::new(VALIDATORS, &[], 0), spec());
+    let clock = SlotClock::manual(producer.state.genesis_time(), &producer.spec);
+    let intake = intake(&producer, &clock);
+    let (block, sidecars) = block_with_blob(&producer);
+    let root = block.block_root();
+    clock.set_slot(block.slot());
+
+    let verified = intake.receive_block(Arc::new(block.clone())).await.unwrap();
+    let error = intake.import(verified).await.unwrap_err();
+    assert!(matches!(error, ImportError::DataUnavailable(_)), "{error}");
+    assert!(!error.is_invalid_block(), "nobody is to blame");
+    assert_eq!(intake.missing_columns(&block, &root).unwrap(), CUSTODY);
+
+    let column = |index: ColumnIndex| Arc::new(sidecars[index as usize].clone());
+    // A column that is not kept here changes nothing.
+    for index in [5, CUSTODY[0]] {
+        assert!(
+            intake
+                .receive_data_column(column(index), Some(index))
+                .await
+                .unwrap()
+                .is_none()
+        );
+    }
+    assert_eq!(intake.missing_columns(&block, &root).unwrap(), [CUSTODY[1]]);
+    assert!(!intake.chain().contains_block(&root));
+    let complete = intake
+        .receive_data_column(column(CUSTODY[1]), Some(CUSTODY[1]))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(intake.import(complete).await.unwrap(), root);
+    assert_eq!(intake.chain().head().root, root);
+    let kept = intake.chain().storage().data_column_indices(&root).unwrap();
+    assert_eq!(kept, CUSTODY);
+}
