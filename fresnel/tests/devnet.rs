@@ -11,10 +11,12 @@ use std::time::{Duration, Instant};
 const FRESNEL: &str = env!("CARGO_BIN_EXE_fresnel");
 const EPOCHS: u64 = 3;
 const SLOTS_PER_EPOCH: u64 = 8;
+/// Twice the default: other tests may use the machine, too.
+const SLOT_MS: &str = "6000";
 
 fn run_devnet(dir: &Path, report: &Path) {
     let output = Command::new(FRESNEL)
-        .args(["devnet", "--epochs", &EPOCHS.to_string(), "--dir"])
+        .args(["devnet", "--epochs", &EPOCHS.to_string(), "--slot-ms", SLOT_MS, "--dir"])
         .arg(dir)
         .arg("--report")
         .arg(report)
