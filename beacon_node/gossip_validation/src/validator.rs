@@ -108,6 +108,11 @@ impl<P: Preset> GossipValidator<P> {
         *leaders = leaders.split_off(&(recent, ValidatorIndex::new(0)));
     }
 
+    /// Whether a vote of the signer for an epoch has come, of the current or the previous epoch.
+    pub fn has_seen_vote(&self, epoch: Epoch, signer: SignerIndex) -> bool {
+        self.attesters.contains(epoch.start_slot::<P>(), &signer)
+    }
+
     /// Notes that a block turned out to be invalid; what builds on it is rejected.
     pub fn note_invalid_block(&self, root: Root) {
         self.invalid_blocks.insert(root);
@@ -161,7 +166,8 @@ impl<P: Preset> GossipValidator<P> {
             .unwrap_or_default()
     }
 
-    pub(crate) fn check_not_future(&self, slot: Slot) -> Result<(), SharedError> {
+    /// No node's clock has reached a later slot, give or take the disparity of clocks.
+    pub fn check_not_future(&self, slot: Slot) -> Result<(), SharedError> {
         if slot > self.latest_slot() {
             return Err(SharedError::FutureSlot {
                 slot,

@@ -68,6 +68,11 @@ impl<P: Preset> Proposals<P> {
     ) -> Result<Published, PublishBlockError> {
         let signed = Signed::new(block);
         let (slot, parent) = (signed.header.slot, signed.header.parent_root);
+        // A state is advanced to that slot before anything else is known of the block.
+        self.intake
+            .gossip()
+            .check_not_future(slot)
+            .map_err(BlockGossipError::from)?;
         let chain = Arc::clone(self.chain());
         let state = {
             let chain = Arc::clone(&chain);

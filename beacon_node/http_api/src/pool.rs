@@ -61,7 +61,11 @@ async fn attestations<P: Preset>(State(reader): Context<P>, RawQuery(query): Raw
     let query = Query::parse(&query);
     let slot: Option<Slot> = query.optional("slot")?;
     let committee_index: Option<CommitteeIndex> = query.optional("committee_index")?;
-    let (fork, data) = of_current_fork(&reader, reader.intake.pool().attestations(slot, committee_index));
+    let pool = Arc::clone(reader.intake.pool());
+    let found = reader
+        .on_worker(move |_| Ok(pool.attestations(slot, committee_index)))
+        .await?;
+    let (fork, data) = of_current_fork(&reader, found);
     json_versioned(&Versioned::new(fork, data))
 }
 

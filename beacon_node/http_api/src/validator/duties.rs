@@ -24,6 +24,7 @@ pub(super) fn routes<P: Preset>() -> Router<Arc<Reader<P>>> {
     Router::new()
         .route("/eth/v1/validator/duties/attester/{epoch}", post(attester::<P>))
         .route("/eth/v1/validator/duties/proposer/{epoch}", get(proposer::<P>))
+        .route("/eth/v2/validator/duties/proposer/{epoch}", get(proposer::<P>))
         .route("/eth/v1/validator/duties/sync/{epoch}", post(sync::<P>))
 }
 
@@ -43,24 +44,31 @@ fn check_epoch<P: Preset>(reader: &Reader<P>, epoch: Epoch) -> Result<(), ApiFai
     Ok(())
 }
 
-/// A state of the head's branch that knows the committees and proposers of `epoch`.
+/// The state of the head's branch at the start of an epoch that is over.
+fn past_state<P: Preset>(chain: &BeaconChain<P>, epoch: Epoch) -> Result<Arc<BeaconState<P>>, ApiFailure> {
+    let unknown = || ApiFailure::internal(format!("no state for epoch {epoch}"));
+    let slot = epoch.start_slot::<P>();
+    let root = chain.canonical_root_at_or_before(slot)?.ok_or_else(unknown)?;
+    chain.state_at_slot(&root, slot)?.ok_or_else(unknown)
+}
+
+/// A state of the head's branch that knows the committees of `epoch`, and its proposers unless the epoch is over.
 fn state_for<P: Preset>(
     chain: &BeaconChain<P>,
     head: &HeadSnapshot<P>,
     epoch: Epoch,
 ) -> Result<Arc<BeaconState<P>>, ApiFailure> {
     let known = head.state.current_epoch();
-    let unknown = || ApiFailure::internal(format!("no state for epoch {epoch}"));
     if epoch > known.saturating_add(1u64) {
         let slot = epoch.saturating_sub(1u64).start_slot::<P>();
-        return chain.state_at_slot(&head.root, slot)?.ok_or_else(unknown);
+        return chain
+            .state_at_slot(&head.root, slot)?
+            .ok_or_else(|| ApiFailure::internal(format!("no state for epoch {epoch}")));
     }
     if epoch.saturating_add(1u64) >= known {
         return Ok(Arc::clone(&head.state));
     }
-    let slot = epoch.start_slot::<P>();
-    let root = chain.canonical_root_at_or_before(slot)?.ok_or_else(unknown)?;
-    chain.state_at_slot(&root, slot)?.ok_or_else(unknown)
+    past_state(chain, epoch)
 }
 
 /// Root of the last block before the epoch before `epoch`: it fixes the duties of `epoch`.
@@ -159,7 +167,12 @@ async fn proposer<P: Preset>(State(reader): Context<P>, Path(epoch): Path<String
     reader
         .on_worker(move |chain| {
             let head = chain.head();
-            let state = state_for(chain, &head, epoch)?;
+            // The lookahead does not look back.
+            let state = if epoch < head.state.current_epoch() {
+                past_state(chain, epoch)?
+            } else {
+                state_for(chain, &head, epoch)?
+            };
             let mut duties = Vec::new();
             for offset in 0..P::slots_per_epoch() {
                 let slot = epoch.start_slot::<P>().saturating_add(offset);

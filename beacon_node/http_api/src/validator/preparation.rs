@@ -46,24 +46,28 @@ async fn liveness<P: Preset>(State(reader): Context<P>, Path(epoch): Path<String
         .map_err(|_| ApiFailure::bad_request(format!("epoch {epoch:?}, expected a number")))?;
     let indices: Vec<SignerIndex> = body.json()?;
     let head = reader.chain.head();
-    let current = head.state.current_epoch();
+    let current = reader.chain.current_epoch();
     if epoch > current || epoch.saturating_add(1u64) < current {
         return Err(ApiFailure::bad_request(format!(
-            "epoch {epoch} is neither the head's epoch {current} nor the one before"
+            "epoch {epoch} is neither the current epoch {current} nor the one before"
         )));
     }
     let data: Vec<Liveness> = indices
         .into_iter()
         .map(|index| Liveness {
             index,
-            is_live: is_live(&head.state, index, epoch == current),
+            is_live: reader.intake.gossip().has_seen_vote(epoch, index) || has_voted(&head.state, index, epoch),
         })
         .collect();
     json_data(data)
 }
 
 /// Whether a vote of the signer stands in the chain.
-fn is_live<P: Preset>(state: &BeaconState<P>, signer: SignerIndex, is_current: bool) -> bool {
+fn has_voted<P: Preset>(state: &BeaconState<P>, signer: SignerIndex, epoch: Epoch) -> bool {
+    let is_current = epoch == state.current_epoch();
+    if !is_current && epoch.saturating_add(1u64) != state.current_epoch() {
+        return false;
+    }
     let (validator, key) = signer.split();
     let Some(key) = key else {
         let participation = if is_current {

@@ -91,6 +91,22 @@ async fn every_key_of_a_group_is_told_that_its_group_proposes() {
 }
 
 #[tokio::test]
+async fn proposers_of_epochs_that_are_over_are_those_of_its_blocks() {
+    let mut node = Node::with_group().await;
+    node.run_to(19).await;
+    for epoch in [Epoch::new(0), Epoch::new(1), Epoch::new(2)] {
+        let duties = node.client.proposer_duties(epoch).await.unwrap().data;
+        for slot in slots(epoch).filter(|slot| *slot > Slot::new(0) && *slot <= node.chain.head().slot()) {
+            let root = node.chain.canonical_root_at(slot).unwrap().unwrap();
+            let block = node.chain.get_block(&root).unwrap().unwrap();
+            let mut of_slot = duties.iter().filter(|duty| duty.slot == slot).peekable();
+            assert!(of_slot.peek().is_some(), "slot {slot}");
+            assert!(of_slot.all(|duty| duty.validator_index.validator() == block.message().proposer_index()));
+        }
+    }
+}
+
+#[tokio::test]
 async fn sync_duties_name_all_positions() {
     let mut node = Node::with_group().await;
     node.run_to(3).await;
@@ -143,7 +159,7 @@ async fn what_is_signed_is_not_asked_of_a_node_that_has_verified_nothing() {
 }
 
 /// The vote of a duty in the head's slot.
-fn vote(node: &Node, signer: SignerIndex, committee_index: u64, key: PublicKeyBytes) -> SingleAttestation {
+pub(crate) fn vote(node: &Node, signer: SignerIndex, committee_index: u64, key: PublicKeyBytes) -> SingleAttestation {
     let head = node.chain.head();
     let state = &head.state;
     let epoch = state.current_epoch();

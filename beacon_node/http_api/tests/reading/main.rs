@@ -4,6 +4,7 @@
 
 mod blocks;
 mod duties;
+mod handing_in;
 mod node;
 mod rewards;
 mod states;

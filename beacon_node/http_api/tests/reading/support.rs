@@ -170,6 +170,20 @@ impl Node {
         let body = response.bytes().await.unwrap();
         (status, serde_json::from_slice(&body).unwrap_or_default())
     }
+
+    /// Status and body of JSON that is handed in.
+    pub(crate) async fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> (u16, serde_json::Value) {
+        let response = reqwest::Client::new()
+            .post(format!("{}{path}", self.url))
+            .header("content-type", "application/json")
+            .body(body)
+            .send()
+            .await
+            .unwrap();
+        let status = response.status().as_u16();
+        let body = response.bytes().await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap_or_default())
+    }
 }
 
 /// The index of a key of the group.
