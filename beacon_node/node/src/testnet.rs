@@ -126,7 +126,17 @@ mod tests {
         let error = testnet.spec().unwrap_err().to_string();
         assert!(error.contains("config.yaml: no such file"), "{error}");
 
-        let wrong = config().replace("SLOT_DURATION_MS: 6000", "SLOT_DURATION_MS: six");
+        let wrong: String = config()
+            .lines()
+            .map(|line| {
+                if line.starts_with("SLOT_DURATION_MS") {
+                    "SLOT_DURATION_MS: six"
+                } else {
+                    line
+                }
+            })
+            .flat_map(|line| [line, "\n"])
+            .collect();
         let (_dir, testnet) = dir_with(&[("config.yaml", &wrong)]);
         let error = testnet.spec().unwrap_err().to_string();
         assert!(error.contains("SLOT_DURATION_MS") && error.contains("six"), "{error}");

@@ -22,8 +22,10 @@ pub struct Common {
     pub testnet_dir: Option<PathBuf>,
 }
 
-/// Longest that a request may take: a node holds a request for a block up to a quarter of a slot, and builds it then.
+/// Longest that a request may take.
 const MAX_REQUEST: Duration = Duration::from_secs(12);
+/// Shortest time that a request is given.
+const MIN_REQUEST: Duration = Duration::from_secs(1);
 
 /// Runs a client until `shutdown` is triggered.
 pub async fn run(args: ValidatorClientArgs, common: Common, shutdown: ShutdownHandle) -> Result<(), ClientError> {
@@ -106,6 +108,10 @@ async fn run_until_error(args: ValidatorClientArgs, common: Common) -> Result<()
     };
     let clock = SlotClock::system(genesis.genesis_time, &spec);
     let preset = spec.preset_base;
+    // An answer that takes longer than this is of no use, and another node may be faster. A node holds a request for a
+    // block up to a quarter of a slot, and builds it then.
+    let timeout = Duration::from_millis(spec.slot_duration_ms / 2).clamp(MIN_REQUEST, MAX_REQUEST);
+    let clients = clients.into_iter().map(|client| client.with_timeout(timeout)).collect();
     let context = Arc::new(Context::new(
         Nodes::new(clients),
         Arc::new(signer),

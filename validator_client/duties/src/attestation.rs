@@ -54,14 +54,15 @@ impl Attesters {
     }
 
     /// Fetches the duties of the current and the next epoch. Those of an epoch are replaced if what they depend on, or
-    /// who the keys are, has changed.
-    pub(crate) async fn update<P: Preset>(&self, context: &Context, indices_changed: bool) {
+    /// who the keys are, has changed. Gives whether all are known.
+    pub(crate) async fn update<P: Preset>(&self, context: &Context, indices_changed: bool) -> bool {
         let current = context.epoch::<P>();
         let indices = context.indices.all();
         if indices.is_empty() {
             self.epochs.write().clear();
-            return;
+            return true;
         }
+        let mut is_complete = true;
         for epoch in [current, current.saturating_add(SUBSCRIBE_AHEAD_EPOCHS)] {
             let indices = &indices;
             let answer = context
@@ -72,6 +73,7 @@ impl Attesters {
                 Ok(answer) => answer,
                 Err(error) => {
                     tracing::warn!(%epoch, %error, "Attester duties are not known");
+                    is_complete = false;
                     continue;
                 }
             };
@@ -87,18 +89,20 @@ impl Attesters {
             if epoch == current {
                 metrics::set_attesters(duties.len());
             }
-            subscribe(context, &duties).await;
+            // Known before nodes are told, which may take as long as a node is silent.
             self.epochs.write().insert(
                 epoch,
                 EpochDuties {
                     dependent_root: answer.dependent_root,
-                    duties,
+                    duties: duties.clone(),
                 },
             );
+            subscribe(context, &duties).await;
         }
         self.epochs
             .write()
             .retain(|epoch, _| epoch.saturating_add(1u64) >= current);
+        is_complete
     }
 
     /// Votes in a slot, and aggregates the votes of it.
@@ -113,6 +117,10 @@ impl Attesters {
             .first(|node| async move { node.attestation_data(slot, 0).await })
             .await
         {
+            Ok(data) if data.slot != slot => {
+                tracing::error!(%slot, found = %data.slot, "Beacon node gave a vote for another slot");
+                return;
+            }
             Ok(data) => data,
             Err(error) => {
                 metrics::count(metrics::Duty::Attestation, false, duties.len());
@@ -161,11 +169,13 @@ async fn subscribe(context: &Context, duties: &[Duty]) {
             },
         )
         .collect();
-    for node in context.nodes.by_health() {
-        if let Err(error) = node.subscribe_committees(&subscriptions).await {
+    let subscriptions = &subscriptions;
+    let telling = context.nodes.by_health().into_iter().map(|node| async move {
+        if let Err(error) = node.subscribe_committees(subscriptions).await {
             tracing::debug!(%error, "Beacon node does not know of committees");
         }
-    }
+    });
+    futures::future::join_all(telling).await;
 }
 
 async fn vote<P: Preset>(context: &Context, slot: Slot, data: AttestationData, duties: &[Duty]) {

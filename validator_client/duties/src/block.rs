@@ -1,7 +1,7 @@
 //! Blocks.
 
 use crate::{Context, metrics};
-use beacon_api::{ApiError, BroadcastValidation, ProducedBlock, ProposerDuty, Published};
+use beacon_api::{BroadcastValidation, ProducedBlock, ProposerDuty, Published};
 use parking_lot::RwLock;
 use signing::SignableMessage;
 use std::collections::BTreeMap;
@@ -29,9 +29,11 @@ impl Proposers {
             .unwrap_or_default()
     }
 
-    /// Fetches the duties of the current epoch, and of the next: its first slot leaves no time to ask.
-    pub(crate) async fn update<P: Preset>(&self, context: &Context) {
+    /// Fetches the duties of the current epoch, and of the next: its first slot leaves no time to ask. Gives whether all
+    /// are known.
+    pub(crate) async fn update<P: Preset>(&self, context: &Context) -> bool {
         let current = context.epoch::<P>();
+        let mut is_complete = true;
         for epoch in [current, current.saturating_add(1u64)] {
             let answer = match context
                 .nodes
@@ -41,6 +43,7 @@ impl Proposers {
                 Ok(answer) => answer,
                 Err(error) => {
                     tracing::warn!(%epoch, %error, "Proposer duties are not known");
+                    is_complete = false;
                     continue;
                 }
             };
@@ -64,6 +67,7 @@ impl Proposers {
             }
         }
         self.epochs.write().retain(|epoch, _| *epoch >= current);
+        is_complete
     }
 
     /// Proposes for all keys whose turn it is.
@@ -108,9 +112,9 @@ async fn propose_one<P: Preset>(context: &Context, duty: ProposerDuty) -> Result
         .map_err(|error| format!("reveal: {error}"))?
         .signature;
     let graffiti = context.settings.graffiti_of(&duty.pubkey);
-    let produced = context
+    let (produced, maker) = context
         .nodes
-        .first(|node| async move { node.produce_block::<P>(slot, &reveal, graffiti, None).await })
+        .first_with_node(|node| async move { node.produce_block::<P>(slot, &reveal, graffiti, None).await })
         .await
         .map_err(|error| error.to_string())?;
     let header = header_of(&produced.data);
@@ -128,15 +132,15 @@ async fn propose_one<P: Preset>(context: &Context, duty: ProposerDuty) -> Result
         .map_err(|error| error.to_string())?;
     let block = produced.data.sign(signed.signature, signed.proofs);
     let block = &block;
-    let mut outcome = Err(ApiError::Url {
-        reason: "no beacon node is configured".to_owned(),
-    });
     // A block is worth asking every node: the one that made it first, because only it may have the payload.
+    let mut outcome = maker.publish_produced(block, BroadcastValidation::Gossip).await;
     for node in context.nodes.by_health() {
-        outcome = node.publish_produced(block, BroadcastValidation::Gossip).await;
         match &outcome {
             Ok(_) => break,
             Err(error) => tracing::warn!(%slot, %error, "Beacon node did not take the block"),
+        }
+        if node.name() != maker.name() {
+            outcome = node.publish_produced(block, BroadcastValidation::Gossip).await;
         }
     }
     let published = outcome.map_err(|error| error.to_string())?;

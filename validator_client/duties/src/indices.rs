@@ -1,7 +1,7 @@
 //! Who the keys are: public key to index, looked up again every epoch.
 
 use crate::Context;
-use beacon_api::{ApiError, StateId, ValidatorEntry, ValidatorId, ValidatorsRequest};
+use beacon_api::{ApiError, StateId, ValidatorEntry, ValidatorId, ValidatorStatus, ValidatorsRequest};
 use parking_lot::RwLock;
 use std::collections::HashMap;
 use types::{Epoch, Preset, PublicKeyBytes, SignerIndex};
@@ -16,6 +16,23 @@ struct Known {
     by_index: HashMap<SignerIndex, PublicKeyBytes>,
     /// Whether a first answer has come.
     is_started: bool,
+}
+
+/// Keys that have duties, or will have.
+fn with_duties(entries: &[ValidatorEntry]) -> HashMap<PublicKeyBytes, SignerIndex> {
+    entries
+        .iter()
+        .filter(|entry| {
+            !matches!(
+                entry.status,
+                ValidatorStatus::ExitedUnslashed
+                    | ValidatorStatus::ExitedSlashed
+                    | ValidatorStatus::WithdrawalPossible
+                    | ValidatorStatus::WithdrawalDone
+            )
+        })
+        .map(|entry| (entry.validator.pubkey, entry.index))
+        .collect()
 }
 
 /// What an answer changes.
@@ -53,13 +70,9 @@ impl Indices {
         self.0.read().by_key.iter().map(|(key, index)| (*key, *index)).collect()
     }
 
-    fn update(&self, entries: &[ValidatorEntry]) -> Changes {
-        let mut known = self.0.write();
-        let now: HashMap<PublicKeyBytes, SignerIndex> = entries
-            .iter()
-            .filter(|entry| !entry.status.as_str().starts_with("withdrawal"))
-            .map(|entry| (entry.validator.pubkey, entry.index))
-            .collect();
+    /// What an answer would change.
+    fn compare(&self, now: &HashMap<PublicKeyBytes, SignerIndex>) -> Changes {
+        let known = self.0.read();
         let mut changes = Changes {
             appeared: now
                 .iter()
@@ -75,18 +88,23 @@ impl Indices {
             is_first: !known.is_started,
         };
         changes.appeared.sort_unstable_by_key(|(_, index)| *index);
-        known.by_index = now.iter().map(|(key, index)| (*index, *key)).collect();
-        known.by_key = now;
-        known.is_started = true;
         changes
+    }
+
+    fn set(&self, now: HashMap<PublicKeyBytes, SignerIndex>) {
+        *self.0.write() = Known {
+            by_index: now.iter().map(|(key, index)| (*index, *key)).collect(),
+            by_key: now,
+            is_started: true,
+        };
     }
 }
 
 impl Context {
     /// Looks all keys up. Gives whether any index has changed.
     ///
-    /// A key that comes to have an index while the client runs joins a validator with a past that this client does not
-    /// know: it signs only votes that go beyond what is justified now.
+    /// A key that this client has not yet seen on the chain may have a past that it does not know: such a key signs only
+    /// votes that go beyond what is justified now. Until that is on disk the key has no duties.
     pub(crate) async fn update_indices<P: Preset>(&self) -> Result<bool, ApiError> {
         let ids: Vec<ValidatorId> = self.signer.pubkeys().into_iter().map(ValidatorId::PublicKey).collect();
         if ids.is_empty() {
@@ -104,42 +122,48 @@ impl Context {
             })
             .await?
             .data;
-        let changes = self.indices.update(&entries);
-        for (key, index) in &changes.appeared {
-            tracing::info!(%key, %index, "Validator is on the chain");
-        }
-        for key in &changes.vanished {
-            tracing::warn!(%key, "Validator is not on the chain any more");
-        }
-        if !changes.is_first && !changes.appeared.is_empty() {
-            self.raise_bounds::<P>(&changes.appeared).await?;
-        }
-        Ok(!changes.is_empty() || changes.is_first)
-    }
-
-    async fn raise_bounds<P: Preset>(&self, keys: &[(PublicKeyBytes, SignerIndex)]) -> Result<(), ApiError> {
-        let justified = self
-            .nodes
-            .first(|node| async move { node.finality_checkpoints(StateId::Head).await })
-            .await?
-            .data
-            .current_justified
-            .epoch;
-        let before = self.epoch::<P>().saturating_sub(1u64);
-        for (key, _) in keys {
-            let key = *key;
-            let raised = self
-                .signer
-                .with_database(move |database| database.raise_bounds(&key, None, Some(justified), Some(before)))
-                .await;
-            match raised {
-                Ok(Ok(Ok(()))) => {}
-                Ok(Ok(Err(refusal))) => tracing::error!(%key, %refusal, "Slashing protection is not raised"),
-                Ok(Err(error)) => tracing::error!(%key, %error, "Slashing protection is not raised"),
-                Err(error) => tracing::error!(%key, %error, "Slashing protection is not raised"),
+        let mut now = with_duties(&entries);
+        let changes = self.indices.compare(&now);
+        if !changes.appeared.is_empty() {
+            let justified = self
+                .nodes
+                .first(|node| async move { node.finality_checkpoints(StateId::Head).await })
+                .await?
+                .data
+                .current_justified
+                .epoch;
+            for (key, index) in &changes.appeared {
+                if self.raise_bounds::<P>(*key, justified).await {
+                    tracing::info!(%key, %index, "Validator is on the chain");
+                } else {
+                    now.remove(key);
+                }
             }
         }
-        Ok(())
+        for key in &changes.vanished {
+            tracing::warn!(%key, "Validator has no duties on the chain any more");
+        }
+        let is_changed = !changes.is_empty() || changes.is_first;
+        self.indices.set(now);
+        Ok(is_changed)
+    }
+
+    /// Whether the bounds are on disk.
+    async fn raise_bounds<P: Preset>(&self, key: PublicKeyBytes, justified: Epoch) -> bool {
+        // Votes for the current epoch are allowed.
+        let before = self.epoch::<P>().as_u64().checked_sub(1).map(Epoch::new);
+        let raised = self
+            .signer
+            .with_database(move |database| database.raise_bounds(&key, None, Some(justified), before))
+            .await;
+        let reason = match raised {
+            Ok(Ok(Ok(()))) => return true,
+            Ok(Ok(Err(refusal))) => refusal.to_string(),
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        tracing::error!(%key, reason, "Slashing protection is not raised: the key signs nothing");
+        false
     }
 
     /// Forgets what slashing protection needs no more: all before the epoch before `epoch`.

@@ -1,4 +1,4 @@
-//! Counters with Lighthouse's names.
+//! Counters of what was published; what was signed is counted by the signer.
 
 use prometheus::{IntCounterVec, IntGauge, opts, register_int_counter_vec, register_int_gauge};
 use std::sync::LazyLock;
@@ -10,17 +10,17 @@ macro_rules! counter {
     };
 }
 
-counter!(ATTESTATIONS, "vc_signed_attestations_total", "Votes by outcome");
-counter!(BLOCKS, "vc_signed_beacon_blocks_total", "Blocks by outcome");
-counter!(AGGREGATES, "vc_signed_aggregates_total", "Aggregates by outcome");
+counter!(ATTESTATIONS, "vc_published_attestations_total", "Votes by outcome");
+counter!(BLOCKS, "vc_published_beacon_blocks_total", "Blocks by outcome");
+counter!(AGGREGATES, "vc_published_aggregates_total", "Aggregates by outcome");
 counter!(
     SYNC_MESSAGES,
-    "vc_signed_sync_committee_messages_total",
+    "vc_published_sync_committee_messages_total",
     "Sync committee messages by outcome"
 );
 counter!(
     CONTRIBUTIONS,
-    "vc_signed_sync_committee_contributions_total",
+    "vc_published_sync_committee_contributions_total",
     "Contributions by outcome"
 );
 

@@ -80,15 +80,26 @@ impl Nodes {
     where
         F: Future<Output = Result<T, ApiError>>,
     {
+        self.first_with_node(ask).await.map(|(answer, _)| answer)
+    }
+
+    /// [`Self::first`], with the node that answered.
+    pub async fn first_with_node<T, F>(&self, ask: impl Fn(BeaconClient) -> F) -> Result<(T, BeaconClient), ApiError>
+    where
+        F: Future<Output = Result<T, ApiError>>,
+    {
         let clients = self.by_health();
         let last = clients.len().saturating_sub(1);
         for (place, client) in clients.into_iter().enumerate() {
-            let name = client.name();
-            match ask(client).await {
-                Ok(answer) => return Ok(answer),
+            match ask(client.clone()).await {
+                Ok(answer) => return Ok((answer, client)),
                 Err(error) => {
-                    if matches!(error, ApiError::Unreachable { .. }) {
-                        self.note_unreachable(&name);
+                    // Until it says again how it is, the others are asked first.
+                    if matches!(
+                        error,
+                        ApiError::Unreachable { .. } | ApiError::TimedOut { .. } | ApiError::Transport { .. }
+                    ) {
+                        self.note_unreachable(&client.name());
                     }
                     if place == last || !error.is_of_the_node() {
                         return Err(error);

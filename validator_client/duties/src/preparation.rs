@@ -18,10 +18,12 @@ impl Context {
                 })
             })
             .collect();
-        for node in self.nodes.by_health() {
-            if let Err(error) = node.prepare_proposers(&preparations).await {
+        let preparations = &preparations;
+        let telling = self.nodes.by_health().into_iter().map(|node| async move {
+            if let Err(error) = node.prepare_proposers(preparations).await {
                 tracing::warn!(%error, "Beacon node does not know who gets the fees");
             }
-        }
+        });
+        futures::future::join_all(telling).await;
     }
 }

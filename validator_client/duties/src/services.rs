@@ -11,6 +11,8 @@ use types::{Epoch, Preset, Root, Slot};
 
 /// While the chain knows none of the keys, or no node answers, it is asked again after so long.
 const RETRY: Duration = Duration::from_secs(2);
+/// Of a slot, in basis points: when nodes are asked how they are.
+const HEALTH_BPS: u64 = 8_000;
 
 #[derive(Debug, Default)]
 struct Duties {
@@ -24,9 +26,22 @@ pub async fn run<P: Preset>(context: Arc<Context>) {
     let duties = Arc::new(Duties::default());
     tokio::join!(
         heads::follow::<P>(Arc::clone(&context)),
+        watch_health(Arc::clone(&context)),
         poll::<P>(Arc::clone(&context), Arc::clone(&duties)),
         work::<P>(context, duties),
     );
+}
+
+/// Asks all nodes how they are, in the second half of each slot, when nothing else is due.
+async fn watch_health(context: Arc<Context>) {
+    loop {
+        let slot = context.clock.next_slot().await;
+        context
+            .clock
+            .sleep_until_ms(context.clock.due_ms(slot, HEALTH_BPS))
+            .await;
+        context.nodes.check_health().await;
+    }
 }
 
 /// What makes duties be fetched again.
@@ -49,14 +64,15 @@ async fn poll<P: Preset>(context: Arc<Context>, duties: Arc<Duties>) {
     let mut heads = context.head.subscribe();
     let mut last: Option<Basis> = None;
     let mut looked_up: Option<Epoch> = None;
+    // Kept until the duties of the changed keys are known.
+    let mut indices_changed = false;
     loop {
         let now = basis::<P>(&context, *heads.borrow_and_update());
-        let mut indices_changed = false;
         if looked_up != Some(now.epoch) {
             context.nodes.check_health().await;
             match context.update_indices::<P>().await {
                 Ok(changed) => {
-                    indices_changed = changed;
+                    indices_changed |= changed;
                     looked_up = Some(now.epoch);
                 }
                 Err(error) => tracing::warn!(%error, "Keys cannot be looked up"),
@@ -64,16 +80,19 @@ async fn poll<P: Preset>(context: Arc<Context>, duties: Arc<Duties>) {
         }
         if indices_changed || last != Some(now) {
             // The proposer of the first slot must know before all else.
-            duties.proposers.update::<P>(&context).await;
-            duties.attesters.update::<P>(&context, indices_changed).await;
+            let mut is_complete = duties.proposers.update::<P>(&context).await;
+            is_complete &= duties.attesters.update::<P>(&context, indices_changed).await;
             if last.is_none_or(|last| last.epoch != now.epoch) || indices_changed {
-                duties.sync_committees.update::<P>(&context).await;
+                is_complete &= duties.sync_committees.update::<P>(&context).await;
                 context.prepare_proposers().await;
                 context.prune_protection::<P>(now.epoch).await;
             }
-            last = Some(now);
+            if is_complete {
+                last = Some(now);
+                indices_changed = false;
+            }
         }
-        let is_known = looked_up == Some(now.epoch);
+        let is_known = looked_up == Some(now.epoch) && last == Some(now);
         let next_epoch = context
             .clock
             .slot_start_ms(now.epoch.saturating_add(1u64).start_slot::<P>());

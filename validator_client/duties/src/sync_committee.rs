@@ -43,36 +43,37 @@ impl SyncCommittees {
         }
     }
 
-    /// Fetches the duties of the current period and, in its last epochs, of the next.
-    pub(crate) async fn update<P: Preset>(&self, context: &Context) {
+    /// Fetches the duties of the current period and, in its last epochs, of the next. Gives whether all are known.
+    pub(crate) async fn update<P: Preset>(&self, context: &Context) -> bool {
         let epoch = context.epoch::<P>();
         let indices = context.indices.all();
         if indices.is_empty() {
             *self.0.write() = Known::default();
-            return;
+            return true;
         }
         let next_period = next_period::<P>(epoch);
         let Some(current) = fetch(context, epoch, &indices).await else {
-            return;
+            return false;
         };
         subscribe(context, &current, next_period).await;
         let mut next = None;
-        if epoch.saturating_add(2u64) >= next_period
-            && let Some(duties) = fetch(context, next_period, &indices).await
-        {
-            subscribe(
-                context,
-                &duties,
-                next_period.saturating_add(P::EPOCHS_PER_SYNC_COMMITTEE_PERIOD),
-            )
-            .await;
-            next = Some((next_period, duties));
+        let mut is_complete = true;
+        if epoch.saturating_add(2u64) >= next_period {
+            match fetch(context, next_period, &indices).await {
+                Some(duties) => {
+                    let until = next_period.saturating_add(P::EPOCHS_PER_SYNC_COMMITTEE_PERIOD);
+                    subscribe(context, &duties, until).await;
+                    next = Some((next_period, duties));
+                }
+                None => is_complete = false,
+            }
         }
         *self.0.write() = Known {
             epoch: Some(epoch),
             current,
             next,
         };
+        is_complete
     }
 
     /// Signs the head of a slot, and the contributions.
