@@ -5,7 +5,7 @@ use beacon_api::{BeaconClient, BlockId, ClientConfig, Health};
 use rustix::process::{Pid, Signal, kill_process};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const FRESNEL: &str = env!("CARGO_BIN_EXE_fresnel");
@@ -39,6 +39,17 @@ fn processes_of(dir: &Path) -> usize {
         .filter_map(|entry| std::fs::read(entry.ok()?.path().join("cmdline")).ok())
         .filter(|line| String::from_utf8_lossy(line).contains(&*dir))
         .count()
+}
+
+/// A process that does not outlive its test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // One that has ended is no error.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 fn free_port() -> u16 {
@@ -84,6 +95,7 @@ async fn a_devnet_runs_ends_and_leaves_nodes_that_resume_from_disk() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
+    let mut node = Running(node);
     let client = BeaconClient::new(&format!("http://127.0.0.1:{port}"), ClientConfig::default()).unwrap();
     answering(&client).await;
     let head = client.header(BlockId::Head).await.unwrap().unwrap().data;
@@ -95,8 +107,8 @@ async fn a_devnet_runs_ends_and_leaves_nodes_that_resume_from_disk() {
     );
     // Without an execution client nothing is verified, and a client must know.
     assert_ne!(client.health().await.unwrap(), Health::Ready);
-    kill_process(Pid::from_raw(i32::try_from(node.id()).unwrap()).unwrap(), Signal::INT).unwrap();
-    assert!(node.wait().unwrap().success(), "Ctrl-C is a clean end");
+    kill_process(Pid::from_raw(i32::try_from(node.0.id()).unwrap()).unwrap(), Signal::INT).unwrap();
+    assert!(node.0.wait().unwrap().success(), "Ctrl-C is a clean end");
 }
 
 #[test]
