@@ -79,7 +79,7 @@ async fn a_devnet_runs_ends_and_leaves_nodes_that_resume_from_disk() {
     );
 
     let port = free_port();
-    let mut node = Command::new(FRESNEL)
+    let node = Command::new(FRESNEL)
         .args([
             "bn",
             "--disable-discovery",
