@@ -1,18 +1,30 @@
 //! Aggregation, and verification of aggregates over one message.
 
 use crate::{BlsError, DST, INFINITY_SIGNATURE, PublicKey, Signature};
-use blst::{BLST_ERROR, min_pk};
+use blst::{BLST_ERROR, MultiPoint, blst_p1, blst_p1_affine, min_pk};
 use types::{PublicKeyBytes, Root, SignatureBytes};
+
+/// Keys that blst adds at once, with one inversion for all of them. From 384 on it would start threads of its own.
+const KEYS_PER_SUM: usize = 256;
 
 /// Sum of public keys.
 pub(crate) fn aggregate_public_keys(public_keys: &[PublicKey]) -> Result<PublicKey, BlsError> {
-    if let [public_key] = public_keys {
-        return Ok(*public_key);
+    match public_keys {
+        [] => return Err(BlsError::Empty),
+        [public_key] => return Ok(*public_key),
+        _ => {}
     }
-    let keys: Vec<&min_pk::PublicKey> = public_keys.iter().map(|key| &key.0).collect();
-    min_pk::AggregatePublicKey::aggregate(&keys, false)
-        .map(|sum| PublicKey(sum.to_public_key()))
-        .map_err(|_| BlsError::Empty)
+    let mut sum: Option<min_pk::AggregatePublicKey> = None;
+    for keys in public_keys.chunks(KEYS_PER_SUM) {
+        let points: Vec<blst_p1_affine> = keys.iter().map(|key| key.0.into()).collect();
+        let part: blst_p1 = points.as_slice().add();
+        let part = min_pk::AggregatePublicKey::from(part);
+        match &mut sum {
+            Some(sum) => sum.add_aggregate(&part),
+            None => sum = Some(part),
+        }
+    }
+    sum.map(|sum| PublicKey(sum.to_public_key())).ok_or(BlsError::Empty)
 }
 
 /// Sum of signatures.
@@ -84,6 +96,21 @@ mod tests {
             Err(BlsError::Invalid)
         );
         assert_eq!(fast_aggregate_verify(&[], &message, &aggregate), Err(BlsError::Empty));
+    }
+
+    #[test]
+    fn sums_of_many_keys_are_those_of_one_by_one_addition() {
+        let keys: Vec<PublicKey> = (0..40).map(|index| key(index).public_key()).collect();
+        // Repetitions, and more keys than are added at once.
+        for count in [2, 3, 40, 255, 256, 257, 513, 700] {
+            let keys: Vec<PublicKey> = keys.iter().cycle().take(count).copied().collect();
+            let mut expected = min_pk::AggregatePublicKey::from_public_key(&keys[0].0);
+            for key in &keys[1..] {
+                expected.add_public_key(&key.0, false).unwrap();
+            }
+            assert_eq!(aggregate_public_keys(&keys), Ok(PublicKey(expected.to_public_key())), "{count} keys");
+        }
+        assert_eq!(aggregate_public_keys(&[]), Err(BlsError::Empty));
     }
 
     #[test]

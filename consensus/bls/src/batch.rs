@@ -5,8 +5,10 @@
 
 use crate::aggregate::aggregate_public_keys;
 use crate::{BlsError, DST, PublicKey, Signature};
-use blst::{BLST_ERROR, blst_scalar, min_pk};
+use blst::{BLST_ERROR, Pairing, blst_p1_affine, blst_p2_affine};
+use parking_lot::Mutex;
 use rayon::prelude::*;
+use std::fmt;
 use types::{Root, SignatureBytes};
 
 /// Bits of the random coefficients: a forged batch passes with probability 2^-64.
@@ -23,53 +25,89 @@ pub struct SignedMessage {
     pub signature: SignatureBytes,
 }
 
-/// Verifies all of `signed`. The verdict is that of verifying each alone (but for a chance of 2^-64); which one
-/// fails is not said. Nothing to verify: `Ok`.
-pub fn verify_batch(signed: &[SignedMessage]) -> Result<(), BlsError> {
-    match signed {
-        [] => return Ok(()),
-        [one] => {
-            let signature = Signature::from_bytes(&one.signature)?;
-            return crate::fast_aggregate_verify(&one.public_keys, &one.message, &signature);
+/// A batch that grows while it is being verified: [`Batch::add`] does the work of one signature on the caller's
+/// thread, from as many threads as there are, and [`Batch::finish`] what can only be done for all.
+#[derive(Default)]
+pub struct Batch {
+    /// Accumulators at rest. A thread takes one and gives it back, so there are as many as threads ever met here.
+    idle: Mutex<Vec<Pairing<'static>>>,
+}
+
+impl Batch {
+    /// Adds a signature. An error says that the batch is invalid; the batch is of no use then.
+    pub fn add(&self, signed: &SignedMessage) -> Result<(), BlsError> {
+        let signature = Signature::from_bytes_unchecked(&signed.signature)?;
+        let public_key: blst_p1_affine = aggregate_public_keys(&signed.public_keys)?.0.into();
+        if public_key == blst_p1_affine::default() {
+            // Keys that cancel out: nobody's signature would verify.
+            return Err(BlsError::Invalid);
         }
-        _ => {}
+        let signature: blst_p2_affine = signature.0.into();
+        let idle = self.idle.lock().pop();
+        let mut pairing = idle.unwrap_or_else(|| Pairing::new(true, DST));
+        let verdict = pairing.mul_n_aggregate(
+            &public_key,
+            false,
+            &signature,
+            true,
+            &random_coefficient(),
+            RANDOM_BITS,
+            signed.message.as_slice(),
+            &[],
+        );
+        match verdict {
+            BLST_ERROR::BLST_SUCCESS => {
+                self.idle.lock().push(pairing);
+                Ok(())
+            }
+            BLST_ERROR::BLST_POINT_NOT_IN_GROUP => Err(BlsError::SignatureSubgroup),
+            _ => Err(BlsError::Invalid),
+        }
     }
-    let prepared: Vec<(min_pk::PublicKey, min_pk::Signature)> = signed
-        .par_iter()
-        .map(|one| {
-            let signature = Signature::from_bytes_unchecked(&one.signature)?;
-            Ok((aggregate_public_keys(&one.public_keys)?.0, signature.0))
-        })
-        .collect::<Result<_, BlsError>>()?;
-    let messages: Vec<&[u8]> = signed.iter().map(|one| one.message.as_slice()).collect();
-    let public_keys: Vec<&min_pk::PublicKey> = prepared.iter().map(|(key, _)| key).collect();
-    let signatures: Vec<&min_pk::Signature> = prepared.iter().map(|(_, signature)| signature).collect();
-    let coefficients: Vec<blst_scalar> = signed.iter().map(|_| random_coefficient()).collect();
-    // Signatures are checked to be in the subgroup in there, on blst's own threads.
-    match min_pk::Signature::verify_multiple_aggregate_signatures(
-        &messages,
-        DST,
-        &public_keys,
-        false,
-        &signatures,
-        true,
-        &coefficients,
-        RANDOM_BITS,
-    ) {
-        BLST_ERROR::BLST_SUCCESS => Ok(()),
-        BLST_ERROR::BLST_POINT_NOT_IN_GROUP => Err(BlsError::SignatureSubgroup),
-        _ => Err(BlsError::Invalid),
+
+    /// The verdict on all that was added: that of verifying each alone (but for a chance of 2^-64). Nothing was
+    /// added: `Ok`.
+    pub fn finish(self) -> Result<(), BlsError> {
+        let mut parts = self.idle.into_inner();
+        parts.par_iter_mut().for_each(Pairing::commit);
+        let mut parts = parts.into_iter();
+        let Some(mut sum) = parts.next() else {
+            return Ok(());
+        };
+        for part in parts {
+            if sum.merge(&part) != BLST_ERROR::BLST_SUCCESS {
+                return Err(BlsError::Invalid);
+            }
+        }
+        if sum.finalverify(None) {
+            Ok(())
+        } else {
+            Err(BlsError::Invalid)
+        }
     }
 }
 
-/// An odd, hence nonzero, number of [`RANDOM_BITS`] bits.
-fn random_coefficient() -> blst_scalar {
-    let mut scalar = blst_scalar::default();
-    let random: u64 = rand::random::<u64>() | 1;
-    for (to, from) in scalar.b.iter_mut().zip(random.to_le_bytes()) {
-        *to = from;
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch").finish_non_exhaustive()
     }
-    scalar
+}
+
+/// Verifies all of `signed`. The verdict is that of verifying each alone (but for a chance of 2^-64); which one
+/// fails is not said. Nothing to verify: `Ok`.
+pub fn verify_batch(signed: &[SignedMessage]) -> Result<(), BlsError> {
+    if let [one] = signed {
+        let signature = Signature::from_bytes(&one.signature)?;
+        return crate::fast_aggregate_verify(&one.public_keys, &one.message, &signature);
+    }
+    let batch = Batch::default();
+    signed.par_iter().try_for_each(|one| batch.add(one))?;
+    batch.finish()
+}
+
+/// An odd, hence nonzero, number of [`RANDOM_BITS`] bits, little-endian.
+fn random_coefficient() -> [u8; RANDOM_BITS / 8] {
+    (rand::random::<u64>() | 1).to_le_bytes()
 }
 
 #[cfg(test)]
@@ -110,6 +148,43 @@ mod tests {
         let (a, b) = (batch[0].signature, batch[1].signature);
         (batch[0].signature, batch[1].signature) = (b, a);
         assert_eq!(verify_batch(&batch), Err(BlsError::Invalid));
+    }
+
+    #[test]
+    fn keys_that_cancel_out_sign_nothing() {
+        let key = SecretKey::derive_master(&[1; 32]).unwrap().public_key();
+        let mut opposite = key.to_bytes();
+        opposite[0] ^= 0x20;
+        let opposite = PublicKey::from_bytes(&opposite).unwrap();
+        let nobody = SignedMessage {
+            message: Root::ZERO,
+            public_keys: vec![key, opposite],
+            signature: crate::INFINITY_SIGNATURE,
+        };
+        assert_eq!(verify_batch(std::slice::from_ref(&nobody)), Err(BlsError::Invalid));
+        assert_eq!(verify_batch(&[signed(2, 1), nobody]), Err(BlsError::Invalid));
+    }
+
+    #[test]
+    fn a_batch_grows_from_several_threads() {
+        for forged in [false, true] {
+            let batch = Batch::default();
+            std::thread::scope(|scope| {
+                for thread in 0u8..4 {
+                    let batch = &batch;
+                    scope.spawn(move || {
+                        for number in 0u8..5 {
+                            let mut one = signed(thread * 16 + number, 1 + number);
+                            if forged && (thread, number) == (2, 3) {
+                                one.message = Root::ZERO;
+                            }
+                            batch.add(&one).unwrap();
+                        }
+                    });
+                }
+            });
+            assert_eq!(batch.finish().is_err(), forged);
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ mod secret_key;
 mod signature;
 
 pub use aggregate::{aggregate_signatures, eth_aggregate_pubkeys, eth_fast_aggregate_verify, fast_aggregate_verify};
-pub use batch::{SignedMessage, verify_batch};
+pub use batch::{Batch, SignedMessage, verify_batch};
 pub use pubkey_cache::{cached_public_key, cached_public_keys_len};
 pub use public_key::PublicKey;
 pub use secret_key::{KeyPath, SecretKey};

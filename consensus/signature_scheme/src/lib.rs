@@ -24,7 +24,7 @@ mod signer_key;
 
 pub use aggregate::{SignedPart, aggregate};
 pub use scheme::{Scheme, SchemeError, register};
-pub use signature_set::{SignatureSet, find_invalid, verify, verify_batch};
+pub use signature_set::{Batch, SignatureSet, find_invalid, verify, verify_batch};
 pub use signer_key::SignerKey;
 
 use bls::BlsError;

@@ -3,8 +3,10 @@
 use crate::{SignatureError, SignerKey, scheme, schemes_of};
 use bls::{INFINITY_SIGNATURE, SignedMessage};
 use ethereum_hashing::hash;
+use parking_lot::Mutex;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use types::constants::BLS_SCHEME;
 use types::{Root, SchemeProofs, SignatureBytes};
 
@@ -119,21 +121,57 @@ pub fn verify(set: &SignatureSet) -> Result<(), SignatureError> {
     Ok(())
 }
 
+/// Verification of many sets that begins while more of them are still being found.
+#[derive(Debug, Default)]
+pub struct Batch {
+    bls: bls::Batch,
+    failure: Mutex<Option<SignatureError>>,
+    is_settled: AtomicBool,
+}
+
+impl Batch {
+    /// Does the work of one set on the caller's thread; any number of threads may call.
+    pub fn add(&self, set: &SignatureSet) {
+        if self.is_settled.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Err(failure) = self.try_add(set) {
+            self.failure.lock().get_or_insert(failure);
+            self.abandon();
+        }
+    }
+
+    fn try_add(&self, set: &SignatureSet) -> Result<(), SignatureError> {
+        set.verify_proofs()?;
+        if let Some(signed) = set.bls_part()? {
+            self.bls.add(&signed)?;
+        }
+        Ok(())
+    }
+
+    /// Nobody will ask for the verdict: what is added from now on costs nothing.
+    pub fn abandon(&self) {
+        self.is_settled.store(true, Ordering::Relaxed);
+    }
+
+    /// The verdict of verifying each set alone. Which set fails is not said; see [`find_invalid`].
+    pub fn finish(self) -> Result<(), SignatureError> {
+        match self.failure.into_inner() {
+            Some(failure) => Err(failure),
+            None => Ok(self.bls.finish()?),
+        }
+    }
+}
+
 /// Verifies many sets at once, on all cores: the verdict of verifying each alone. Which set fails is not said; see
 /// [`find_invalid`].
 pub fn verify_batch(sets: &[SignatureSet]) -> Result<(), SignatureError> {
     if let [set] = sets {
         return verify(set);
     }
-    let signed: Vec<Option<SignedMessage>> = sets
-        .par_iter()
-        .map(|set| {
-            set.verify_proofs()?;
-            set.bls_part()
-        })
-        .collect::<Result<_, SignatureError>>()?;
-    let signed: Vec<SignedMessage> = signed.into_iter().flatten().collect();
-    Ok(bls::verify_batch(&signed)?)
+    let batch = Batch::default();
+    sets.par_iter().for_each(|set| batch.add(set));
+    batch.finish()
 }
 
 /// Verifies many sets that come from different senders: the verdict of each. One batch if all are valid; otherwise

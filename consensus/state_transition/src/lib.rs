@@ -35,5 +35,5 @@ pub(crate) mod testing;
 pub use block::{BlockError, BlockSignatures, OperationError, OperationKind, process_block, state_transition};
 pub use epoch::{compute_unrealized_checkpoints, process_epoch};
 pub use error::{EpochError, GenesisError, SlotError, StateError};
-pub use signatures::{BatchVerifier, ImmediateVerifier, NullVerifier, Verifier};
+pub use signatures::{ImmediateVerifier, NullVerifier, Verifier};
 pub use slot::{process_slot, process_slots, process_slots_with_root};

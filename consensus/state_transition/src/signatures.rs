@@ -1,6 +1,7 @@
 //! What happens to the signatures of a block.
 
-use signature_scheme::{SignatureError, SignatureSet};
+use rayon::Scope;
+use signature_scheme::{Batch, SignatureError, SignatureSet};
 
 /// Takes the signature sets that the checks of a block meet, in order.
 pub trait Verifier {
@@ -35,30 +36,25 @@ impl Verifier for ImmediateVerifier {
     }
 }
 
-/// Collects all sets and verifies them as one batch at the end.
-#[derive(Debug, Clone, Default)]
-pub struct BatchVerifier {
-    sets: Vec<SignatureSet>,
+/// Verifies sets on the cores that are idle while the checks go on; the verdict is the batch's, after the scope.
+pub(crate) struct ConcurrentVerifier<'a, 'scope> {
+    scope: &'a Scope<'scope>,
+    batch: &'scope Batch,
 }
 
-impl BatchVerifier {
-    /// The collected sets.
-    #[must_use]
-    pub fn sets(&self) -> &[SignatureSet] {
-        &self.sets
-    }
-
-    /// Verifies all collected sets, on all cores.
-    pub fn finish(self) -> Result<(), SignatureError> {
-        signature_scheme::verify_batch(&self.sets)
+impl<'a, 'scope> ConcurrentVerifier<'a, 'scope> {
+    /// Sets go to `batch`, in tasks of `scope`.
+    pub(crate) fn new(scope: &'a Scope<'scope>, batch: &'scope Batch) -> Self {
+        Self { scope, batch }
     }
 }
 
-impl Verifier for BatchVerifier {
+impl Verifier for ConcurrentVerifier<'_, '_> {
     const IS_NULL: bool = false;
 
     fn push(&mut self, set: SignatureSet) -> Result<(), SignatureError> {
-        self.sets.push(set);
+        let batch = self.batch;
+        self.scope.spawn(move |_| batch.add(&set));
         Ok(())
     }
 }

@@ -10,12 +10,12 @@ use blst::min_pk::{AggregatePublicKey, PublicKey, Signature};
 use blst::{BLST_ERROR, blst_scalar};
 use chain_harness::{BlockPlan, Chain, Keys, solo};
 use criterion::{BatchSize, Criterion};
-use signature_scheme::SignatureSet;
+use signature_scheme::{SignatureError, SignatureSet};
 use state_transition::block::header::block_signature_set;
 use state_transition::block::{BlockSignatures, process_block, state_transition};
 use state_transition::dvt::signers::Quorum;
 use state_transition::genesis::{GenesisValidator, genesis_state};
-use state_transition::signatures::{BatchVerifier, Verifier as _};
+use state_transition::Verifier;
 use state_transition::{process_epoch, process_slots};
 use std::path::Path;
 use types::constants::FAR_FUTURE_EPOCH;
@@ -55,6 +55,19 @@ fn full_block() -> (BeaconState<Mainnet>, SignedBeaconBlock<Mainnet>, ChainSpec)
     (chain.state, block, spec)
 }
 
+/// Keeps all signature sets.
+#[derive(Default)]
+struct Collector(Vec<SignatureSet>);
+
+impl Verifier for Collector {
+    const IS_NULL: bool = false;
+
+    fn push(&mut self, set: SignatureSet) -> Result<(), SignatureError> {
+        self.0.push(set);
+        Ok(())
+    }
+}
+
 /// All signatures of a block.
 fn signature_sets(
     state: &BeaconState<Mainnet>,
@@ -63,11 +76,11 @@ fn signature_sets(
 ) -> Vec<SignatureSet> {
     let mut state = state.clone();
     process_slots(&mut state, block.slot(), spec).expect("the state reaches the slot");
-    let mut verifier = BatchVerifier::default();
+    let mut verifier = Collector::default();
     let proposer = block_signature_set(&state, block, None, Quorum::Threshold).expect("the proposer signed");
     verifier.push(proposer).expect("sets are only collected");
     process_block(&mut state, block.message(), &mut verifier, spec).expect("the block is valid");
-    verifier.sets().to_vec()
+    verifier.0
 }
 
 /// What raw blst needs: keys are decompressed before, as a node has them.

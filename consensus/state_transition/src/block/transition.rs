@@ -9,8 +9,9 @@ use super::randao::process_randao;
 use super::sync_aggregate::process_sync_aggregate;
 use super::withdrawals::process_withdrawals;
 use crate::dvt::signers::Quorum;
-use crate::signatures::{BatchVerifier, NullVerifier, Verifier};
+use crate::signatures::{ConcurrentVerifier, NullVerifier, Verifier};
 use crate::slot::process_slots;
+use signature_scheme::Batch;
 use types::{BeaconBlockBodyRef, BeaconBlockRef, BeaconState, ChainSpec, ExecutionPayload, Preset, SignedBeaconBlock};
 
 /// Which signatures of a block are verified.
@@ -64,21 +65,33 @@ pub fn state_transition<P: Preset>(
     let proposer_set = quorum
         .map(|quorum| block_signature_set(state, signed_block, None, quorum))
         .transpose()?;
-    let mut verifier = BatchVerifier::default();
-    if let Some(set) = proposer_set.clone() {
-        verifier.push(set)?;
-    }
-    if let Err(reason) = process_block(state, block, &mut verifier, spec) {
-        // A forged block says nothing about the proposer whose name it bears: that verdict comes first.
-        if let Some(set) = proposer_set {
-            signature_scheme::verify(&set)?;
+    let batch = Batch::default();
+    // Signatures are verified on idle cores while the block is still being processed and the state hashed.
+    let result = rayon::scope(|scope| {
+        let mut verifier = ConcurrentVerifier::new(scope, &batch);
+        let result = proposer_set
+            .iter()
+            .try_for_each(|set| verifier.push(set.clone()))
+            .map_err(BlockError::from)
+            .and_then(|()| process_block(state, block, &mut verifier, spec))
+            .and_then(|()| Ok(state.canonical_root()?));
+        if result.is_err() {
+            batch.abandon();
         }
-        return Err(reason);
-    }
-    // The pairings take all cores but for a thread of their own, the hashing of the state is cheaper: both at once.
-    let (verified, found) = rayon::join(|| verifier.finish(), || state.canonical_root());
-    verified?;
-    let (found, expected) = (found?, block.state_root());
+        result
+    });
+    let found = match result {
+        Ok(found) => found,
+        Err(reason) => {
+            // A forged block says nothing about the proposer whose name it bears: that verdict comes first.
+            if let Some(set) = proposer_set {
+                signature_scheme::verify(&set)?;
+            }
+            return Err(reason);
+        }
+    };
+    batch.finish()?;
+    let expected = block.state_root();
     if found != expected {
         return Err(BlockError::StateRoot { expected, found });
     }
