@@ -108,7 +108,11 @@ mod tests {
             for key in &keys[1..] {
                 expected.add_public_key(&key.0, false).unwrap();
             }
-            assert_eq!(aggregate_public_keys(&keys), Ok(PublicKey(expected.to_public_key())), "{count} keys");
+            assert_eq!(
+                aggregate_public_keys(&keys),
+                Ok(PublicKey(expected.to_public_key())),
+                "{count} keys"
+            );
         }
         assert_eq!(aggregate_public_keys(&[]), Err(BlsError::Empty));
     }

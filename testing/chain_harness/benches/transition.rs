@@ -11,15 +11,19 @@ use blst::{BLST_ERROR, blst_scalar};
 use chain_harness::{BlockPlan, Chain, Keys, solo};
 use criterion::{BatchSize, Criterion};
 use signature_scheme::{SignatureError, SignatureSet};
+use state_transition::Verifier;
 use state_transition::block::header::block_signature_set;
 use state_transition::block::{BlockSignatures, process_block, state_transition};
 use state_transition::dvt::signers::Quorum;
 use state_transition::genesis::{GenesisValidator, genesis_state};
-use state_transition::Verifier;
 use state_transition::{process_epoch, process_slots};
 use std::path::Path;
 use types::constants::FAR_FUTURE_EPOCH;
 use types::*;
+
+/// That of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Validators of the chain whose block is measured: 512 votes in a slot.
 const VALIDATORS: u64 = 1 << 14;

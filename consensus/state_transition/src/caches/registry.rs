@@ -21,7 +21,7 @@ pub(crate) const CHUNK: usize = 1 << CHUNK_DEPTH;
 /// Fewer chunks than this are read by the calling thread.
 const PARALLEL_CHUNKS: usize = 16;
 /// Fewer integers than this are read by the calling thread.
-const PARALLEL_INTEGERS: usize = 1 << 18;
+pub(super) const PARALLEL_INTEGERS: usize = 1 << 18;
 
 /// All validators in order, a fixed number of them in each chunk but the last.
 pub fn registry_rows<P: Preset>(state: &BeaconState<P>) -> Result<Arc<[RegistryChunk]>, StateError> {
@@ -147,44 +147,50 @@ pub(crate) const fn is_active(row: &RegistryRow, epoch: u32) -> bool {
 /// All values of a list of integers, read leaf by leaf.
 pub(crate) fn read_integers<T, N, U>(list: &List<T, N, U>) -> Result<Vec<T>, StateError>
 where
-    T: Value + Copy + Send + Sync,
+    T: Value + Copy + Default + Send + Sync,
     N: typenum::Unsigned,
     U: UpdateMap<T>,
 {
     if list.has_pending_updates() {
         return Ok(list.iter().copied().collect());
     }
-    Ok(match root_node(list)? {
-        None => Vec::new(),
-        Some(root) => read_subtree(root, list.len()),
-    })
+    let mut values = vec![T::default(); list.len()];
+    if let Some(root) = root_node(list)? {
+        read_subtree(root, &mut values);
+    }
+    Ok(values)
 }
 
-/// The values below a node. `len` is how many the tree has that it is the left edge of, a hint for the sizes.
-fn read_subtree<T: Value + Copy + Send + Sync>(node: &Tree<T>, len: usize) -> Vec<T> {
+/// Fills `values`, as many as there are below a node, from its leaves.
+fn read_subtree<T: Value + Copy + Send + Sync>(node: &Tree<T>, values: &mut [T]) {
     match node {
-        Tree::Node { left, right, .. } if matches!(**right, Tree::Zero(_)) => read_subtree(left, len),
-        Tree::Node { left, right, .. } if len > PARALLEL_INTEGERS => {
-            let (mut values, rest) = rayon::join(|| read_subtree(left, len >> 1), || read_subtree(right, len >> 1));
-            values.extend_from_slice(&rest);
-            values
+        Tree::Node { left, right, .. } if matches!(**right, Tree::Zero(_)) => read_subtree(left, values),
+        Tree::Node { left, right, .. } if values.len() > PARALLEL_INTEGERS => {
+            // The left half is full, as the right one is not empty.
+            let full = values.len().next_power_of_two() >> 1;
+            let (left_values, right_values) = values.split_at_mut(full);
+            rayon::join(|| read_subtree(left, left_values), || read_subtree(right, right_values));
         }
         _ => {
-            let mut values = Vec::with_capacity(len);
-            read_leaves(node, &mut values);
-            values
+            read_leaves(node, values);
         }
     }
 }
 
-fn read_leaves<T: Value + Copy>(node: &Tree<T>, values: &mut Vec<T>) {
-    match node {
-        Tree::Leaf(leaf) => values.push(*leaf.value),
-        Tree::PackedLeaf(leaf) => values.extend_from_slice(&leaf.values),
+/// Fills the front of `values` and gives the rest.
+fn read_leaves<'a, T: Value + Copy>(node: &Tree<T>, values: &'a mut [T]) -> &'a mut [T] {
+    let read: &[T] = match node {
+        Tree::Leaf(leaf) => std::slice::from_ref(&*leaf.value),
+        Tree::PackedLeaf(leaf) => &leaf.values,
         Tree::Node { left, right, .. } => {
-            read_leaves(left, values);
-            read_leaves(right, values);
+            let rest = read_leaves(left, values);
+            return read_leaves(right, rest);
         }
-        Tree::Zero(_) => {}
+        Tree::Zero(_) => &[],
+    };
+    let (filled, rest) = values.split_at_mut(read.len().min(values.len()));
+    for (to, from) in filled.iter_mut().zip(read) {
+        *to = *from;
     }
+    rest
 }

@@ -1,7 +1,7 @@
 //! Caches against the naive computation, on chains that branch and whose registries change.
 
 use super::committees::{BeaconCommittee, get_committees};
-use super::registry::{CHUNK, registry_rows};
+use super::registry::{CHUNK, PARALLEL_INTEGERS, read_integers, registry_rows};
 use super::totals::total_active_balance;
 use crate::helpers::accessors::{get_active_validator_indices, get_current_epoch, get_validator_index};
 use crate::helpers::misc::{compute_proposer_index, compute_proposer_index_bounded};
@@ -9,7 +9,7 @@ use crate::helpers::mutators::add_validator_to_registry;
 use crate::testing::{FULL_BALANCE, minimal_spec, solo_genesis};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
-use types::{BeaconState, Epoch, ForkName, Hash32, Minimal, PublicKeyBytes, Root, Slot};
+use types::{BeaconState, Epoch, ForkName, Hash32, Minimal, PublicKeyBytes, Root, Slot, SparseList};
 
 #[derive(Debug, Clone)]
 enum Change {
@@ -185,5 +185,34 @@ fn rows_of_many_chunks_are_read_in_order() {
                 .all(|(row, index)| row.effective_balance == index)
         );
         assert!(rows[changed as usize].slashed);
+    }
+}
+
+#[test]
+fn integers_are_read_in_order_however_many_there_are() {
+    let large = PARALLEL_INTEGERS;
+    for len in [
+        0,
+        1,
+        3,
+        4,
+        5,
+        31,
+        1000,
+        large - 1,
+        large,
+        large + 1,
+        large + 5,
+        2 * large + 7,
+        3 * large,
+    ] {
+        let expected: Vec<u64> = (0..len as u64).map(|value| value.wrapping_mul(0x9e37_79b9)).collect();
+        let mut list: SparseList<u64, typenum::U1099511627776> = SparseList::try_from_iter(expected.clone()).unwrap();
+        assert_eq!(read_integers(&list).unwrap(), expected);
+        list.push(7).unwrap();
+        assert_eq!(read_integers(&list).unwrap().last(), Some(&7));
+        let flags: Vec<u8> = expected.iter().map(|value| *value as u8).collect();
+        let list: SparseList<u8, typenum::U1099511627776> = SparseList::try_from_iter(flags.clone()).unwrap();
+        assert_eq!(read_integers(&list).unwrap(), flags);
     }
 }

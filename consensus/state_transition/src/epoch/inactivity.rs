@@ -1,8 +1,10 @@
 //! Spec: altair/beacon-chain.md#inactivity-scores
 
+use super::rewards::MIN_VALIDATORS;
 use super::summary::{EpochSummary, rewrite};
-use crate::error::EpochError;
+use crate::error::{EpochError, StateError};
 use crate::helpers::accessors::{is_genesis_epoch, is_in_inactivity_leak};
+use rayon::prelude::*;
 use types::constants::TIMELY_TARGET_FLAG_INDEX;
 use types::{BeaconState, ChainSpec, Preset, SafeArith};
 
@@ -23,35 +25,29 @@ pub(super) fn process_with<P: Preset>(
     }
     summary.read_inactivity_scores(state)?;
     let is_leaking = is_in_inactivity_leak(state)?;
-    let mut before: Option<Vec<u64>> = None;
-    for index in 0..summary.statuses.len() {
-        let (Some(score), Some(status)) = (
-            summary.inactivity_scores.get(index).copied(),
-            summary.statuses.get(index),
-        ) else {
-            break;
-        };
-        if !status.is_eligible() {
-            continue;
-        }
-        let mut new = if status.participated(TIMELY_TARGET_FLAG_INDEX) {
-            score.saturating_sub(1)
-        } else {
-            score.safe_add(spec.inactivity_score_bias)?
-        };
-        if !is_leaking {
-            new = new.saturating_sub(spec.inactivity_score_recovery_rate);
-        }
-        if new != score {
-            // In most epochs nobody's score changes.
-            before.get_or_insert_with(|| summary.inactivity_scores.clone());
-            if let Some(score) = summary.inactivity_scores.get_mut(index) {
-                *score = new;
+    let changed = summary
+        .inactivity_scores
+        .par_iter_mut()
+        .zip(&summary.statuses)
+        .with_min_len(MIN_VALIDATORS)
+        .map(|(score, status)| {
+            if !status.is_eligible() {
+                return Ok(0);
             }
-        }
-    }
-    if let Some(before) = before {
-        rewrite(state.inactivity_scores_mut(), &before, &summary.inactivity_scores)?;
+            let mut new = if status.participated(TIMELY_TARGET_FLAG_INDEX) {
+                score.saturating_sub(1)
+            } else {
+                score.safe_add(spec.inactivity_score_bias)?
+            };
+            if !is_leaking {
+                new = new.saturating_sub(spec.inactivity_score_recovery_rate);
+            }
+            Ok::<_, StateError>(usize::from(std::mem::replace(score, new) != new))
+        })
+        .try_reduce(|| 0, |left, right| Ok(left.saturating_add(right)))?;
+    // In most epochs nobody's score changes.
+    if changed > 0 {
+        rewrite(state.inactivity_scores_mut(), &summary.inactivity_scores, changed)?;
     }
     Ok(())
 }

@@ -137,7 +137,7 @@ impl RewardContext {
 }
 
 /// A thread takes at least this many validators at a time.
-const MIN_VALIDATORS: usize = 1 << 13;
+pub(super) const MIN_VALIDATORS: usize = 1 << 13;
 
 /// More than the largest effective balance in increments, 2048.
 const MAX_REMEMBERED_INCREMENTS: u64 = 4096;
@@ -161,24 +161,27 @@ pub(super) fn process_with<P: Preset>(
     if is_genesis_epoch(summary.current_epoch) {
         return Ok(());
     }
-    summary.edit_balances(state)?;
+    summary.read_balances(state)?;
     summary.read_inactivity_scores(state)?;
     let context = RewardContext::new(state, summary, spec)?;
-    summary
+    let changed = summary
         .balances
         .par_iter_mut()
         .zip(&summary.statuses)
         .zip(summary.effective_balances.par_iter().zip(&summary.inactivity_scores))
         .with_min_len(MIN_VALIDATORS)
-        .try_for_each(|((balance, status), (effective_balance, score))| {
+        .map(|((balance, status), (effective_balance, score))| {
+            let before = *balance;
             if status.is_eligible() {
                 // One component after the other: a penalty takes what is there, before the next reward comes.
                 for delta in context.deltas(*status, *effective_balance, *score)? {
                     *balance = balance.safe_add(delta.reward)?.saturating_sub(delta.penalty);
                 }
             }
-            Ok::<_, StateError>(())
-        })?;
+            Ok::<_, StateError>(usize::from(*balance != before))
+        })
+        .try_reduce(|| 0, |left, right| Ok(left.saturating_add(right)))?;
+    summary.count_changed_balances(changed);
     Ok(())
 }
 

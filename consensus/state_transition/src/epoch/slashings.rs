@@ -29,7 +29,7 @@ pub(super) fn process_with<P: Preset>(state: &BeaconState<P>, summary: &mut Epoc
     let penalty_per_effective_balance_increment =
         adjusted_total_slashing_balance.safe_div(total_balance.safe_div(increment)?)?;
 
-    summary.edit_balances(state)?;
+    summary.read_balances(state)?;
     for index in &summary.correlation_penalty {
         let (Some(balance), Some(effective_balance)) = (
             summary.balances.get_mut(index.as_usize()),
@@ -42,5 +42,6 @@ pub(super) fn process_with<P: Preset>(state: &BeaconState<P>, summary: &mut Epoc
             .safe_mul(penalty_per_effective_balance_increment)?;
         *balance = balance.saturating_sub(penalty);
     }
+    summary.count_changed_balances(summary.correlation_penalty.len());
     Ok(())
 }

@@ -73,8 +73,8 @@ pub(crate) struct EpochSummary {
     pub(crate) balances: Vec<Gwei>,
     /// Read by the stage that needs them first, see [`Self::read_inactivity_scores`].
     pub(crate) inactivity_scores: Vec<u64>,
-    /// The state's balances, if a stage is about to change `balances`.
-    balances_before: Option<Vec<Gwei>>,
+    /// At least as many as there are entries of `balances` that differ from the state's.
+    changed_balances: usize,
     /// Validators whose balance a stage changed in the state, behind the back of `balances`.
     pub(crate) touched: Vec<ValidatorIndex>,
     /// At least one increment, as in `get_total_balance`.
@@ -268,7 +268,7 @@ impl EpochSummary {
             statuses,
             balances: Vec::new(),
             inactivity_scores: Vec::new(),
-            balances_before: None,
+            changed_balances: 0,
             touched: Vec::new(),
             total_active_balance: totals.active_balance,
             previous_flag_balances: totals.previous_flag_balances,
@@ -310,20 +310,16 @@ impl EpochSummary {
         Ok(())
     }
 
-    /// Loads the balances for a stage that changes them; [`Self::write_balances`] must follow.
-    pub(crate) fn edit_balances<P: Preset>(&mut self, state: &BeaconState<P>) -> Result<(), StateError> {
-        self.read_balances(state)?;
-        if self.balances_before.is_none() {
-            self.balances_before = Some(self.balances.clone());
-        }
-        Ok(())
+    /// A stage changed that many of `balances`; [`Self::write_balances`] must follow.
+    pub(crate) fn count_changed_balances(&mut self, changed: usize) {
+        self.changed_balances = self.changed_balances.saturating_add(changed);
     }
 
     /// Writes `balances` into the state, if a stage has changed them.
     pub(crate) fn write_balances<P: Preset>(&mut self, state: &mut BeaconState<P>) -> Result<(), StateError> {
-        match self.balances_before.take() {
-            Some(before) => rewrite(state.balances_mut(), &before, &self.balances),
-            None => Ok(()),
+        match std::mem::take(&mut self.changed_balances) {
+            0 => Ok(()),
+            changed => rewrite(state.balances_mut(), &self.balances, changed),
         }
     }
 
@@ -383,18 +379,16 @@ fn check_len(list: &'static str, found: usize, expected: usize) -> Result<(), St
     }
 }
 
-/// Makes `list` hold `new` where it holds `old`, keeping subtrees in which nothing changes.
+/// Makes `list` hold `new`, of the same length, keeping subtrees in which nothing changes. About `changed` entries differ.
 ///
-/// All three have one length. Few changes are written one by one. Many are cheaper as a new tree, from bottom to top
-/// without a search for each; where a good part stays the same, the new tree then takes over the old one's subtrees with
-/// their roots.
-pub(crate) fn rewrite<N>(list: &mut SparseList<u64, N>, old: &[u64], new: &[u64]) -> Result<(), StateError>
+/// Few changes are written one by one. Many are cheaper as a new tree, from bottom to top without a search for each; where
+/// a good part stays the same, the new tree then takes over the old one's subtrees with their roots.
+pub(crate) fn rewrite<N>(list: &mut SparseList<u64, N>, new: &[u64], changed: usize) -> Result<(), StateError>
 where
     N: typenum::Unsigned,
 {
     list.apply_updates()?;
-    let len = old.len();
-    let changed = old.iter().zip(new).filter(|(old, new)| old != new).count();
+    let len = new.len();
     if changed > len >> 5 {
         let mut rebuilt = SparseList::try_from_iter(new.iter().copied())?;
         if changed < len.saturating_sub(len >> 2) {
@@ -403,7 +397,7 @@ where
         *list = rebuilt;
         return Ok(());
     }
-    let updates = old
+    let updates = read_integers(list)?
         .iter()
         .zip(new)
         .enumerate()
