@@ -20,6 +20,8 @@ const CHUNK_DEPTH: usize = 9;
 pub(crate) const CHUNK: usize = 1 << CHUNK_DEPTH;
 /// Fewer chunks than this are read by the calling thread.
 const PARALLEL_CHUNKS: usize = 16;
+/// Integers that are read level by level: their leaves fit the nearest cache.
+const BLOCK_INTEGERS: usize = 1 << 12;
 /// Fewer integers than this are read by the calling thread.
 pub(super) const PARALLEL_INTEGERS: usize = 1 << 18;
 
@@ -165,32 +167,50 @@ where
 fn read_subtree<T: Value + Copy + Send + Sync>(node: &Tree<T>, values: &mut [T]) {
     match node {
         Tree::Node { left, right, .. } if matches!(**right, Tree::Zero(_)) => read_subtree(left, values),
-        Tree::Node { left, right, .. } if values.len() > PARALLEL_INTEGERS => {
+        Tree::Node { left, right, .. } if values.len() > BLOCK_INTEGERS => {
             // The left half is full, as the right one is not empty.
             let full = values.len().next_power_of_two() >> 1;
+            let is_large = values.len() > PARALLEL_INTEGERS;
             let (left_values, right_values) = values.split_at_mut(full);
-            rayon::join(|| read_subtree(left, left_values), || read_subtree(right, right_values));
+            if is_large {
+                rayon::join(|| read_subtree(left, left_values), || read_subtree(right, right_values));
+            } else {
+                read_subtree(left, left_values);
+                read_subtree(right, right_values);
+            }
         }
-        _ => {
-            read_leaves(node, values);
-        }
+        _ => read_block(node, values),
     }
 }
 
-/// Fills the front of `values` and gives the rest.
-fn read_leaves<'a, T: Value + Copy>(node: &Tree<T>, values: &'a mut [T]) -> &'a mut [T] {
-    let read: &[T] = match node {
-        Tree::Leaf(leaf) => std::slice::from_ref(&*leaf.value),
-        Tree::PackedLeaf(leaf) => &leaf.values,
-        Tree::Node { left, right, .. } => {
-            let rest = read_leaves(left, values);
-            return read_leaves(right, rest);
+/// Level by level: the loads of a level do not wait for each other, where going down leaf by leaf would wait for memory
+/// at every step.
+fn read_block<T: Value + Copy>(node: &Tree<T>, values: &mut [T]) {
+    let mut level = vec![node];
+    let mut below = Vec::new();
+    loop {
+        for node in &level {
+            if let Tree::Node { left, right, .. } = node {
+                below.extend([&**left, &**right]);
+            }
         }
-        Tree::Zero(_) => &[],
-    };
-    let (filled, rest) = values.split_at_mut(read.len().min(values.len()));
-    for (to, from) in filled.iter_mut().zip(read) {
-        *to = *from;
+        if below.is_empty() {
+            break;
+        }
+        std::mem::swap(&mut level, &mut below);
+        below.clear();
     }
-    rest
+    let mut rest = values;
+    for node in level {
+        let read: &[T] = match node {
+            Tree::Leaf(leaf) => std::slice::from_ref(&*leaf.value),
+            Tree::PackedLeaf(leaf) => &leaf.values,
+            Tree::Node { .. } | Tree::Zero(_) => &[],
+        };
+        let (filled, after) = rest.split_at_mut(read.len().min(rest.len()));
+        for (to, from) in filled.iter_mut().zip(read) {
+            *to = *from;
+        }
+        rest = after;
+    }
 }
