@@ -2,7 +2,7 @@
 
 VECTORS ?= official-vectors
 
-.PHONY: devnet scenarios test lint bench official-vectors build-tools
+.PHONY: devnet scenarios test lint bench official-vectors spec-test vectors build-tools
 
 # A network of nodes on this machine, with groups, until Ctrl-C. Flags: make devnet ARGS="--epochs 8 --report r.json"
 devnet: build-tools
@@ -34,6 +34,27 @@ bench: build-tools
 # Downloads the official test vectors into $(VECTORS).
 official-vectors:
 	scripts/fetch-official-vectors $(VECTORS)
+
+# The specification in specs/native-dvt, executed: types, format, tests, and which of its lines they ran.
+PYTHON ?= python3
+VENV := target/pyspec-venv
+SPEC_PYTHON := ../../$(VENV)/bin/python -W ignore::DeprecationWarning
+$(VENV)/installed: specs/pyspec/pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --editable 'specs/pyspec[test]'
+	touch $@
+
+spec-test: $(VENV)/installed
+	cd specs/pyspec && $(SPEC_PYTHON) -m ruff check . && $(SPEC_PYTHON) -m ruff format --check .
+	cd specs/pyspec && $(SPEC_PYTHON) -m coverage run --include='build/dvt_minimal.py' -m pytest -q
+	cd specs/pyspec && $(SPEC_PYTHON) -m mypy native_dvt build/dvt_minimal.py build/fulu_minimal.py
+	cd specs/pyspec && $(SPEC_PYTHON) -m coverage json -q -o build/coverage.json
+	cd specs/pyspec && $(SPEC_PYTHON) -m native_dvt.covered build/coverage.json
+
+# Official-format cases out of the specification, packed. The same specification gives the same bytes.
+vectors: $(VENV)/installed
+	cd specs/pyspec && $(SPEC_PYTHON) -m native_dvt.vectors ../../target/native-dvt-vectors --pack ../vectors/native-dvt.tar.gz
+	cp target/native-dvt-vectors/manifest.sha256 specs/vectors/manifest.sha256
 
 build-tools:
 	@scripts/install-build-tools

@@ -1,0 +1,1 @@
+# Fork choice of Fulu. Part of a generated module: no imports here.

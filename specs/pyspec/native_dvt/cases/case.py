@@ -1,0 +1,61 @@
+"""What a case is, how it is run, and how it becomes a directory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+#: What a specification raises on invalid input.
+INVALID = (AssertionError, IndexError, ValueError, KeyError)
+
+
+@dataclass
+class Case:
+    """An input, and what has to come of it."""
+
+    runner: str
+    handler: str
+    name: str
+    #: Parts of the input that are written: file name without ending -> SSZ value.
+    inputs: dict[str, Any]
+    #: Brings about the change, on a copy of `inputs["pre"]`; gives the state after it.
+    run: Callable[[Any], Any]
+    is_valid: bool = True
+    suite: str = "native_dvt"
+    #: YAML files: name without ending -> content.
+    data: dict[str, Any] = field(default_factory=dict)
+    #: What must hold after a valid change: state before, state after.
+    check: Callable[[Any, Any], bool] = lambda before, after: True
+
+    def __str__(self) -> str:
+        return f"{self.runner}/{self.handler}/{self.suite}/{self.name}"
+
+    def outcome(self) -> Any | None:
+        """The state after the change, `None` if the input is invalid."""
+        try:
+            return self.run(self.inputs["pre"].copy())
+        except INVALID:
+            return None
+
+
+Source = Callable[[ModuleType], Iterator[Case]]
+SOURCES: list[Source] = []
+
+
+def source(function: Source) -> Source:
+    """Registers a function that makes cases."""
+    SOURCES.append(function)
+    return function
+
+
+def all_cases(spec: ModuleType) -> Iterator[Case]:
+    from . import epochs, operations, sanity  # noqa: F401  they register themselves
+
+    seen: set[str] = set()
+    for make in SOURCES:
+        for case in make(spec):
+            assert str(case) not in seen, f"{case} exists twice"
+            seen.add(str(case))
+            yield case

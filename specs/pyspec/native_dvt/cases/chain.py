@@ -1,0 +1,343 @@
+"""States with groups, and whatever their validators sign."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+from native_dvt import bls
+
+ETH = 10**9
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registry entry: its balance in ETH, and threshold and number of keys if it is a group."""
+
+    balance: int = 32
+    threshold: int = 0
+    size: int = 0
+    compounding: bool = True
+
+
+#: A 5-of-7, a 3-of-4, a 1-of-1 and a 16-of-16 group among solo validators.
+ENTRIES = (
+    Entry(2048, 5, 7),
+    Entry(1024, 3, 4),
+    Entry(64, 1, 1),
+    Entry(2048, 16, 16),
+    *(Entry(32, compounding=False) for _ in range(4)),
+    *(Entry(256) for _ in range(24)),
+)
+SEVEN, FOUR, ONE, SIXTEEN, SOLO = range(5)
+#: A solo validator with compounding credentials and room for eight keys.
+WEALTHY = 8
+
+
+@cache
+def pubkey_of(secret: int) -> bytes:
+    return bls.SkToPk(secret)
+
+
+def registry_secret(validator: int) -> int:
+    return 1_000 + validator
+
+
+def member_secret(validator: int, key: int) -> int:
+    return 1_000_000 + 16 * validator + key
+
+
+class Chain:
+    """A state and the keys of everybody in it."""
+
+    def __init__(self, spec: ModuleType, entries: Sequence[Entry] = ENTRIES, epoch: int = 70) -> None:
+        self.spec = spec
+        self.entries = entries
+        self.secrets: dict[int, int] = {}
+        self.state = self._genesis(epoch)
+
+    def _genesis(self, epoch: int) -> Any:
+        spec = self.spec
+        version = spec.config.DVT_FORK_VERSION
+        slot = epoch * int(spec.SLOTS_PER_EPOCH)
+        state = spec.BeaconState(
+            genesis_time=1_700_000_000,
+            slot=slot,
+            fork=spec.Fork(previous_version=version, current_version=version, epoch=0),
+            latest_block_header=spec.BeaconBlockHeader(
+                slot=max(slot, 1) - 1, body_root=spec.hash_tree_root(spec.BeaconBlockBody())
+            ),
+            randao_mixes=[spec.hash(b"mix" + bytes([i % 256])) for i in range(spec.EPOCHS_PER_HISTORICAL_VECTOR)],
+            deposit_requests_start_index=spec.UNSET_DEPOSIT_REQUESTS_START_INDEX,
+        )
+        state.latest_execution_payload_header.block_hash = b"\x42" * 32
+        for index, entry in enumerate(self.entries):
+            prefix = b"\x02" if entry.compounding else b"\x01"
+            self.secrets[index] = registry_secret(index)
+            spec.add_validator_to_registry(
+                state,
+                pubkey_of(registry_secret(index)),
+                prefix + b"\x00" * 11 + self.address(index),
+                entry.balance * ETH,
+            )
+            state.validators[index].activation_eligibility_epoch = 0
+            state.validators[index].activation_epoch = 0
+            if entry.size > 0:
+                keys = [self.new_key(index, key) for key in range(entry.size)]
+                key_set = spec.KeySet(activation_epoch=0, threshold=entry.threshold, keys=keys)
+                state.groups.append(spec.Group(validator_index=index, sequence=0, key_sets=[key_set]))
+                state.previous_group_participation.append(0)
+                state.current_group_participation.append(0)
+        state.genesis_validators_root = spec.hash_tree_root(state.validators)
+        for checkpoint, age in (("previous_justified", 2), ("current_justified", 1), ("finalized", 2)):
+            value = spec.Checkpoint(epoch=max(epoch - age, 0), root=spec.Root())
+            setattr(state, f"{checkpoint}_checkpoint", value)
+        signer_indices = spec.get_next_sync_committee_indices(state)
+        committee = spec.get_next_sync_committee(state, signer_indices)
+        state.current_sync_committee = state.next_sync_committee = committee
+        state.current_sync_committee_indices = state.next_sync_committee_indices = signer_indices
+        lookahead: list[Any] = []
+        for ahead in range(int(spec.MIN_SEED_LOOKAHEAD) + 1):
+            lookahead.extend(spec.get_beacon_proposer_indices(state, spec.Epoch(epoch + ahead)))
+        state.proposer_lookahead = lookahead
+        churn = spec.get_activation_exit_churn_limit(state)
+        state.exit_balance_to_consume = churn
+        state.consolidation_balance_to_consume = spec.get_consolidation_churn_limit(state)
+        state.earliest_exit_epoch = state.earliest_consolidation_epoch = spec.compute_activation_exit_epoch(
+            spec.Epoch(epoch)
+        )
+        return state
+
+    def address(self, validator: int) -> bytes:
+        return b"\xaa" * 19 + bytes([validator])
+
+    def new_key(self, validator: int, key: int) -> Any:
+        """A virtual key whose secret is known from now on."""
+        secret = member_secret(validator, key)
+        self.secrets[int(self.spec.get_virtual_index(validator, key))] = secret
+        return self.spec.VirtualKey(scheme=self.spec.BLS_SCHEME, pubkey=pubkey_of(secret))
+
+    def advance(self, slots: int) -> None:
+        self.spec.process_slots(self.state, self.state.slot + slots)
+
+    def sign(self, signers: Iterable[int], root: Any) -> bytes:
+        """The aggregate of the signers' signatures; infinity if there are none."""
+        signatures = [bls.Sign(self.secrets[int(signer)], bytes(root)) for signer in signers]
+        return bls.Aggregate(signatures) if signatures else bytes(self.spec.G2_POINT_AT_INFINITY)
+
+    def bits(self, keys: Iterable[int]) -> list[bool]:
+        chosen = set(keys)
+        return [key in chosen for key in range(int(self.spec.MAX_GROUP_SIZE))]
+
+    def signers_of(self, validator: int, keys: Iterable[int]) -> list[int]:
+        if not self.entries[validator].size:
+            return [validator]
+        return [int(self.spec.get_virtual_index(validator, key)) for key in keys]
+
+    # Attestations
+
+    def attestation_data(self, slot: int, head: bytes | None = None) -> Any:
+        spec, state = self.spec, self.state
+        epoch = spec.compute_epoch_at_slot(spec.Slot(slot))
+        is_current = epoch == spec.get_current_epoch(state)
+        return spec.AttestationData(
+            slot=slot,
+            beacon_block_root=head or spec.get_block_root_at_slot(state, spec.Slot(slot)),
+            source=state.current_justified_checkpoint if is_current else state.previous_justified_checkpoint,
+            target=spec.Checkpoint(epoch=epoch, root=spec.get_block_root(state, epoch)),
+        )
+
+    def attestation(
+        self,
+        slot: int,
+        votes: Callable[[int, int | None], bool] = lambda validator, key: True,
+        head: bytes | None = None,
+        data: Any | None = None,
+    ) -> Any:
+        """An attestation of committee 0 by the seats for which `votes(validator, key)` holds."""
+        spec = self.spec
+        data = data or self.attestation_data(slot, head)
+        seats = spec.get_committee_seats(self.state, spec.Slot(slot), spec.CommitteeIndex(0))
+        bits = []
+        for seat in seats:
+            validator, key = spec.split_signer_index(seat)
+            bits.append(bool(votes(int(validator), None if key is None else int(key))))
+        domain = spec.get_domain(self.state, spec.DOMAIN_BEACON_ATTESTER, data.target.epoch)
+        voters = [seat for seat, bit in zip(seats, bits, strict=True) if bit]
+        return spec.Attestation(
+            aggregation_bits=bits,
+            data=data,
+            signature=self.sign(voters, spec.compute_signing_root(data, domain)),
+            committee_bits=[index == 0 for index in range(int(spec.MAX_COMMITTEES_PER_SLOT))],
+        )
+
+    def slot_of(self, validator: int) -> int:
+        """The slot of the state's epoch in which a validator attests, in a chain with one committee for each slot."""
+        spec = self.spec
+        start = int(spec.compute_start_slot_at_epoch(spec.get_current_epoch(self.state)))
+        for slot in range(start, start + int(spec.SLOTS_PER_EPOCH)):
+            if validator in spec.get_beacon_committee(self.state, spec.Slot(slot), spec.CommitteeIndex(0)):
+                return slot
+        raise AssertionError(f"validator {validator} is in no first committee of the epoch")
+
+    def indexed(self, data: Any, signers: Sequence[int]) -> Any:
+        spec = self.spec
+        domain = spec.get_domain(self.state, spec.DOMAIN_BEACON_ATTESTER, data.target.epoch)
+        return spec.IndexedAttestation(
+            attesting_indices=sorted(signers),
+            data=data,
+            signature=self.sign(sorted(signers), spec.compute_signing_root(data, domain)),
+        )
+
+    # Blocks, exits, changes
+
+    def signed_header(self, header: Any, keys: Sequence[int]) -> Any:
+        spec = self.spec
+        epoch = spec.compute_epoch_at_slot(header.slot)
+        domain = spec.get_domain(self.state, spec.DOMAIN_BEACON_PROPOSER, epoch)
+        root = spec.compute_signing_root(header, domain)
+        is_group = self.entries[int(header.proposer_index)].size > 0
+        return spec.SignedBeaconBlockHeader(
+            message=header,
+            signature=self.sign(self.signers_of(int(header.proposer_index), keys), root),
+            signers=self.bits(keys if is_group else ()),
+        )
+
+    def exit(self, validator: int, keys: Sequence[int] = (), epoch: int | None = None) -> Any:
+        spec = self.spec
+        message = spec.VoluntaryExit(
+            epoch=spec.get_current_epoch(self.state) if epoch is None else epoch, validator_index=validator
+        )
+        domain = spec.compute_domain(
+            spec.DOMAIN_VOLUNTARY_EXIT, spec.config.CAPELLA_FORK_VERSION, self.state.genesis_validators_root
+        )
+        return spec.SignedVoluntaryExit(
+            message=message,
+            signature=self.sign(self.signers_of(validator, keys), spec.compute_signing_root(message, domain)),
+            signers=self.bits(keys),
+        )
+
+    def _domain(self, domain_type: Any) -> Any:
+        spec = self.spec
+        return spec.compute_domain(domain_type, spec.config.GENESIS_FORK_VERSION, self.state.genesis_validators_root)
+
+    def key_proof(self, validator: int, key: Any, slot: int | None = None, secret: int | None = None) -> Any:
+        """A proof of possession by the key itself, or by another secret."""
+        spec = self.spec
+        slot = int(self.state.slot) if slot is None else slot
+        possession = spec.KeyPossession(validator_index=validator, key=key, slot=slot)
+        known = {pubkey_of(value): value for value in self.secrets.values()}
+        secret = known[bytes(key.pubkey)] if secret is None else secret
+        root = spec.compute_signing_root(possession, self._domain(spec.DOMAIN_KEY_POSSESSION))
+        proof = spec.SchemeProof(scheme=key.scheme, data=bls.Sign(secret, bytes(root)))
+        return spec.KeyProof(slot=slot, proof=proof)
+
+    def change(
+        self,
+        validator: int,
+        threshold: int,
+        keys: Sequence[Any],
+        signed_by: Sequence[int] = (),
+        **fields: Any,
+    ) -> Any:
+        """A change with the proofs and signatures that it needs."""
+        spec, state = self.spec, self.state
+        group = spec.get_group(state, validator)
+        old = [] if group is None else list(group.key_sets[len(group.key_sets) - 1].keys)
+        message = spec.KeySetChange(
+            validator_index=validator,
+            sequence=fields.get("sequence", 0 if group is None else group.sequence),
+            slot=fields.get("slot", state.slot),
+            threshold=threshold,
+            keys=keys,
+        )
+        root = spec.compute_signing_root(message, self._domain(spec.DOMAIN_KEY_SET_CHANGE))
+        key_proofs = fields.get("key_proofs")
+        if key_proofs is None:
+            key_proofs = [self.key_proof(validator, key) for key in keys if key not in old]
+        is_group = len(old) > 0
+        signers = [int(spec.get_virtual_index(validator, key)) for key in signed_by] if is_group else [validator]
+        return spec.SignedKeySetChange(
+            message=message,
+            key_proofs=key_proofs,
+            signers=self.bits(signed_by),
+            signature=self.sign(signers, root),
+        )
+
+    def sync_aggregate(self, votes: Callable[[int], bool] = lambda position: True) -> Any:
+        spec, state = self.spec, self.state
+        previous_slot = spec.Slot(state.slot - 1)
+        domain = spec.get_domain(state, spec.DOMAIN_SYNC_COMMITTEE, spec.compute_epoch_at_slot(previous_slot))
+        root = spec.compute_signing_root(spec.get_block_root_at_slot(state, previous_slot), domain)
+        bits = [bool(votes(position)) for position in range(int(spec.SYNC_COMMITTEE_SIZE))]
+        signers = [signer for signer, bit in zip(state.current_sync_committee_indices, bits, strict=True) if bit]
+        return spec.SyncAggregate(sync_committee_bits=bits, sync_committee_signature=self.sign(signers, root))
+
+    def reveal(self, proposer: int, slot: int) -> bytes:
+        """The reveal that may enter the mix."""
+        spec, state = self.spec, self.state
+        epoch = spec.compute_epoch_at_slot(spec.Slot(slot))
+        root = spec.compute_signing_root(epoch, spec.get_domain(state, spec.DOMAIN_RANDAO, epoch))
+        signer = proposer
+        if self.entries[proposer].size:
+            leader = spec.get_leader_key_index(state, spec.Slot(slot), spec.ValidatorIndex(proposer), spec.uint64(0))
+            signer = int(spec.get_virtual_index(proposer, leader))
+        return self.sign([signer], root)
+
+    def block(self, slot: int | None = None, keys: Sequence[int] | None = None, **body: Any) -> Any:
+        """A valid signed block on the state, which stays; `body` overrides fields, `keys` says which members sign."""
+        spec = self.spec
+        slot = int(self.state.slot) + 1 if slot is None else slot
+        before = self.state
+        self.state = before.copy()
+        try:
+            if self.state.slot < slot:
+                spec.process_slots(self.state, spec.Slot(slot))
+            state = self.state
+            proposer = int(spec.get_beacon_proposer_index(state))
+            withdrawals, _ = spec.get_expected_withdrawals(state)
+            payload = spec.ExecutionPayload(
+                parent_hash=state.latest_execution_payload_header.block_hash,
+                prev_randao=spec.get_randao_mix(state, spec.get_current_epoch(state)),
+                timestamp=spec.compute_time_at_slot(state, state.slot),
+                block_hash=spec.hash(b"block" + slot.to_bytes(8, "little")),
+                withdrawals=withdrawals,
+            )
+            values: dict[str, Any] = {
+                "randao_reveal": self.reveal(proposer, slot),
+                "eth1_data": state.eth1_data,
+                "sync_aggregate": self.sync_aggregate(),
+                "execution_payload": payload,
+            }
+            values.update(body)
+            block = spec.BeaconBlock(
+                slot=slot,
+                proposer_index=proposer,
+                parent_root=spec.hash_tree_root(state.latest_block_header),
+                body=spec.BeaconBlockBody(**values),
+            )
+            after = state.copy()
+            try:
+                with bls.switched(False):
+                    spec.process_block(after, block)
+                block.state_root = spec.hash_tree_root(after)
+            except (AssertionError, IndexError, ValueError):
+                # Meant to be invalid: any state root will do.
+                pass
+            entry = self.entries[proposer]
+            if keys is None:
+                keys = range(entry.threshold)
+            header = spec.BeaconBlockHeader(
+                slot=block.slot,
+                proposer_index=block.proposer_index,
+                parent_root=block.parent_root,
+                state_root=block.state_root,
+                body_root=spec.hash_tree_root(block.body),
+            )
+            signed = self.signed_header(header, list(keys))
+            return spec.SignedBeaconBlock(message=block, signature=signed.signature, signers=signed.signers)
+        finally:
+            self.state = before

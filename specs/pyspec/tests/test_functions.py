@@ -1,0 +1,61 @@
+"""Functions that no operation reaches with these inputs."""
+
+from __future__ import annotations
+
+import pytest
+
+from native_dvt.cases.chain import SEVEN, Chain
+from native_dvt.spec import load
+
+SPEC = load("minimal")
+
+
+@pytest.mark.parametrize("validator", [0, 1, 2**40 - 1])
+@pytest.mark.parametrize("key", [0, 1, 15])
+def test_virtual_indices_split_into_what_they_are_made_of(validator: int, key: int) -> None:
+    index = SPEC.get_virtual_index(SPEC.ValidatorIndex(validator), SPEC.uint64(key))
+    assert SPEC.split_signer_index(index) == (validator, key)
+    assert SPEC.split_signer_index(SPEC.SignerIndex(validator)) == (validator, None)
+    assert 2**48 <= index < 2**53
+
+
+@pytest.mark.parametrize("size", range(1, 17))
+def test_each_key_leads_exactly_one_rank(size: int) -> None:
+    chain = Chain(SPEC)
+    key_set = SPEC.get_group(chain.state, SEVEN).key_sets[0]
+    key_set.keys = [chain.new_key(SEVEN, key) for key in range(size)]
+    for slot in (560, 561):
+        led = [
+            int(SPEC.get_leader_key_index(chain.state, SPEC.Slot(slot), SPEC.ValidatorIndex(SEVEN), SPEC.uint64(rank)))
+            for rank in range(size)
+        ]
+        assert sorted(led) == list(range(size))
+
+
+def test_a_key_of_a_scheme_that_nobody_verifies_cannot_prove_possession() -> None:
+    chain = Chain(SPEC)
+    key = SPEC.VirtualKey(scheme=SPEC.XMSS_SCHEME, pubkey=b"\x01" * 52)
+    proof = SPEC.KeyProof(slot=560, proof=SPEC.SchemeProof(scheme=SPEC.XMSS_SCHEME, data=b"\x01"))
+    assert not SPEC.is_valid_key_possession(chain.state, SPEC.ValidatorIndex(SEVEN), key, proof)
+
+
+def test_before_the_first_stored_key_set_nothing_verifies() -> None:
+    chain = Chain(SPEC)
+    SPEC.get_group(chain.state, SEVEN).key_sets[0].activation_epoch = 5
+    SPEC.get_key_set(chain.state, SPEC.ValidatorIndex(SEVEN), SPEC.Epoch(5))
+    with pytest.raises(AssertionError):
+        SPEC.get_key_set(chain.state, SPEC.ValidatorIndex(SEVEN), SPEC.Epoch(4))
+
+
+def test_the_sampling_epoch_is_the_first_of_the_period_before() -> None:
+    period = int(SPEC.EPOCHS_PER_SYNC_COMMITTEE_PERIOD)
+    expected = {0: 0, period - 1: 0, period: 0, 2 * period - 1: 0, 2 * period: period, 5 * period + 3: 4 * period}
+    for epoch, sampled in expected.items():
+        assert SPEC.get_sync_committee_sampling_epoch(SPEC.Epoch(epoch)) == sampled
+
+
+def test_shares_of_proposers_add_up_to_the_reward_of_a_solo_vote() -> None:
+    reward = 123_457
+    for threshold in range(1, 17):
+        shares = [reward * min(after, threshold) // threshold for after in range(17)]
+        assert shares[16] - shares[0] == reward
