@@ -7,10 +7,12 @@ mod case_dir;
 mod discover;
 mod report;
 mod runners;
+mod xmss_vectors;
 
 pub use case_dir::{CaseDir, CaseError};
 pub use discover::{CaseId, Found, discover};
 pub use report::{Outcome, Report};
+pub use xmss_vectors::run_xmss;
 
 use rayon::prelude::*;
 use std::io;
