@@ -11,7 +11,6 @@ import milagro_bls_binding as milagro
 is_active = True
 
 STUB_SIGNATURE = b"\x11" * 96
-STUB_PUBKEY = b"\x22" * 48
 
 
 @contextmanager
@@ -68,8 +67,7 @@ def Aggregate(signatures: Sequence[bytes]) -> bytes:
 
 
 def AggregatePKs(pubkeys: Sequence[bytes]) -> bytes:
-    if not is_active:
-        return STUB_PUBKEY
+    """The sum of keys. Not switched: it is part of the state."""
     return bytes(milagro._AggregatePKs([bytes(pubkey) for pubkey in pubkeys]))
 
 

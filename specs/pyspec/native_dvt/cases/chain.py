@@ -125,6 +125,8 @@ class Chain:
 
     def sign(self, signers: Iterable[int], root: Any) -> bytes:
         """The aggregate of the signers' signatures; infinity if there are none."""
+        if not bls.is_active:
+            return bls.STUB_SIGNATURE
         signatures = [bls.Sign(self.secrets[int(signer)], bytes(root)) for signer in signers]
         return bls.Aggregate(signatures) if signatures else bytes(self.spec.G2_POINT_AT_INFINITY)
 
@@ -132,8 +134,13 @@ class Chain:
         chosen = set(keys)
         return [key in chosen for key in range(int(self.spec.MAX_GROUP_SIZE))]
 
+    def key_count(self, validator: int) -> int:
+        """Keys in force now; 0 for a solo validator."""
+        spec, state = self.spec, self.state
+        return len(spec.get_key_set(state, spec.ValidatorIndex(validator), spec.get_current_epoch(state)).keys)
+
     def signers_of(self, validator: int, keys: Iterable[int]) -> list[int]:
-        if not self.entries[validator].size:
+        if not self.key_count(validator):
             return [validator]
         return [int(self.spec.get_virtual_index(validator, key)) for key in keys]
 
@@ -199,7 +206,7 @@ class Chain:
         epoch = spec.compute_epoch_at_slot(header.slot)
         domain = spec.get_domain(self.state, spec.DOMAIN_BEACON_PROPOSER, epoch)
         root = spec.compute_signing_root(header, domain)
-        is_group = self.entries[int(header.proposer_index)].size > 0
+        is_group = self.key_count(int(header.proposer_index)) > 0
         return spec.SignedBeaconBlockHeader(
             message=header,
             signature=self.sign(self.signers_of(int(header.proposer_index), keys), root),
@@ -282,7 +289,7 @@ class Chain:
         epoch = spec.compute_epoch_at_slot(spec.Slot(slot))
         root = spec.compute_signing_root(epoch, spec.get_domain(state, spec.DOMAIN_RANDAO, epoch))
         signer = proposer
-        if self.entries[proposer].size:
+        if self.key_count(proposer):
             leader = spec.get_leader_key_index(state, spec.Slot(slot), spec.ValidatorIndex(proposer), spec.uint64(0))
             signer = int(spec.get_virtual_index(proposer, leader))
         return self.sign([signer], root)
@@ -327,9 +334,9 @@ class Chain:
             except (AssertionError, IndexError, ValueError):
                 # Meant to be invalid: any state root will do.
                 pass
-            entry = self.entries[proposer]
             if keys is None:
-                keys = range(entry.threshold)
+                threshold = spec.get_threshold(state, proposer, spec.get_current_epoch(state))
+                keys = range(int(threshold) if self.key_count(proposer) else 0)
             header = spec.BeaconBlockHeader(
                 slot=block.slot,
                 proposer_index=block.proposer_index,
