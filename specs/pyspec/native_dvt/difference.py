@@ -1,7 +1,7 @@
 """Random chains through Python and Rust: `python -m native_dvt.difference DIRECTORY --runner PROGRAM`.
 
-Writes random chains as vectors, in batches, and lets the runner of vectors judge each batch. A batch in which both agree
-is removed; one with a difference stays, with the case named by the runner.
+Writes random chains as vectors, in batches, and lets the runner of vectors judge each batch. A batch in which both
+agree is removed; one with a difference stays, with the case named by the runner.
 """
 
 from __future__ import annotations
