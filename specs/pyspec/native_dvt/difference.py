@@ -40,9 +40,8 @@ def main() -> None:
             print(result.stdout, result.stderr)
             raise SystemExit(f"a difference; its vectors are kept in {arguments.directory}")
         elapsed = time.monotonic() - started
-        print(
-            f"{blocks} blocks of {seed - arguments.seed} chains, {refused} refused by both, no difference, {elapsed:.0f} s"
-        )
+        chains = seed - arguments.seed
+        print(f"{blocks} blocks of {chains} chains, {refused} refused by both, no difference, {elapsed:.0f} s")
     shutil.rmtree(arguments.directory, ignore_errors=True)
 
 
