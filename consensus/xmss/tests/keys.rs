@@ -14,7 +14,7 @@ fn key(seed: u8, leaves: std::ops::Range<u64>) -> SecretKey<Insecure> {
     SecretKey::generate(&Seed::from_bytes(&[seed; 32]), leaves, &|_| ()).unwrap()
 }
 
-/// A key with all of its trees but the last two gone.
+/// A key of two bottom trees, both prepared.
 static KEY: LazyLock<SecretKey<Insecure>> = LazyLock::new(|| key(1, 0..32));
 
 proptest! {
