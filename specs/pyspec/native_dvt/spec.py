@@ -25,7 +25,7 @@ SPECIFICATION = PACKAGE.parent.parent / "native-dvt"
 BUILD = PACKAGE.parent / "build"
 BASE_FILES = ("containers", "helpers", "epoch", "block", "fork_choice")
 #: Markdown files that are executed, in the order in which their definitions may replace each other.
-DOCUMENTS = ("beacon-chain", "fork", "fork-choice")
+DOCUMENTS = ("beacon-chain", "fork", "fork-choice", "signatures")
 PRESETS = ("minimal", "mainnet")
 
 #: Constants of Fulu that do not depend on the preset.
