@@ -25,7 +25,7 @@ SPECIFICATION = PACKAGE.parent.parent / "native-dvt"
 BUILD = PACKAGE.parent / "build"
 BASE_FILES = ("containers", "helpers", "epoch", "block", "fork_choice")
 #: Markdown files that are executed, in the order in which their definitions may replace each other.
-DOCUMENTS = ("beacon-chain", "fork", "fork-choice", "signatures")
+DOCUMENTS = ("beacon-chain", "fork", "fork-choice", "signatures", "p2p-interface", "validator")
 PRESETS = ("minimal", "mainnet")
 
 #: Constants of Fulu that do not depend on the preset.
@@ -53,6 +53,8 @@ BASE_CONSTANTS = {
     "PROPOSER_WEIGHT": "8",
     "WEIGHT_DENOMINATOR": "64",
     "PARTICIPATION_FLAG_WEIGHTS": "[TIMELY_SOURCE_WEIGHT, TIMELY_TARGET_WEIGHT, TIMELY_HEAD_WEIGHT]",
+    "TARGET_AGGREGATORS_PER_COMMITTEE": "16",
+    "SYNC_COMMITTEE_SUBNET_COUNT": "4",
     "DOMAIN_BEACON_PROPOSER": "DomainType('0x00000000')",
     "DOMAIN_BEACON_ATTESTER": "DomainType('0x01000000')",
     "DOMAIN_RANDAO": "DomainType('0x02000000')",

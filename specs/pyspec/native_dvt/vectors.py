@@ -37,7 +37,7 @@ def write_case(directory: Path, case: Case) -> None:
     if (after is not None) != case.is_valid:
         raise SystemExit(f"{case}: meant to be {'valid' if case.is_valid else 'invalid'}, but is not")
     values = dict(case.inputs)
-    if after is not None:
+    if after is not None and case.has_post:
         values["post"] = after
     for name, value in values.items():
         (aside / f"{name}.ssz_snappy").write_bytes(snappy.compress(value.encode_bytes()))

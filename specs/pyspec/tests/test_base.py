@@ -7,6 +7,7 @@ import pytest
 from vectors import Case, cases, root
 
 from native_dvt import bls
+from native_dvt.cases.steps import play
 from native_dvt.spec import load
 
 PRESET = "minimal"
@@ -112,3 +113,19 @@ def test_rewards(case: Case) -> None:
     for name, (rewards, penalties) in computed.items():
         expected = case.ssz(name, Deltas)
         assert (list(expected.rewards), list(expected.penalties)) == (list(rewards), list(penalties)), name
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case for case in cases(PRESET, "fulu", "fork_choice") if case.handler in ("get_head", "ex_ante")],
+    ids=str,
+)
+def test_fork_choice(case: Case) -> None:
+    steps = case.yaml("steps.yaml")
+    is_on = not case.has("meta.yaml") or case.yaml("meta.yaml").get("bls_setting", 0) != 2
+    if any("columns" in step or "pow_block" in step for step in steps):
+        pytest.skip("about the availability of data, which is not part of the base")
+    anchor = case.ssz("anchor_state", SPEC.BeaconState)
+    store = SPEC.get_forkchoice_store(anchor, case.ssz("anchor_block", SPEC.BeaconBlock))
+    with bls.switched(is_on):
+        play(SPEC, store, steps, lambda name, kind: case.ssz(name, kind))

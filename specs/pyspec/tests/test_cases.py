@@ -13,10 +13,10 @@ CASES = list(all_cases(SPEC))
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_case(case: Case) -> None:
-    before = case.inputs["pre"].copy()
+    before = case.inputs[case.initial].copy()
     root = before.hash_tree_root()
     after = case.outcome()
     assert (after is not None) == case.is_valid
-    assert case.inputs["pre"].hash_tree_root() == root, "a case leaves its input alone"
+    assert case.inputs[case.initial].hash_tree_root() == root, "a case leaves its input alone"
     if after is not None:
         assert case.check(before, after)

@@ -26,6 +26,10 @@ class Case:
     suite: str = "native_dvt"
     #: YAML files: name without ending -> content.
     data: dict[str, Any] = field(default_factory=dict)
+    #: Where the input begins: the name of the state in `inputs` that `run` gets.
+    initial: str = "pre"
+    #: Whether the state after a valid change is part of the vector.
+    has_post: bool = True
     #: What must hold after a valid change: state before, state after.
     check: Callable[[Any, Any], bool] = lambda before, after: True
 
@@ -35,7 +39,7 @@ class Case:
     def outcome(self) -> Any | None:
         """The state after the change, `None` if the input is invalid."""
         try:
-            return self.run(self.inputs["pre"].copy())
+            return self.run(self.inputs[self.initial].copy())
         except INVALID:
             return None
 
@@ -51,7 +55,7 @@ def source(function: Source) -> Source:
 
 
 def all_cases(spec: ModuleType) -> Iterator[Case]:
-    from . import epochs, operations, sanity  # noqa: F401  they register themselves
+    from . import epochs, fork_choice, operations, sanity  # noqa: F401  they register themselves
 
     seen: set[str] = set()
     for make in SOURCES:

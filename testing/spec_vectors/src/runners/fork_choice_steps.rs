@@ -10,7 +10,7 @@ use signature_scheme::SignatureSet;
 use state_transition::block::operations::attestation::{
     check_indexed_attestation, get_attesting_indices, get_indexed_attestation,
 };
-use state_transition::block::operations::attester_slashing::check_attester_slashing;
+use state_transition::block::operations::attester_slashing::check_attester_slashing_evidence;
 use state_transition::{compute_unrealized_checkpoints, process_slots};
 use std::collections::{HashMap, HashSet};
 use types::*;
@@ -276,7 +276,7 @@ impl<P: Preset> Chain<'_, P> {
         for slashing in signed.message().body().attester_slashings() {
             // The block was accepted, so the slashing was; whom it discounts depends on the justified state.
             if let Ok((slashable, _)) =
-                check_attester_slashing(&self.states[&self.store.justified_checkpoint().root], slashing)
+                check_attester_slashing_evidence(&self.states[&self.store.justified_checkpoint().root], slashing)
             {
                 self.store.on_attester_slashing(slashable);
             }
@@ -323,7 +323,7 @@ impl<P: Preset> Chain<'_, P> {
 
     fn on_attester_slashing(&mut self, slashing: &AttesterSlashing<P>) -> Result<(), CaseError> {
         let state = &self.states[&self.store.justified_checkpoint().root];
-        let (slashable, sets) = check_attester_slashing(state, slashing.to_ref()).map_err(wrong)?;
+        let (slashable, sets) = check_attester_slashing_evidence(state, slashing.to_ref()).map_err(wrong)?;
         sets.iter().try_for_each(|set| self.verify(set))?;
         self.store.on_attester_slashing(slashable);
         Ok(())

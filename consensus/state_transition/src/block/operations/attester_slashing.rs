@@ -89,6 +89,28 @@ pub fn check_attester_slashing<P: Preset>(
     state: &BeaconState<P>,
     attester_slashing: AttesterSlashingRef<'_, P>,
 ) -> Result<(Vec<ValidatorIndex>, Vec<SignatureSet>), AttesterSlashingError> {
+    let (indices, sets) = check_attester_slashing_evidence(state, attester_slashing)?;
+    let epoch = get_current_epoch(state);
+    let mut slashable = Vec::new();
+    for index in indices {
+        if is_slashable_validator(get_validator(state, index)?, epoch) {
+            slashable.push(index);
+        }
+    }
+    if slashable.is_empty() {
+        return Err(AttesterSlashingError::NobodySlashable);
+    }
+    Ok((slashable, sets))
+}
+
+/// Whom the evidence is against (perhaps nobody), slashed already or not, and the signatures that must hold: what fork
+/// choice asks.
+///
+/// Spec: dvt/fork-choice.md#on_attester_slashing
+pub fn check_attester_slashing_evidence<P: Preset>(
+    state: &BeaconState<P>,
+    attester_slashing: AttesterSlashingRef<'_, P>,
+) -> Result<(Vec<ValidatorIndex>, Vec<SignatureSet>), AttesterSlashingError> {
     let (side_1, side_2) = (attester_slashing.side_1(), attester_slashing.side_2());
     let mut sets = Vec::with_capacity(side_1.len().saturating_add(side_2.len()));
     for (side, votes) in [(1, &side_1), (2, &side_2)] {
@@ -112,17 +134,7 @@ pub fn check_attester_slashing<P: Preset>(
             }
         }
     }
-    let epoch = get_current_epoch(state);
-    let mut slashable = Vec::new();
-    for index in get_slashable_indices(state, &side_1, &side_2)? {
-        if is_slashable_validator(get_validator(state, index)?, epoch) {
-            slashable.push(index);
-        }
-    }
-    if slashable.is_empty() {
-        return Err(AttesterSlashingError::NobodySlashable);
-    }
-    Ok((slashable, sets))
+    Ok((get_slashable_indices(state, &side_1, &side_2)?, sets))
 }
 
 /// Spec: dvt/beacon-chain.md#process_attester_slashing
