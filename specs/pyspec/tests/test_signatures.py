@@ -97,7 +97,7 @@ def test_each_byte_of_a_signature_counts() -> None:
 
 
 def with_non_canonical_element(data: bytes, position: int) -> bytes:
-    value = int.from_bytes(data[position : position + 4], "little") + SPEC.KOALABEAR_PRIME
+    value = int.from_bytes(data[position : position + 4], "little") + int(SPEC.KOALABEAR_PRIME)
     return data[:position] + value.to_bytes(4, "little") + data[position + 4 :]
 
 
