@@ -129,11 +129,24 @@ def two_siblings(spec: ModuleType) -> tuple[Play, Any, Any, Any, int]:
 @source
 def votes_of_groups(spec: ModuleType) -> Iterator[Case]:
     # The tie of two siblings goes to the greater root; votes for the other one have to outweigh that.
+    def first_keys(count: int) -> Callable[[int, int | None], bool]:
+        return lambda index, key: index == SEVEN and key is not None and key < count
+
     for count in (4, 5, 7):
         play_, state, low, high, slot = two_siblings(spec)
-        play_.vote(state, slot, low, lambda index, key, count=count: index == SEVEN and key is not None and key < count)
+        play_.vote(state, slot, low, first_keys(count))
         play_.check(low if count >= 5 else high)
         yield play_.case(f"group_of_7_with_{count}_votes_for_the_lower_sibling")
+
+    # A timely block has the boost, against which the vote of a small group does not stand.
+    play_ = Play(spec)
+    play_.tick(LAST_BLOCK)
+    parent_state, _ = play_.block(play_.anchor_state, LAST_BLOCK - 1)
+    _, boosted = play_.block(parent_state, LAST_BLOCK)
+    play_.block(parent_state, LAST_BLOCK, graffiti=b"\x01" * 32)
+    play_.check(boosted)
+    play_.tick(LAST_BLOCK + 1)
+    yield play_.case("timely_block_is_boosted")
 
     # Three for one, four for the other: the group votes for their parent, and the tie stays.
     play_, state, low, high, slot = two_siblings(spec)
