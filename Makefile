@@ -2,7 +2,7 @@
 
 VECTORS ?= official-vectors
 
-.PHONY: devnet scenarios test lint bench official-vectors spec-test vectors eip-figures diff-test build-tools
+.PHONY: devnet scenarios test lint bench official-vectors spec-test spec-mutants vectors eip-figures diff-test build-tools
 
 # A network of nodes on this machine, with groups, until Ctrl-C. Flags: make devnet ARGS="--epochs 8 --report r.json"
 devnet: build-tools
@@ -55,6 +55,10 @@ spec-test: $(VENV)/installed
 vectors: $(VENV)/installed
 	cd specs/pyspec && $(SPEC_PYTHON) -m native_dvt.vectors ../../target/native-dvt-vectors --pack ../vectors/native-dvt.tar.gz
 	cp target/native-dvt-vectors/manifest.sha256 specs/vectors/manifest.sha256
+
+# Changes one place of the text at a time; the vectors have to notice. About ten minutes.
+spec-mutants: $(VENV)/installed
+	cd specs/pyspec && $(SPEC_PYTHON) -m native_dvt.mutants $(ARGS)
 
 # The numbers of eip-draft.md.
 eip-figures: $(VENV)/installed

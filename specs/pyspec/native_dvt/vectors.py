@@ -51,7 +51,7 @@ def write_all(target: Path, presets: list[str]) -> int:
     """Writes all cases, and a manifest with the hash of every file."""
     count = 0
     for preset in presets:
-        for case in all_cases(load(preset)):
+        for case in all_cases(load(preset), of_every_preset=preset != "minimal"):
             write_case(target / "tests" / preset / "dvt" / str(case), case)
             count += 1
             if count % 50 == 0:
@@ -83,11 +83,11 @@ def pack(source: Path, archive: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Writes the cases of native DVT as official-format vectors.")
     parser.add_argument("directory", type=Path)
-    parser.add_argument("--preset", choices=PRESETS, action="append", help="default: minimal")
+    parser.add_argument("--preset", choices=PRESETS, action="append", help="default: all")
     parser.add_argument("--pack", type=Path, metavar="FILE", help="also pack the directory into a .tar.gz")
     arguments = parser.parse_args()
     shutil.rmtree(arguments.directory / "tests", ignore_errors=True)
-    count = write_all(arguments.directory, arguments.preset or ["minimal"])
+    count = write_all(arguments.directory, arguments.preset or list(PRESETS))
     print(f"{count} cases in {arguments.directory}")
     if arguments.pack is not None:
         pack(arguments.directory, arguments.pack)

@@ -54,11 +54,27 @@ def source(function: Source) -> Source:
     return function
 
 
-def all_cases(spec: ModuleType) -> Iterator[Case]:
-    from . import epochs, fork_choice, operations, sanity  # noqa: F401  they register themselves
+#: Sources of cases that do not need a small preset.
+OF_EVERY_PRESET = ("encodings", "rewards")
+
+
+def all_cases(spec: ModuleType, of_every_preset: bool = False) -> Iterator[Case]:
+    """All cases, or only those that are made for every preset."""
+    from . import (  # noqa: F401  they register themselves
+        boundaries,
+        encodings,
+        epochs,
+        finality,
+        fork_choice,
+        operations,
+        sanity,
+        unchanged,
+    )
 
     seen: set[str] = set()
     for make in SOURCES:
+        if of_every_preset and make.__name__ not in OF_EVERY_PRESET:
+            continue
         for case in make(spec):
             assert str(case) not in seen, f"{case} exists twice"
             seen.add(str(case))

@@ -95,7 +95,11 @@ def blocks(spec: ModuleType) -> Iterator[Case]:
         ):
             chain.advance(1)
         name = f"invalid_{threshold}_of_{size}_may_not_leave_the_reveal_out"
-        yield blocks_case(chain, name, [chain.block(randao_reveal=infinity)], False)
+
+        def pay(state: Any, body: Any) -> None:
+            spec.decrease_balance(state, spec.ValidatorIndex(0), spec.get_randao_omission_fee(state))
+
+        yield blocks_case(chain, name, [chain.block(randao_reveal=infinity, as_if_randao=pay)], False)
 
     # A change, and votes of the new key set once it is in force.
     chain = Chain(spec, [Entry(2048, 5, 7), Entry(1024, 3, 4), *(Entry(64) for _ in range(30))])
@@ -168,3 +172,59 @@ def fork(spec: ModuleType) -> Iterator[Case]:
         data={"meta": {"fork": "dvt"}},
         check=check,
     )
+
+
+@source
+def transition(spec: ModuleType) -> Iterator[Case]:
+    fulu = spec.fulu
+    fork_epoch = 71
+    for name, skipped in (("first_block_at_the_fork", 0), ("first_block_after_the_fork", 3)):
+        # Made in the new fork, without groups, and taken back to the one before.
+        chain = Chain(spec, [Entry(256) for _ in range(32)])
+        kinds = fulu.BeaconState.fields()
+        pre = fulu.BeaconState(
+            **{field: kind.decode_bytes(getattr(chain.state, field).encode_bytes()) for field, kind in kinds.items()}
+        )
+        version = spec.config.FULU_FORK_VERSION
+        pre.fork = fulu.Fork(previous_version=version, current_version=version, epoch=0)
+
+        def upgraded(state: Any) -> Any:
+            fulu.process_slots(state, fulu.Slot(fork_epoch * int(spec.SLOTS_PER_EPOCH)))
+            return spec.upgrade_to_dvt(state)
+
+        chain.state = upgraded(pre.copy())
+        blocks = []
+        first = int(chain.state.slot) + skipped
+        if skipped == 0:
+            # A block in the slot of the fork itself is applied without another slot.
+            blocks.append(chain.block(first))
+            spec.process_block(chain.state, blocks[0].message)
+        for slot in range(max(first, int(chain.state.slot) + 1), first + 3):
+            keys = [chain.new_key(3, key) for key in range(2)]
+            changes = [chain.change(3, 2, keys)] if slot == first + 1 else []
+            block = chain.block(slot, key_set_changes=changes)
+            spec.state_transition(chain.state, block)
+            blocks.append(block)
+
+        def run(state: Any, blocks: list[Any] = blocks) -> Any:
+            state = upgraded(state)
+            for block in blocks:
+                if block.message.slot == state.slot:
+                    assert spec.verify_block_signature(state, block)
+                    spec.process_block(state, block.message)
+                    assert block.message.state_root == spec.hash_tree_root(state)
+                else:
+                    spec.state_transition(state, block)
+            return state
+
+        inputs = {"pre": pre, **{f"blocks_{number}": block for number, block in enumerate(blocks)}}
+        meta = {"post_fork": "dvt", "fork_epoch": fork_epoch, "blocks_count": len(blocks)}
+        yield Case(
+            "transition",
+            "core",
+            name,
+            inputs,
+            run,
+            data={"meta": meta},
+            check=lambda before, after: len(after.groups) == 1 and after.fork.epoch == fork_epoch,
+        )
