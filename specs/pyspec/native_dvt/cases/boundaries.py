@@ -86,6 +86,10 @@ def withdrawal_requests_at_boundaries(spec: ModuleType) -> Iterator[Case]:
     pending.state.pending_partial_withdrawals.append(
         spec.PendingPartialWithdrawal(validator_index=SEVEN, amount=100 * ETH, withdrawable_epoch=200)
     )
+    exact = Chain(spec)
+    exact.state.pending_partial_withdrawals = pending.state.pending_partial_withdrawals
+    exact.state.balances[SEVEN] = (224 + 100) * ETH
+    yield case(exact, "nothing_above_what_is_pending", SEVEN, ETH, [100 * ETH])
     left = (2048 - 224 - 100) * ETH
     yield case(pending, "what_is_pending_is_not_withdrawn_again", SEVEN, 2000 * ETH, [100 * ETH, left])
 
@@ -121,6 +125,10 @@ def withdrawals_at_boundaries(spec: ModuleType) -> Iterator[Case]:
     exact.state.validators[SEVEN].effective_balance = 224 * ETH
     exact.state.next_withdrawal_validator_index = WEALTHY
     yield case("effective_balance_of_exactly_32_for_each_key", exact, [5 * ETH])
+    mixed = due(due(Chain(spec), 5 * ETH, 2048 * ETH), 6 * ETH, 2048 * ETH)
+    mixed.state.pending_partial_withdrawals[1].withdrawable_epoch = 71
+    mixed.state.next_withdrawal_validator_index = WEALTHY
+    yield case("one_partial_that_is_due_and_one_that_is_not", mixed, [5 * ETH])
     both = due(Chain(spec), 2 * ETH, 2053 * ETH)
     yield case("sweep_after_a_partial_of_the_same_group", both, [2 * ETH, 3 * ETH])
     two = Chain(spec)
@@ -137,6 +145,15 @@ def changes_at_boundaries(spec: ModuleType) -> Iterator[Case]:
         keys = [chain.new_key(WEALTHY, key) for key in range(2)]
         name = "solo_to_2_keys_with_64_eth" if is_valid else "invalid_solo_to_2_keys_with_63_eth"
         yield operation(chain, "key_set_change", name, chain.change(WEALTHY, 2, keys), is_valid)
+
+    chain = Chain(spec)
+    plain = next(index for index, entry in enumerate(chain.entries) if not entry.compounding)
+    chain.state.validators[plain].effective_balance = 64 * ETH
+    keys = [chain.new_key(plain, key) for key in range(2)]
+    name = "invalid_2_keys_without_compounding_credentials"
+    yield operation(chain, "key_set_change", name, chain.change(plain, 2, keys), False)
+    chain = Chain(spec)
+    yield operation(chain, "key_set_change", "group_of_one_dissolves", chain.change(ONE, 0, [], [0]))
 
 
 @source
