@@ -71,16 +71,27 @@ impl<P: Preset> Intake<P> {
     }
 
     /// Spec: fulu/fork-choice.md#is_data_available
-    pub(crate) fn check_available(&self, block: &Arc<SignedBeaconBlock<P>>, root: Root) -> Result<(), ImportError> {
+    pub(crate) fn check_available(&self, block: &SignedBeaconBlock<P>, root: &Root) -> Result<(), ImportError> {
+        if self.missing_columns(block, root)?.is_empty() {
+            return Ok(());
+        }
+        Err(ImportError::DataUnavailable(*root))
+    }
+
+    /// As [`Self::check_available`]. A block that is not complete is imported when its last column comes: without its
+    /// proposer's signature being looked at again.
+    pub(crate) fn wait_until_available(
+        &self,
+        block: &Arc<SignedBeaconBlock<P>>,
+        root: Root,
+    ) -> Result<(), ImportError> {
         // Registered before the columns are counted: one that comes in between finds the block.
         if !block.message().body().blob_kzg_commitments().is_empty() {
             self.availability.waiting.lock().insert(root, Arc::clone(block));
         }
-        if self.missing_columns(block, &root)?.is_empty() {
-            self.availability.waiting.lock().remove(&root);
-            return Ok(());
-        }
-        Err(ImportError::DataUnavailable(root))
+        self.check_available(block, &root)?;
+        self.availability.waiting.lock().remove(&root);
+        Ok(())
     }
 
     /// A column from the network, with the subnet that it came from. Imports its block if that waited for it.

@@ -36,30 +36,27 @@ impl<P: Preset> Intake<P> {
     /// Imports a block whose proposer's signature was verified. Gives its root.
     pub async fn import(&self, verified: VerifiedBlock<P>) -> Result<Root, ImportError> {
         let VerifiedBlock { block, root } = verified;
-        self.check_available(&block, root)?;
+        self.wait_until_available(&block, root)?;
         let kept = self.executed.0.lock().remove(&root);
         let imported = match kept {
             Some(executed) => self.chain().import(executed, block).await,
             None => self.chain().process_block(block, BlockSignatures::AllButProposer).await,
         };
-        self.note_outcome(root, &imported);
-        imported
-    }
-
-    /// Imports a block of which nothing was verified: out of sync, or on request.
-    pub async fn import_unverified(&self, block: Arc<SignedBeaconBlock<P>>) -> Result<Root, ImportError> {
-        let root = block.block_root();
-        self.check_available(&block, root)?;
-        let imported = self.chain().process_block(block, BlockSignatures::All).await;
-        self.note_outcome(root, &imported);
-        imported
-    }
-
-    fn note_outcome(&self, root: Root, imported: &Result<Root, ImportError>) {
-        if let Err(error) = imported
+        if let Err(error) = &imported
             && error.is_invalid_block()
         {
             self.gossip.note_invalid_block(root);
         }
+        imported
+    }
+
+    /// Imports a block of which nothing was verified: out of sync, or on request.
+    ///
+    /// The root of a block says nothing about its signature. So one that is refused here is not noted as invalid: the
+    /// same block may come with a better signature, or with those of more members.
+    pub async fn import_unverified(&self, block: Arc<SignedBeaconBlock<P>>) -> Result<Root, ImportError> {
+        let root = block.block_root();
+        self.check_available(&block, &root)?;
+        self.chain().process_block(block, BlockSignatures::All).await
     }
 }

@@ -81,6 +81,16 @@ fn block_with_blob(producer: &Chain<Minimal>) -> (SignedBeaconBlock<Minimal>, Ve
     (signed, sidecars)
 }
 
+/// The block under a signature that is not its proposer's. It has the same root.
+fn forged(block: &SignedBeaconBlock<Minimal>) -> Arc<SignedBeaconBlock<Minimal>> {
+    Arc::new(SignedBeaconBlock::from_parts(
+        block.message().cloned(),
+        *block.message().body().randao_reveal(),
+        Signers::default(),
+        SchemeProofs::default(),
+    ))
+}
+
 #[tokio::test]
 async fn a_block_with_a_blob_is_imported_when_the_last_column_of_the_custody_is_here() {
     let validators: Vec<_> = (0..VALIDATORS).map(|validator| solo(validator, 32)).collect();
@@ -119,4 +129,23 @@ async fn a_block_with_a_blob_is_imported_when_the_last_column_of_the_custody_is_
     assert_eq!(intake.chain().head().root, root);
     let kept = intake.chain().storage().data_column_indices(&root).unwrap();
     assert_eq!(kept, CUSTODY);
+}
+
+#[tokio::test]
+async fn a_block_of_which_nothing_was_verified_does_not_wait_for_its_columns_as_a_verified_one() {
+    let validators: Vec<_> = (0..VALIDATORS).map(|validator| solo(validator, 32)).collect();
+    let producer = Chain::<Minimal>::new(&validators, Keys::new(VALIDATORS, &[], 0), spec());
+    let clock = SlotClock::manual(producer.state.genesis_time(), &producer.spec);
+    let intake = intake(&producer, &clock);
+    let (block, sidecars) = block_with_blob(&producer);
+    clock.set_slot(block.slot());
+
+    let error = intake.import_unverified(forged(&block)).await.unwrap_err();
+    assert!(matches!(error, ImportError::DataUnavailable(_)), "{error}");
+    for index in CUSTODY {
+        let column = Arc::new(sidecars[index as usize].clone());
+        let complete = intake.receive_data_column(column, Some(index)).await.unwrap();
+        assert!(complete.is_none(), "nobody verified its signature");
+    }
+    assert!(!intake.chain().contains_block(&block.block_root()));
 }
