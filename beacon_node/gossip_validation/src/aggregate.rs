@@ -17,7 +17,7 @@ use std::sync::Arc;
 use tree_hash::TreeHash as _;
 use types::constants::{DOMAIN_AGGREGATE_AND_PROOF, DOMAIN_SELECTION_PROOF};
 use types::{
-    AggregateAndProofRef, Attestation, BeaconState, CommitteeIndex, Epoch, Preset, SchemeProofs,
+    AggregateAndProofRef, Attestation, BeaconState, CommitteeIndex, Epoch, Leaf, Preset, SchemeProofs,
     SignedAggregateAndProof, SignerIndex, compute_signing_root,
 };
 
@@ -221,6 +221,7 @@ fn selection_signature_set<P: Preset>(
     let domain = get_domain(state, DOMAIN_SELECTION_PROOF, Some(slot.epoch::<P>()));
     SignatureSet {
         signing_root: compute_signing_root(&slot, domain),
+        leaf: Leaf::selection(slot.epoch::<P>()),
         signers: vec![key],
         signature: *message.selection_proof(),
         proofs: SchemeProofs::new(message.proofs().to_vec()).unwrap_or_default(),
@@ -241,6 +242,7 @@ fn aggregate_and_proof_signature_set<P: Preset>(
     };
     SignatureSet {
         signing_root,
+        leaf: Leaf::aggregate(epoch),
         signers: vec![key],
         signature: *signed.signature(),
         proofs: SchemeProofs::new(signed.proofs().to_vec()).unwrap_or_default(),

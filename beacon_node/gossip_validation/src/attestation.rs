@@ -12,7 +12,7 @@ use state_transition::helpers::accessors::{get_committee_count_per_slot, get_dom
 use std::sync::Arc;
 use types::constants::DOMAIN_BEACON_ATTESTER;
 use types::{
-    AttestationData, ChainSpec, Checkpoint, CommitteeIndex, Epoch, Preset, Root, SchemeProofs, SignerIndex,
+    AttestationData, ChainSpec, Checkpoint, CommitteeIndex, Epoch, Leaf, Preset, Root, SchemeProofs, SignerIndex,
     SingleAttestation, Slot, compute_signing_root,
 };
 
@@ -303,6 +303,7 @@ impl<P: Preset> GossipValidator<P> {
         let domain = get_domain(&state, DOMAIN_BEACON_ATTESTER, Some(epoch));
         let set = SignatureSet {
             signing_root: compute_signing_root(&data, domain),
+            leaf: Leaf::attestation(epoch),
             signers: vec![key],
             signature: *attestation.signature(),
             proofs: SchemeProofs::new(attestation.proofs().to_vec()).unwrap_or_default(),

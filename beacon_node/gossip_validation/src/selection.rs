@@ -8,7 +8,7 @@ use types::constants::{
     DOMAIN_SELECTION_PROOF, SYNC_COMMITTEE_SUBNET_COUNT, TARGET_AGGREGATORS_PER_COMMITTEE,
     TARGET_AGGREGATORS_PER_SYNC_SUBCOMMITTEE,
 };
-use types::{BeaconState, Epoch, Preset, Root, SignatureBytes};
+use types::{BeaconState, Epoch, Preset, SignatureBytes};
 
 fn is_selected(value: &[u8], modulo: u64) -> bool {
     let bytes = value.first_chunk::<8>().copied().unwrap_or_default();
@@ -30,13 +30,9 @@ pub fn is_aggregator<P: Preset>(
         .checked_div(TARGET_AGGREGATORS_PER_COMMITTEE)
         .unwrap_or(1)
         .max(1);
-    let value: Root = selection.unique_value()?;
-    if selection.proofs.is_empty() {
-        return Ok(is_selected(value.as_slice(), modulo));
-    }
     let seed = get_seed(state, epoch, DOMAIN_SELECTION_PROOF)?;
-    let mixed = hash(&[value.as_slice(), seed.as_slice()].concat());
-    Ok(is_selected(&mixed, modulo))
+    let value = selection.selection_value(&seed)?;
+    Ok(is_selected(value.as_slice(), modulo))
 }
 
 /// Spec: altair/validator.md#is_sync_committee_aggregator

@@ -15,7 +15,7 @@ use types::constants::{
     SYNC_COMMITTEE_SUBNET_COUNT,
 };
 use types::{
-    BeaconState, Preset, PublicKeyBytes, SchemeProofs, SignedContributionAndProof, SignerIndex, Slot,
+    BeaconState, Leaf, Preset, PublicKeyBytes, SchemeProofs, SignedContributionAndProof, SignerIndex, Slot,
     SyncAggregatorSelectionData, SyncCommitteeMessage, compute_signing_root,
 };
 
@@ -317,6 +317,7 @@ impl<P: Preset> GossipValidator<P> {
             SignatureSet::bls(message_root, key, signed.signature),
             SignatureSet {
                 signing_root: compute_signing_root(&contribution.beacon_block_root, domain(DOMAIN_SYNC_COMMITTEE)),
+                leaf: Leaf::None,
                 signers,
                 signature: contribution.signature,
                 proofs: SchemeProofs::empty(),

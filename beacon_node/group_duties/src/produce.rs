@@ -14,7 +14,8 @@ use std::sync::Arc;
 use tree_hash::TreeHash as _;
 use types::constants::DOMAIN_RANDAO;
 use types::{
-    BeaconState, Preset, Root, SchemeProofs, SignatureBytes, SignedBeaconBlock, Slot, Uint256, compute_signing_root,
+    BeaconState, Leaf, Preset, Root, SchemeProofs, SignatureBytes, SignedBeaconBlock, Slot, Uint256,
+    compute_signing_root,
 };
 
 /// A request is held for so many parts of a slot: one of
@@ -87,7 +88,8 @@ impl<P: Preset> Proposals<P> {
             .map(|key_set| key_set.keys.iter().map(SignerKey::from).collect())
             .unwrap_or_default();
         let (signature, proofs) = (request.randao_reveal, request.randao_proof.clone());
-        let work = move || find_signer(&keys, signing_root, &signature, &proofs);
+        let leaf = Leaf::randao(epoch);
+        let work = move || find_signer(&keys, signing_root, leaf, &signature, &proofs);
         self.chain()
             .workers()
             .run(Priority::ApiRequest, work)
@@ -219,6 +221,7 @@ fn blinded_answer<P: Preset>(block: &SignedBeaconBlock<P>) -> ProducedBlockAnswe
 pub(crate) fn find_signer(
     keys: &[SignerKey],
     signing_root: Root,
+    leaf: Leaf,
     signature: &SignatureBytes,
     proofs: &[types::SchemeProof],
 ) -> Option<u8> {
@@ -226,6 +229,7 @@ pub(crate) fn find_signer(
     (0u8..).zip(keys).find_map(|(place, key)| {
         let set = SignatureSet {
             signing_root,
+            leaf,
             signers: vec![*key],
             signature: *signature,
             proofs: proofs.clone(),

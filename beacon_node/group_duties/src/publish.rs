@@ -13,7 +13,7 @@ use state_transition::dvt::accessors::get_key_set;
 use std::sync::Arc;
 use tree_hash::TreeHash as _;
 use types::{
-    BeaconBlockHeader, BeaconState, Preset, Root, SchemeProofs, SignatureBytes, SignedBeaconBlock,
+    BeaconBlockHeader, BeaconState, Leaf, Preset, Root, SchemeProofs, SignatureBytes, SignedBeaconBlock,
     SignedBeaconBlockHeader, SignedBeaconBlockHeaderDvt, Signers,
 };
 
@@ -199,7 +199,8 @@ impl<P: Preset> Proposals<P> {
             .unwrap_or_default();
         let signing_root = block_signing_root(state, group.slot, signed.root);
         let (signature, proofs) = (signed.signature, signed.proofs.clone());
-        let work = move || find_signer(&keys, signing_root, &signature, &proofs);
+        let leaf = Leaf::block::<P>(group.slot);
+        let work = move || find_signer(&keys, signing_root, leaf, &signature, &proofs);
         self.chain()
             .workers()
             .run(Priority::ApiRequest, work)

@@ -4,7 +4,7 @@
 //! are none), and `proofs`, one [`SchemeProof`] for each other scheme that signed. A [`SignatureSet`] puts both next
 //! to the signers' keys; [`verify_batch`] verifies any number of sets at once.
 //!
-//! BLS is built in. Any other scheme is an implementation of [`Scheme`] that is [`register`]ed once; nothing else in
+//! BLS and XMSS are built in. Any other scheme is an implementation of [`Scheme`] that is [`register`]ed once; nothing else in
 //! the program has to change for it.
 #![cfg_attr(
     not(test),
@@ -21,6 +21,7 @@ mod aggregate;
 mod scheme;
 mod signature_set;
 mod signer_key;
+mod xmss_scheme;
 
 pub use aggregate::{SignedPart, aggregate};
 pub use scheme::{Scheme, SchemeError, register};

@@ -1,9 +1,11 @@
 //! What a signature scheme is, and the list of those that are registered.
 
 use crate::SignatureError;
+use crate::xmss_scheme::Xmss;
 use parking_lot::RwLock;
 use types::constants::BLS_SCHEME;
-use types::{Root, SignerIndex};
+use types::{Leaf, Root, SignerIndex};
+use xmss::{Devnet, Production};
 
 /// Why a scheme refuses a key or proof.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,6 +19,12 @@ pub enum SchemeError {
     /// The proof does not verify.
     #[error("proof does not verify")]
     Invalid,
+    /// A message of a kind that keys of the scheme do not sign.
+    #[error("keys of this scheme do not sign messages of this kind")]
+    NoLeaf,
+    /// More leaves than a key has.
+    #[error("leaf {0} is beyond the lifetime of a key")]
+    Leaf(u64),
 }
 
 /// A signature scheme other than BLS: a number, a key length and three functions.
@@ -30,24 +38,27 @@ pub trait Scheme: Send + Sync {
     /// Whether `key`, of the right length, is a key.
     fn validate_key(&self, key: &[u8]) -> Result<(), SchemeError>;
 
-    /// Verifies a proof: signatures over `signing_root` by exactly `keys`, in their order.
-    fn verify(&self, signing_root: &Root, keys: &[&[u8]], proof: &[u8]) -> Result<(), SchemeError>;
+    /// Verifies a proof: signatures over `signing_root` by exactly `keys`, in their order. `leaf` says what a key that
+    /// has leaves does with which of them; other schemes ignore it.
+    fn verify(&self, leaf: Leaf, signing_root: &Root, keys: &[&[u8]], proof: &[u8]) -> Result<(), SchemeError>;
 
     /// Merges proofs over one signing root by disjoint signers. Each part names its signers, ascending; the result
     /// is for all of them, ascending.
     fn merge(&self, parts: &[(&[SignerIndex], &[u8])]) -> Result<Vec<u8>, SchemeError>;
 
-    /// A value that only the holder of `key` could know before, and of which there is only one for a signing root:
-    /// for RANDAO and the selection of aggregators. `proof` is the opening that was verified.
+    /// A value that only the holder of `key` could know before, and of which there is only one for a signing root or
+    /// opened leaf: for RANDAO and the selection of aggregators. `proof` has the form of one that verifies.
     fn unique_value(&self, key: &[u8], proof: &[u8]) -> Result<Root, SchemeError>;
 }
 
-static SCHEMES: RwLock<Vec<&'static dyn Scheme>> = RwLock::new(Vec::new());
+static BUILT_IN: [&dyn Scheme; 2] = [&Xmss::<Production>::SCHEME, &Xmss::<Devnet>::SCHEME];
+static REGISTERED: RwLock<Vec<&'static dyn Scheme>> = RwLock::new(Vec::new());
 
 /// Makes a scheme known for the life of the process. A number can be taken once: `false` if it is taken.
 pub fn register(scheme: &'static dyn Scheme) -> bool {
-    let mut schemes = SCHEMES.write();
-    let is_new = scheme.number() != BLS_SCHEME && schemes.iter().all(|known| known.number() != scheme.number());
+    let mut schemes = REGISTERED.write();
+    let mut known = BUILT_IN.iter().chain(schemes.iter());
+    let is_new = scheme.number() != BLS_SCHEME && known.all(|known| known.number() != scheme.number());
     if is_new {
         schemes.push(scheme);
     }
@@ -56,10 +67,9 @@ pub fn register(scheme: &'static dyn Scheme) -> bool {
 
 /// The scheme with a number.
 pub(crate) fn find(number: u8) -> Result<&'static dyn Scheme, SignatureError> {
-    SCHEMES
-        .read()
-        .iter()
-        .find(|scheme| scheme.number() == number)
-        .copied()
+    let has_number = |scheme: &&&'static dyn Scheme| scheme.number() == number;
+    let built_in = BUILT_IN.iter().find(has_number).copied();
+    built_in
+        .or_else(|| REGISTERED.read().iter().find(has_number).copied())
         .ok_or(SignatureError::UnknownScheme(number))
 }

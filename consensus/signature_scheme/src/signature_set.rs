@@ -8,13 +8,15 @@ use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use types::constants::BLS_SCHEME;
-use types::{Root, SchemeProofs, SignatureBytes};
+use types::{Leaf, Root, SchemeProofs, SignatureBytes};
 
 /// What was signed, by whom, and the signatures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignatureSet {
     /// What was signed.
     pub signing_root: Root,
+    /// What the signers that have leaves did with which of them.
+    pub leaf: Leaf,
     /// All signers' keys, in ascending order of their signer indices.
     pub signers: Vec<SignerKey>,
     /// Aggregate of the BLS signatures; the point at infinity if no signer has a BLS key.
@@ -24,10 +26,11 @@ pub struct SignatureSet {
 }
 
 impl SignatureSet {
-    /// One BLS key, one signature.
+    /// One BLS key, one signature, of a message that only BLS keys sign.
     pub fn bls(signing_root: Root, pubkey: types::PublicKeyBytes, signature: SignatureBytes) -> Self {
         Self {
             signing_root,
+            leaf: Leaf::None,
             signers: vec![SignerKey::bls(pubkey)],
             signature,
             proofs: SchemeProofs::empty(),
@@ -85,7 +88,7 @@ impl SignatureSet {
                 });
             }
             scheme
-                .verify(&self.signing_root, keys, &proof.data)
+                .verify(self.leaf, &self.signing_root, keys, &proof.data)
                 .map_err(|source| SignatureError::Scheme {
                     scheme: proof.scheme,
                     source,
@@ -94,20 +97,50 @@ impl SignatureSet {
         Ok(())
     }
 
-    /// The one value that a single signer could give for this signing root; the set must have been verified. For BLS
-    /// the hash of the signature, which is unique.
+    /// What a single signer adds to the RANDAO mix; only that of a verified set means something.
     ///
     /// Spec: dvt/beacon-chain.md#process_randao
-    pub fn unique_value(&self) -> Result<Root, SignatureError> {
-        match (self.signers.as_slice(), self.proofs.first()) {
-            ([signer], Some(proof)) if signer.scheme() == proof.scheme => scheme::find(proof.scheme)?
-                .unique_value(signer.as_bytes(), &proof.data)
-                .map_err(|source| SignatureError::Scheme {
-                    scheme: proof.scheme,
-                    source,
-                }),
-            _ => Ok(Root::from_slice(&hash(self.signature.as_slice()))),
+    pub fn randao_value(&self) -> Result<Root, SignatureError> {
+        let value = match self.unique_value()? {
+            Some(value) => hash(value.as_slice()),
+            None => hash(self.signature.as_slice()),
+        };
+        Ok(Root::from_slice(&value))
+    }
+
+    /// The value that decides whether a single signer aggregates; only that of a verified set means something. Whoever
+    /// makes a hash-based key may choose its digests: those are mixed with a seed that was not known then.
+    ///
+    /// Spec: dvt/validator.md#is_aggregator
+    pub fn selection_value(&self, seed: &Root) -> Result<Root, SignatureError> {
+        let value = match self.unique_value()? {
+            Some(value) => hash(&[value.as_slice(), seed.as_slice()].concat()),
+            None => hash(self.signature.as_slice()),
+        };
+        Ok(Root::from_slice(&value))
+    }
+
+    /// The unique value of a single signer's proof; `None` if the signer has a BLS key, whose signature is unique.
+    fn unique_value(&self) -> Result<Option<Root>, SignatureError> {
+        let ([signer], Some(proof)) = (self.signers.as_slice(), self.proofs.first()) else {
+            return Ok(None);
+        };
+        if signer.scheme() != proof.scheme {
+            return Err(SignatureError::ProofSchemes {
+                found: schemes_of(&self.proofs),
+                expected: Some(signer.scheme())
+                    .filter(|scheme| *scheme != BLS_SCHEME)
+                    .into_iter()
+                    .collect(),
+            });
         }
+        scheme::find(proof.scheme)?
+            .unique_value(signer.as_bytes(), &proof.data)
+            .map(Some)
+            .map_err(|source| SignatureError::Scheme {
+                scheme: proof.scheme,
+                source,
+            })
     }
 }
 

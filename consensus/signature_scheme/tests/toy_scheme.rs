@@ -6,7 +6,7 @@
 use bls::{INFINITY_SIGNATURE, SecretKey};
 use ethereum_hashing::hash;
 use signature_scheme::*;
-use types::{Root, SchemeProof, SchemeProofs, SignerIndex, VirtualKey};
+use types::{Leaf, Root, SchemeProof, SchemeProofs, SignerIndex, VirtualKey};
 
 const TOY: u8 = 200;
 
@@ -30,7 +30,7 @@ impl Scheme for Toy {
             Ok(())
         }
     }
-    fn verify(&self, root: &Root, keys: &[&[u8]], proof: &[u8]) -> Result<(), SchemeError> {
+    fn verify(&self, _: Leaf, root: &Root, keys: &[&[u8]], proof: &[u8]) -> Result<(), SchemeError> {
         let expected: Vec<u8> = keys.iter().flat_map(|key| toy_sign(key, root)).collect();
         if proof == expected {
             Ok(())
@@ -82,6 +82,7 @@ fn keys_of_two_schemes_sign_together() {
 
     let set = SignatureSet {
         signing_root: root,
+        leaf: Leaf::None,
         signers: vec![SignerKey::from(&toy_key(1)), bls_key, SignerKey::from(&toy_key(2))],
         signature,
         proofs: toy_proof(&[1, 2], &root),

@@ -115,7 +115,21 @@ pub const RANDAO_OMISSION_FEE_FACTOR: u64 = 2;
 pub const MAX_LEADER_RANKS: u64 = 3;
 /// Scheme number of BLS.
 pub const BLS_SCHEME: u8 = 0;
-/// Scheme number of generalised XMSS.
+/// Scheme number of generalised XMSS, with 2^32 leaves.
 pub const XMSS_SCHEME: u8 = 1;
+/// Scheme number of generalised XMSS with 2^18 leaves, for test networks.
+pub const SHORT_LIVED_XMSS_SCHEME: u8 = 2;
+/// Leaves of a hash-based key for each epoch.
+pub const LEAVES_PER_EPOCH: u64 = 64;
+/// Use of the leaf that votes. Uses 0 to 31 are blocks, one for each slot of the epoch.
+pub const ATTESTATION_LEAF_USE: u64 = 32;
+/// Use of the leaf that is opened for RANDAO. Its sibling, 35, has none.
+pub const RANDAO_LEAF_USE: u64 = 34;
+/// Use of the leaf that is opened for the selection of aggregators. Its sibling, 37, has none.
+pub const SELECTION_LEAF_USE: u64 = 36;
+/// Use of the leaf that signs an aggregate with its aggregator.
+pub const AGGREGATE_LEAF_USE: u64 = 38;
+/// Use of the leaf that signs exits, key-set changes and proofs of possession.
+pub const OPERATION_LEAF_USE: u64 = 39;
 /// A group of more than one key needs this much effective balance for each key, in Gwei.
 pub const MIN_BALANCE_PER_VIRTUAL_KEY: u64 = 32_000_000_000;

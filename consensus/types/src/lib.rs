@@ -33,6 +33,7 @@ mod data_column;
 mod execution;
 mod fork_versioned;
 mod group;
+mod leaf;
 mod light_client;
 #[expect(missing_docs, reason = "superstruct does not document what it generates")]
 mod operations;
@@ -55,6 +56,7 @@ pub use data_column::*;
 pub use execution::*;
 pub use fork_versioned::{ForkVersioned, WrongFork};
 pub use group::*;
+pub use leaf::{Leaf, get_leaf_index};
 pub use light_client::*;
 pub use operations::*;
 pub use preset::{Limit, Mainnet, Minimal, Preset, PresetName};

@@ -198,6 +198,7 @@ pub trait Preset:
     const CELLS_PER_EXT_BLOB: u64;
     const NUMBER_OF_COLUMNS: u64;
     const KEY_SET_RETENTION_EPOCHS: u64;
+    const HIGHEST_SCHEME: u64;
 
     /// Slots in an epoch.
     fn slots_per_epoch() -> u64 {
@@ -320,6 +321,7 @@ impl Preset for Mainnet {
     const CELLS_PER_EXT_BLOB: u64 = 128;
     const NUMBER_OF_COLUMNS: u64 = 128;
     const KEY_SET_RETENTION_EPOCHS: u64 = 8_192;
+    const HIGHEST_SCHEME: u64 = 1;
 }
 
 /// The minimal preset.
@@ -437,4 +439,5 @@ impl Preset for Minimal {
     const CELLS_PER_EXT_BLOB: u64 = 128;
     const NUMBER_OF_COLUMNS: u64 = 128;
     const KEY_SET_RETENTION_EPOCHS: u64 = 64;
+    const HIGHEST_SCHEME: u64 = 2;
 }

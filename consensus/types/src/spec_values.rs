@@ -129,6 +129,7 @@ fn preset_values<P: Preset>() -> BTreeMap<String, Value> {
         CELLS_PER_EXT_BLOB,
         NUMBER_OF_COLUMNS,
         KEY_SET_RETENTION_EPOCHS,
+        HIGHEST_SCHEME,
     }
     values
 }
@@ -170,6 +171,13 @@ fn constant_values() -> BTreeMap<String, Value> {
         MIN_BALANCE_PER_VIRTUAL_KEY,
         BLS_SCHEME,
         XMSS_SCHEME,
+        SHORT_LIVED_XMSS_SCHEME,
+        LEAVES_PER_EPOCH,
+        ATTESTATION_LEAF_USE,
+        RANDAO_LEAF_USE,
+        SELECTION_LEAF_USE,
+        AGGREGATE_LEAF_USE,
+        OPERATION_LEAF_USE,
         ENDIANNESS,
     }
     bytes! { values:
@@ -283,6 +291,7 @@ mod tests {
         ("NUMBER_OF_COLUMNS", 128, 128),
         // Ours.
         ("KEY_SET_RETENTION_EPOCHS", 8_192, 64),
+        ("HIGHEST_SCHEME", 1, 2),
     ];
 
     #[test]

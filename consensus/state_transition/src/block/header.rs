@@ -7,8 +7,8 @@ use signature_scheme::SignatureSet;
 use tree_hash::TreeHash as _;
 use types::constants::DOMAIN_BEACON_PROPOSER;
 use types::{
-    BeaconBlockHeader, BeaconBlockRef, BeaconState, Preset, Root, SignedBeaconBlock, SignedBeaconBlockHeaderRef, Slot,
-    ValidatorIndex, compute_signing_root,
+    BeaconBlockHeader, BeaconBlockRef, BeaconState, Leaf, Preset, Root, SignedBeaconBlock, SignedBeaconBlockHeaderRef,
+    Slot, ValidatorIndex, compute_signing_root,
 };
 
 /// A block does not fit the state.
@@ -125,6 +125,7 @@ pub fn block_signature_set<P: Preset>(
         message.proposer_index(),
         message.slot().epoch::<P>(),
         block_signing_root(state, message.slot(), block_root),
+        Leaf::block::<P>(message.slot()),
         &signed_block.signers(),
         signature,
         signed_block.proofs(),
@@ -144,6 +145,7 @@ pub fn block_header_signature_set<P: Preset>(
         header.proposer_index,
         header.slot.epoch::<P>(),
         block_signing_root(state, header.slot, header.tree_hash_root()),
+        Leaf::block::<P>(header.slot),
         &signed_header.signers(),
         *signed_header.signature(),
         signed_header.proofs(),

@@ -12,7 +12,7 @@ use crate::signatures::Verifier;
 use signature_scheme::{SignatureError, SignatureSet, SignerKey};
 use types::constants::DOMAIN_RANDAO;
 use types::{
-    BeaconBlockBodyRef, BeaconState, ChainSpec, Preset, SchemeProofs, Slot, ValidatorIndex, compute_signing_root,
+    BeaconBlockBodyRef, BeaconState, ChainSpec, Leaf, Preset, SchemeProofs, Slot, ValidatorIndex, compute_signing_root,
 };
 
 /// A reveal is wrong or missing.
@@ -94,11 +94,12 @@ pub fn process_randao<P: Preset, V: Verifier>(
 
     let set = SignatureSet {
         signing_root: compute_signing_root(&epoch, get_domain(state, DOMAIN_RANDAO, None)),
+        leaf: Leaf::randao(epoch),
         signers: vec![get_randao_key(state, proposer_index, state.slot())?],
         signature: *body.randao_reveal(),
         proofs: SchemeProofs::new(body.randao_proof().to_vec()).map_err(StateError::from)?,
     };
-    let mix = xor(get_randao_mix(state, epoch)?, set.unique_value()?);
+    let mix = xor(get_randao_mix(state, epoch)?, set.randao_value()?);
     if !V::IS_NULL {
         verifier.push(set)?;
     }

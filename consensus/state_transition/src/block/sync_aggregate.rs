@@ -12,7 +12,8 @@ use group::SyncRun;
 use signature_scheme::{SignatureError, SignatureSet, SignerKey};
 use types::constants::{DOMAIN_SYNC_COMMITTEE, PROPOSER_WEIGHT, SYNC_REWARD_WEIGHT, WEIGHT_DENOMINATOR};
 use types::{
-    ArithError, BeaconState, ChainSpec, Gwei, Preset, SafeArith, SchemeProofs, SyncAggregate, compute_signing_root,
+    ArithError, BeaconState, ChainSpec, Gwei, Leaf, Preset, SafeArith, SchemeProofs, SyncAggregate,
+    compute_signing_root,
 };
 
 /// A sync aggregate is invalid.
@@ -49,6 +50,7 @@ pub fn sync_aggregate_signature_set<P: Preset>(
         .collect();
     Ok(SignatureSet {
         signing_root: compute_signing_root(&get_block_root_at_slot(state, previous_slot)?, domain),
+        leaf: Leaf::None,
         signers,
         signature: sync_aggregate.sync_committee_signature,
         proofs: SchemeProofs::empty(),

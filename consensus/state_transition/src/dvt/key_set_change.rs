@@ -17,7 +17,7 @@ use types::constants::{
 };
 use types::{
     BeaconState, ChainSpec, Domain, DomainType, Epoch, Group, Gwei, KeyPossession, KeyProof, KeySet, KeySetChange,
-    Preset, SafeArith, SchemeProofs, SignatureBytes, SignedKeySetChange, Slot, ValidatorIndex, VirtualKey,
+    Leaf, Preset, SafeArith, SchemeProofs, SignatureBytes, SignedKeySetChange, Slot, ValidatorIndex, VirtualKey,
     compute_domain, compute_signing_root,
 };
 
@@ -178,6 +178,7 @@ fn key_possession_signature_set<P: Preset>(
     };
     Ok(SignatureSet {
         signing_root,
+        leaf: Leaf::operation(key_proof.slot.epoch::<P>()),
         signers: vec![SignerKey::from(key)],
         signature,
         proofs,
@@ -323,6 +324,7 @@ pub fn check_key_set_change<P: Preset>(
         index,
         current_epoch,
         compute_signing_root(change, domain),
+        Leaf::operation(change.slot.epoch::<P>()),
         &signed_key_set_change.signers,
         signed_key_set_change.signature,
         &signed_key_set_change.proofs,
@@ -369,6 +371,10 @@ fn check_keys<P: Preset>(
         });
     }
     for (second, key) in change.keys.iter().enumerate() {
+        if u64::from(key.scheme) > P::HIGHEST_SCHEME {
+            let reason = SignatureError::UnknownScheme(key.scheme);
+            return Err(KeySetChangeError::Key { place: second, reason });
+        }
         SignerKey::from(key)
             .validate()
             .map_err(|reason| KeySetChangeError::Key { place: second, reason })?;

@@ -4,7 +4,9 @@ use super::accessors::get_key_set;
 use crate::error::StateError;
 use crate::helpers::accessors::get_validator;
 use signature_scheme::{SignatureSet, SignerKey};
-use types::{BeaconState, Epoch, Preset, Root, SchemeProof, SchemeProofs, SignatureBytes, Signers, ValidatorIndex};
+use types::{
+    BeaconState, Epoch, Leaf, Preset, Root, SchemeProof, SchemeProofs, SignatureBytes, Signers, ValidatorIndex,
+};
 
 /// The signers of a message are not who must sign it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -71,6 +73,7 @@ pub fn signature_set<P: Preset>(
     index: ValidatorIndex,
     epoch: Epoch,
     signing_root: Root,
+    leaf: Leaf,
     signers: &Signers,
     signature: SignatureBytes,
     proofs: &[SchemeProof],
@@ -80,6 +83,7 @@ pub fn signature_set<P: Preset>(
     let keys = get_signing_keys(state, index, epoch, signers, quorum)?;
     Ok(SignatureSet {
         signing_root,
+        leaf,
         signers: keys,
         signature,
         proofs,

@@ -5,11 +5,11 @@ use crate::helpers::accessors::{
     get_activation_exit_churn_limit, get_current_epoch, get_validator, get_validator_index,
 };
 use crate::helpers::mutators::{add_validator_to_registry, increase_balance};
-use signature_scheme::{SignatureSet, SignerKey};
+use signature_scheme::SignatureSet;
 use types::constants::{DOMAIN_DEPOSIT, FAR_FUTURE_EPOCH, GENESIS_SLOT};
 use types::{
     BeaconState, ChainSpec, DepositMessage, Gwei, Hash32, PendingDeposit, Preset, PublicKeyBytes, Root, SafeArith,
-    SchemeProofs, SignatureBytes, ValidatorIndex, compute_domain, compute_signing_root,
+    SignatureBytes, ValidatorIndex, compute_domain, compute_signing_root,
 };
 
 /// Whether the depositor holds the secret key of `pubkey`. Valid across forks, and before genesis.
@@ -29,12 +29,7 @@ pub fn is_valid_deposit_signature(
         amount,
     };
     let domain = compute_domain(DOMAIN_DEPOSIT, spec.genesis_fork_version, Root::ZERO);
-    let set = SignatureSet {
-        signing_root: compute_signing_root(&deposit_message, domain),
-        signers: vec![SignerKey::bls(pubkey)],
-        signature,
-        proofs: SchemeProofs::default(),
-    };
+    let set = SignatureSet::bls(compute_signing_root(&deposit_message, domain), pubkey, signature);
     signature_scheme::verify(&set).is_ok()
 }
 

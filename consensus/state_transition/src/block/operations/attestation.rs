@@ -15,8 +15,8 @@ use ssz_types::VariableList;
 use types::constants::{DOMAIN_BEACON_ATTESTER, PARTICIPATION_FLAG_WEIGHTS, PROPOSER_WEIGHT, WEIGHT_DENOMINATOR};
 use types::{
     ArithError, AttestationRef, BeaconState, ChainSpec, Checkpoint, CommitteeIndex, Epoch, IndexedAttestation,
-    IndexedAttestationDvt, IndexedAttestationFulu, IndexedAttestationRef, Preset, SafeArith, SchemeProofs, SignerIndex,
-    Slot, ValidatorIndex, compute_signing_root,
+    IndexedAttestationDvt, IndexedAttestationFulu, IndexedAttestationRef, Leaf, Preset, SafeArith, SchemeProofs,
+    SignerIndex, Slot, ValidatorIndex, compute_signing_root,
 };
 
 /// An attestation is invalid.
@@ -261,6 +261,7 @@ pub fn check_indexed_attestation<P: Preset>(
     let domain = get_domain(state, DOMAIN_BEACON_ATTESTER, Some(data.target.epoch));
     Ok(SignatureSet {
         signing_root: compute_signing_root(data, domain),
+        leaf: Leaf::attestation(data.target.epoch),
         signers,
         signature: *indexed_attestation.signature(),
         proofs,
@@ -338,6 +339,7 @@ pub fn attestation_signature_set<P: Preset>(
     let domain = get_domain(state, DOMAIN_BEACON_ATTESTER, Some(epoch));
     Ok(SignatureSet {
         signing_root: compute_signing_root(data, domain),
+        leaf: Leaf::attestation(epoch),
         signers,
         signature: *attestation.signature(),
         proofs: SchemeProofs::new(attestation.proofs().to_vec()).map_err(StateError::from)?,

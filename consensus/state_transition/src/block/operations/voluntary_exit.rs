@@ -8,7 +8,7 @@ use crate::signatures::Verifier;
 use signature_scheme::{SignatureError, SignatureSet};
 use types::constants::{DOMAIN_VOLUNTARY_EXIT, FAR_FUTURE_EPOCH};
 use types::{
-    BeaconState, ChainSpec, Epoch, Gwei, Preset, SignedVoluntaryExitRef, ValidatorIndex, compute_domain,
+    BeaconState, ChainSpec, Epoch, Gwei, Leaf, Preset, SignedVoluntaryExitRef, ValidatorIndex, compute_domain,
     compute_signing_root,
 };
 
@@ -112,6 +112,7 @@ pub fn check_voluntary_exit<P: Preset>(
         index,
         current,
         compute_signing_root(&voluntary_exit, domain),
+        Leaf::operation(voluntary_exit.epoch),
         &signed_voluntary_exit.signers(),
         *signed_voluntary_exit.signature(),
         signed_voluntary_exit.proofs(),

@@ -11,7 +11,7 @@ use crate::testing::{group_genesis, group_key, minimal_spec, public_key, sign, s
 use signature_scheme::{SignerKey, verify};
 use types::constants::{DOMAIN_VOLUNTARY_EXIT, FAR_FUTURE_EPOCH};
 use types::{
-    BeaconState, Epoch, ForkName, Minimal, Root, SchemeProofs, SignatureBytes, SignedVoluntaryExit,
+    BeaconState, Epoch, ForkName, Leaf, Minimal, Root, SchemeProofs, SignatureBytes, SignedVoluntaryExit,
     SignedVoluntaryExitDvt, SignerIndex, Signers, ValidatorIndex, VoluntaryExit, compute_domain, compute_signing_root,
 };
 
@@ -28,7 +28,7 @@ fn set(
     signature: SignatureBytes,
     quorum: Quorum,
 ) -> Result<signature_scheme::SignatureSet, SignersError> {
-    signature_set(state, GROUP, EPOCH, ROOT, &named, signature, &[], quorum)
+    signature_set(state, GROUP, EPOCH, ROOT, Leaf::None, &named, signature, &[], quorum)
 }
 
 #[test]
@@ -111,6 +111,7 @@ fn a_solo_validator_signs_with_its_registry_key_and_names_nobody() {
             solo,
             EPOCH,
             ROOT,
+            Leaf::None,
             &named,
             sign([3], ROOT),
             &[],
