@@ -5,20 +5,17 @@ use state_transition::StateError;
 use state_transition::dvt::accessors::get_key_set;
 use state_transition::dvt::leaders::get_leader_key_index;
 use state_transition::helpers::accessors::get_seed;
-use types::constants::{DOMAIN_BEACON_PROPOSER, MAX_LEADER_RANKS};
+use types::constants::{BASIS_POINTS, DOMAIN_BEACON_PROPOSER, MAX_LEADER_RANKS};
 use types::{BeaconState, ChainSpec, Preset, Signers, Slot, ValidatorIndex};
-
-/// Parts of a slot that a leader of one rank waits longer than one of the rank before.
-const LEADER_TIMEOUTS_PER_SLOT: u64 = 12;
 
 /// How long after the start of the slot the leader of `rank` may propose, in milliseconds.
 ///
-/// Spec: dvt/validator.md#leader-promotion
+/// Spec: dvt/p2p-interface.md#get_leader_due_ms
 pub fn leader_due_ms(rank: u8, spec: &ChainSpec) -> u64 {
-    spec.slot_duration_ms
+    spec.leader_timeout_bps
         .saturating_mul(u64::from(rank))
-        .checked_div(LEADER_TIMEOUTS_PER_SLOT)
-        .unwrap_or_default()
+        .saturating_mul(spec.slot_duration_ms)
+        / BASIS_POINTS
 }
 
 /// The rank with which key `key` leads the group in `slot`; `None` if it does not.
@@ -116,8 +113,10 @@ mod tests {
 
     #[test]
     fn ranks_come_a_twelfth_of_a_slot_apart() {
-        let spec = ChainSpec::mainnet();
-        assert_eq!([0, 1, 2].map(|rank| leader_due_ms(rank, &spec)), [0, 1000, 2000]);
+        let mut spec = ChainSpec::mainnet();
+        assert_eq!([0, 1, 2].map(|rank| leader_due_ms(rank, &spec)), [0, 999, 1999]);
+        spec.leader_timeout_bps = 500;
+        assert_eq!([0, 1, 2].map(|rank| leader_due_ms(rank, &spec)), [0, 600, 1200]);
     }
 
     #[test]

@@ -117,6 +117,7 @@ chain_spec! {
     aggregate_due_bps: u64 = "AGGREGATE_DUE_BPS", 6_667, 6_667;
     sync_message_due_bps: u64 = "SYNC_MESSAGE_DUE_BPS", 3_333, 3_333;
     contribution_due_bps: u64 = "CONTRIBUTION_DUE_BPS", 6_667, 6_667;
+    leader_timeout_bps: u64 = "LEADER_TIMEOUT_BPS", 833, 833;
     inactivity_score_bias: u64 = "INACTIVITY_SCORE_BIAS", 4, 4;
     inactivity_score_recovery_rate: u64 = "INACTIVITY_SCORE_RECOVERY_RATE", 16, 16;
     ejection_balance: u64 = "EJECTION_BALANCE", 16_000_000_000, 16_000_000_000;

@@ -103,8 +103,8 @@ pub const MAX_KEY_SETS_PER_GROUP: u64 = 4;
 pub const MAX_VIRTUAL_PUBKEY_BYTES: u64 = 64;
 /// Most schemes beside BLS that may sign one message.
 pub const MAX_SCHEMES: u64 = 4;
-/// Longest proof of one scheme, in bytes.
-pub const MAX_SCHEME_PROOF_BYTES: u64 = 1 << 20;
+/// Longest proof of one scheme, in bytes: a committee of 512 seats with hash-based keys needs 1.3 million.
+pub const MAX_SCHEME_PROOF_BYTES: u64 = 1 << 22;
 /// Most key-set changes in a block.
 pub const MAX_KEY_SET_CHANGES: u64 = 2;
 /// Slots within which a key-set change must be included: people in several time zones sign.

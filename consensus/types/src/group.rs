@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use ssz_derive::{Decode, Encode};
 use ssz_types::{BitVector, VariableList};
 use tree_hash_derive::TreeHash;
-use typenum::{U4, U16, U64, U1048576};
+use typenum::{U4, U16, U64, U4194304};
 
 /// `VALIDATOR_REGISTRY_LIMIT`, the limit of the state's list of groups.
 pub type GroupsLimit = typenum::U1099511627776;
@@ -99,7 +99,7 @@ pub struct SchemeProof {
     pub scheme: u8,
     /// In the scheme's encoding.
     #[serde(with = "ssz_types::serde_utils::hex_var_list")]
-    pub data: VariableList<u8, U1048576>,
+    pub data: VariableList<u8, U4194304>,
 }
 
 /// What a new key signs to show that somebody holds it.
