@@ -64,11 +64,14 @@ spec-mutants: $(VENV)/installed
 eip-figures: $(VENV)/installed
 	cd specs/pyspec && $(SPEC_PYTHON) -m native_dvt.figures
 
-# Random chains with groups through Python and Rust. About a quarter of a second for each block.
+# Random chains with groups through Python and Rust. About a quarter of a second for each block. A run that was stopped
+# goes on where it was, if neither the specification nor the program is another one.
 BLOCKS ?= 400
+SEED ?= 1000000
 diff-test: $(VENV)/installed build-tools
 	cargo build --release -p spec_vectors
-	cd specs/pyspec && $(SPEC_PYTHON) -m native_dvt.difference ../../target/difference --runner ../../target/release/spec_vectors --blocks $(BLOCKS)
+	cd specs/pyspec && $(SPEC_PYTHON) -m native_dvt.difference ../../target/difference --runner ../../target/release/spec_vectors --blocks $(BLOCKS) \
+		--seed $(SEED) --journal ../../target/difference.journal
 
 build-tools:
 	@scripts/install-build-tools
