@@ -2,7 +2,7 @@
 
 use crate::selection::is_aggregator;
 use crate::{Context, aggregation, metrics};
-use beacon_api::{AttesterDuty, CommitteeSubscription};
+use beacon_api::{ApiError, AttesterDuty, CommitteeSubscription};
 use parking_lot::RwLock;
 use signing::SignableMessage;
 use std::collections::{BTreeMap, HashMap};
@@ -114,13 +114,18 @@ impl Attesters {
         }
         let data = match context
             .nodes
-            .first(|node| async move { node.attestation_data(slot, 0).await })
+            .first(|node| async move {
+                let data = node.attestation_data(slot, 0).await?;
+                match check_data::<P>(&data, slot) {
+                    Ok(()) => Ok(data),
+                    Err(reason) => Err(ApiError::Answer {
+                        endpoint: format!("{}: attestation data of slot {slot}", node.name()),
+                        reason,
+                    }),
+                }
+            })
             .await
         {
-            Ok(data) if data.slot != slot => {
-                tracing::error!(%slot, found = %data.slot, "Beacon node gave a vote for another slot");
-                return;
-            }
             Ok(data) => data,
             Err(error) => {
                 metrics::count(metrics::Duty::Attestation, false, duties.len());
@@ -131,6 +136,30 @@ impl Attesters {
         vote::<P>(&context, slot, data, &duties).await;
         aggregation::aggregate::<P>(&context, slot, data, duties).await;
     }
+}
+
+/// What a node gives to sign must be a vote of the slot that was asked for: a wrong one would be refused by everybody,
+/// and a target or source of another epoch would bar the right ones by slashing protection.
+///
+/// Spec: electra/beacon-chain.md#modified-process_attestation
+fn check_data<P: Preset>(data: &AttestationData, slot: Slot) -> Result<(), String> {
+    let epoch = slot.epoch::<P>();
+    if data.slot != slot {
+        return Err(format!("slot is {}, expected {slot}", data.slot));
+    }
+    if data.target.epoch != epoch {
+        return Err(format!("target.epoch is {}, expected {epoch}", data.target.epoch));
+    }
+    if data.source.epoch > data.target.epoch {
+        return Err(format!(
+            "source.epoch is {}, expected at most target.epoch {}",
+            data.source.epoch, data.target.epoch
+        ));
+    }
+    if data.index != 0 {
+        return Err(format!("index is {}, expected 0", data.index));
+    }
+    Ok(())
 }
 
 /// Signs the selection proof of each duty.
@@ -230,5 +259,46 @@ async fn vote<P: Preset>(context: &Context, slot: Slot, data: AttestationData, d
             "Votes published"
         ),
         Err(error) => tracing::error!(%slot, count = votes.len(), %error, "Votes are not published"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use types::{Checkpoint, Minimal};
+
+    #[test]
+    fn a_wrong_field_of_attestation_data_is_named() {
+        let slot = Slot::new(11);
+        let checkpoint = |epoch: u64| Checkpoint {
+            epoch: Epoch::new(epoch),
+            root: Root::ZERO,
+        };
+        let right = AttestationData {
+            slot,
+            index: 0,
+            beacon_block_root: Root::ZERO,
+            source: checkpoint(1),
+            target: checkpoint(1),
+        };
+        assert_eq!(check_data::<Minimal>(&right, slot), Ok(()));
+        let of_slot = |slot: u64| AttestationData {
+            slot: Slot::new(slot),
+            ..right
+        };
+        let targeting = |target: u64, source: u64| AttestationData {
+            target: checkpoint(target),
+            source: checkpoint(source),
+            ..right
+        };
+        for (wrong, expected) in [
+            (of_slot(12), "slot is 12, expected 11"),
+            (targeting(0, 0), "target.epoch is 0, expected 1"),
+            (targeting(2, 0), "target.epoch is 2, expected 1"),
+            (targeting(1, 2), "source.epoch is 2, expected at most target.epoch 1"),
+            (AttestationData { index: 1, ..right }, "index is 1, expected 0"),
+        ] {
+            assert_eq!(check_data::<Minimal>(&wrong, slot), Err(expected.to_owned()));
+        }
     }
 }

@@ -30,6 +30,9 @@ struct Script {
     /// Slot of the key's duty in each epoch.
     duty_offset: u64,
     dependent_root: u8,
+    /// What is wrong with the node's attestation data: a field by its path, and its value.
+    wrong_data: Option<(&'static str, &'static str)>,
+    asked_data: usize,
     votes: Vec<Value>,
     asked_epochs: BTreeSet<u64>,
 }
@@ -76,14 +79,23 @@ async fn attester_duties(State(script): Shared, Path(epoch): Path<u64>) -> Json<
     Json(json!({"dependent_root": root(script.dependent_root), "execution_optimistic": false, "data": [duty]}))
 }
 
-async fn attestation_data(axum::extract::RawQuery(query): axum::extract::RawQuery) -> Json<Value> {
+async fn attestation_data(
+    State(script): Shared,
+    axum::extract::RawQuery(query): axum::extract::RawQuery,
+) -> Json<Value> {
     let query = query.unwrap();
     let slot: u64 = beacon_api::Query::parse(&query).required("slot").unwrap();
     let checkpoint = |epoch: u64| json!({"epoch": epoch.to_string(), "root": root(5)});
-    Json(json!({"data": {
+    let mut data = json!({
         "slot": slot.to_string(), "index": "0", "beacon_block_root": root(4),
         "source": checkpoint(0), "target": checkpoint(slot / 8),
-    }}))
+    });
+    let mut script = script.lock();
+    script.asked_data += 1;
+    if let Some((path, value)) = script.wrong_data {
+        *data.pointer_mut(path).unwrap() = json!(value);
+    }
+    Json(json!({"data": data}))
 }
 
 async fn take_votes(State(script): Shared, Json(votes): Json<Vec<Value>>) -> StatusCode {
@@ -246,6 +258,43 @@ async fn a_key_votes_once_per_epoch_also_after_a_restart() {
     node.until(|script| script.votes.len() == 2).await;
     assert_eq!(node.targets(), ["0", "1"]);
     client.kill();
+}
+
+#[tokio::test]
+async fn wrong_attestation_data_is_not_signed_and_the_next_node_is_asked() {
+    for wrong in [
+        ("/slot", "4"),
+        ("/target/epoch", "1"),
+        ("/source/epoch", "1"),
+        ("/index", "1"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let (liar, honest) = (Node::start(3).await, Node::start(3).await);
+        liar.script.lock().wrong_data = Some(wrong);
+        let clients = vec![liar.client.clone(), honest.client.clone()];
+        let client = Client::start(dir.path(), clients).await;
+        liar.until(|script| script.asked_epochs.contains(&1)).await;
+        client.votes_are_due(3).await;
+        // A vote goes to the first node that takes it.
+        liar.until(|script| !script.votes.is_empty()).await;
+        assert_eq!(liar.targets(), ["0"], "{wrong:?}");
+        assert!(
+            liar.script.lock().asked_data > 0 && honest.script.lock().asked_data > 0,
+            "{wrong:?}"
+        );
+        client.kill();
+
+        let dir = tempfile::tempdir().unwrap();
+        let liar = Node::start(3).await;
+        liar.script.lock().wrong_data = Some(wrong);
+        let client = Client::start(dir.path(), vec![liar.client.clone()]).await;
+        liar.until(|script| script.asked_epochs.contains(&1)).await;
+        client.votes_are_due(3).await;
+        liar.until(|script| script.asked_data > 0).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(liar.targets().is_empty(), "{wrong:?}");
+        client.kill();
+    }
 }
 
 #[tokio::test]

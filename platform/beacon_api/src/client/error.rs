@@ -62,6 +62,14 @@ pub enum ApiError {
         /// What is wrong.
         reason: String,
     },
+    /// The answer is well-formed and not to what was asked.
+    #[error("{endpoint}: wrong answer: {reason}")]
+    Answer {
+        /// What was called.
+        endpoint: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The request cannot be written.
     #[error("cannot write the request: {reason}")]
     Request {
@@ -123,7 +131,8 @@ impl ApiError {
             | Self::TimedOut { .. }
             | Self::Transport { .. }
             | Self::TooLarge { .. }
-            | Self::Body { .. } => true,
+            | Self::Body { .. }
+            | Self::Answer { .. } => true,
             Self::Status { status, .. } => *status >= 500 || *status == 404,
             Self::Url { .. } | Self::Request { .. } | Self::MixedForks => false,
         }
