@@ -10,9 +10,6 @@ use std::str::FromStr;
 use std::sync::Arc;
 use types::{Preset, Slot};
 
-/// A node that fetches blocks is ready all the same if its head is at most so many slots behind the clock.
-const SYNC_TOLERANCE_SLOTS: u64 = 8;
-
 /// The parts of the node that the API reads and writes.
 #[derive(Debug)]
 pub struct ApiContext<P: Preset> {
@@ -40,10 +37,9 @@ impl<P: Preset> ApiContext<P> {
             .saturating_sub(self.chain.head().slot().as_u64())
     }
 
-    /// Whether the node is behind its peers, so that duties cannot be served. A chain that stands still is not behind:
-    /// duties are what moves it.
+    /// Whether duties cannot be served, because the head is old and may not be the network's.
     pub(crate) fn is_syncing(&self) -> bool {
-        self.router.is_syncing() && self.sync_distance() > Slot::new(SYNC_TOLERANCE_SLOTS)
+        self.router.must_wait(self.sync_distance())
     }
 }
 

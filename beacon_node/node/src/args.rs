@@ -4,6 +4,7 @@ use crate::NodeError;
 use clap::Args;
 use http_api::{AllowOrigin, ApiSettings};
 use network::{BootNode, Multiaddr, NetworkConfig, PeerId};
+use router::SyncPolicy;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -36,7 +37,7 @@ pub struct BeaconNodeArgs {
     /// Peers that are never scored and never disconnected, separated by commas.
     #[arg(long, value_name = "PEER_ID", value_delimiter = ',', help_heading = "Network")]
     pub trusted_peers: Vec<PeerId>,
-    /// Number of peers to keep.
+    /// Number of peers to keep. 0 for a network of one node: then no peer is needed to be ready.
     #[arg(long, value_name = "COUNT", default_value_t = 100, help_heading = "Network")]
     pub target_peers: usize,
     /// IP address in the node's record.
@@ -162,6 +163,9 @@ pub struct BeaconNodeArgs {
     /// Begin at genesis, however long ago it was.
     #[arg(long, help_heading = "Chain")]
     pub allow_insecure_genesis_sync: bool,
+    /// How many epochs a head may be behind the clock before peers are needed to be ready [default: 8 slots]. For tests.
+    #[arg(long, value_name = "EPOCHS", help_heading = "Chain")]
+    pub sync_tolerance_epochs: Option<u64>,
     /// Delete the database and begin anew.
     #[arg(long, help_heading = "Chain")]
     pub purge_db: bool,
@@ -256,6 +260,17 @@ impl BeaconNodeArgs {
         })
     }
 
+    /// When an old head is good enough for duties.
+    pub(crate) fn sync_policy<P: Preset>(&self) -> SyncPolicy {
+        let defaults = SyncPolicy::default();
+        SyncPolicy {
+            tolerance_slots: self.sync_tolerance_epochs.map_or(defaults.tolerance_slots, |epochs| {
+                epochs.saturating_mul(P::slots_per_epoch())
+            }),
+            may_be_alone: self.target_peers == 0,
+        }
+    }
+
     pub(crate) fn custody_group_count(&self, spec: &ChainSpec) -> u64 {
         if self.supernode {
             spec.number_of_custody_groups
@@ -309,6 +324,19 @@ mod tests {
         );
         assert_eq!(args.execution_jwt, Some(PathBuf::from("/jwt/jwtsecret")));
         assert_eq!(args.without_effect().len(), 1);
+    }
+
+    #[test]
+    fn a_node_needs_peers_unless_it_is_to_have_none() {
+        let policy = |line: &str| {
+            let line = format!("bn {line}");
+            let args = Command::try_parse_from(line.split_whitespace()).unwrap().args;
+            args.sync_policy::<types::Minimal>()
+        };
+        assert_eq!(policy(""), SyncPolicy::default());
+        assert!(!policy("--disable-discovery").may_be_alone);
+        assert!(policy("--target-peers 0").may_be_alone);
+        assert_eq!(policy("--sync-tolerance-epochs 3").tolerance_slots, 24);
     }
 
     #[test]

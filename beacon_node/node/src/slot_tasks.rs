@@ -79,7 +79,8 @@ impl<P: Preset> SlotTasks<P> {
             let at = clock.slot_start_ms(next).saturating_sub(lookahead_ms);
             clock.sleep_until_ms(at).await;
             done = Some(next);
-            if next == 0u64.into() || self.chain.execution_layer().is_none() || self.router.is_syncing() {
+            let behind = next.saturating_sub(self.chain.head().slot().as_u64());
+            if next == 0u64.into() || self.chain.execution_layer().is_none() || self.router.must_wait(behind) {
                 continue;
             }
             if let Err(error) = self.producer.prepare_next_slot(next.saturating_sub(1u64)).await {
@@ -98,8 +99,10 @@ impl<P: Preset> SlotTasks<P> {
             let sync = self.router.sync_status();
             let peers = self.network.connected_peers();
             let engine = self.chain.execution_layer().map(|layer| layer.state());
-            let state = match (sync.is_syncing, engine) {
-                (true, _) => "Syncing",
+            let must_wait = self.router.must_wait(slot.saturating_sub(head.slot().as_u64()));
+            let state = match (sync.is_syncing || must_wait, engine) {
+                (true, _) if sync.is_syncing => "Syncing",
+                (true, _) => "Behind the clock without a peer to ask; a node that is alone needs --target-peers 0",
                 (false, None) => "Synced, without execution client",
                 (false, Some(EngineState::Online)) if !head.execution_optimistic => "Synced",
                 (false, Some(EngineState::Offline)) => "Execution client is offline",

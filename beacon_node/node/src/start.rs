@@ -98,6 +98,7 @@ async fn run_preset<P: Preset>(
         proposals: Arc::clone(&proposals),
         outgoing,
         subscribe_all_subnets: args.subscribe_all_subnets,
+        sync_policy: args.sync_policy::<P>(),
     };
     let router = Router::start(router_config, end.clone()).await;
 

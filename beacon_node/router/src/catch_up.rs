@@ -52,6 +52,8 @@ pub struct SyncStatus {
     pub is_syncing: bool,
     /// Slots to the head of the best peer.
     pub distance: u64,
+    /// Peers that have told where they are.
+    pub peers: usize,
 }
 
 pub(crate) struct CatchUpTask<P: Preset> {
@@ -96,6 +98,7 @@ impl<P: Preset> CatchUpTask<P> {
             let status = SyncStatus {
                 is_syncing: self.range.is_syncing(),
                 distance: self.range.distance(),
+                peers: self.range.peer_count(),
             };
             self.status.send_if_modified(|current| {
                 let was = *current;

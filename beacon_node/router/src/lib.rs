@@ -15,6 +15,7 @@ mod catch_up;
 mod forks;
 mod gossip;
 mod outgoing;
+mod readiness;
 mod serve;
 mod subnets;
 mod task;
@@ -22,4 +23,5 @@ mod waiting;
 
 pub use catch_up::SyncStatus;
 pub use forks::{fork_context, status_message};
+pub use readiness::SyncPolicy;
 pub use task::{Router, RouterConfig, RouterHandle};

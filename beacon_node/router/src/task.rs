@@ -4,6 +4,7 @@ use crate::catch_up::{CatchUp, CatchUpTask, SyncStatus};
 use crate::forks::{fork_context, schedule};
 use crate::gossip::Gossip;
 use crate::outgoing::publish_all;
+use crate::readiness::SyncPolicy;
 use crate::serve;
 use crate::subnets::Subnets;
 use crate::waiting::Waiting;
@@ -45,6 +46,8 @@ pub struct RouterConfig<P: Preset> {
     pub outgoing: Receiver<Outgoing<P>>,
     /// Follow all subnets of attestations and sync committees.
     pub subscribe_all_subnets: bool,
+    /// When an old head is good enough for duties.
+    pub sync_policy: SyncPolicy,
 }
 
 enum Command {
@@ -57,6 +60,7 @@ enum Command {
 pub struct RouterHandle {
     commands: Sender<Command>,
     status: watch::Receiver<SyncStatus>,
+    sync_policy: SyncPolicy,
 }
 
 impl std::fmt::Debug for Command {
@@ -87,9 +91,10 @@ impl RouterHandle {
         *self.status.borrow()
     }
 
-    /// Whether blocks are being fetched.
-    pub fn is_syncing(&self) -> bool {
-        self.sync_status().is_syncing
+    /// Whether a node whose head is so many slots behind the clock must not do duties: it is behind its peers, or
+    /// has none to ask.
+    pub fn must_wait(&self, behind_clock: Slot) -> bool {
+        self.sync_policy.must_wait(behind_clock, self.sync_status())
     }
 }
 
@@ -107,6 +112,7 @@ impl Router {
             proposals,
             outgoing,
             subscribe_all_subnets,
+            sync_policy,
         } = config;
         let chain = Arc::clone(intake.chain());
         let schedule = schedule(chain.spec(), chain.genesis_validators_root());
@@ -162,7 +168,11 @@ impl Router {
                 () = until_shutdown(shutdown) => {}
             }
         });
-        RouterHandle { commands, status }
+        RouterHandle {
+            commands,
+            status,
+            sync_policy,
+        }
     }
 }
 

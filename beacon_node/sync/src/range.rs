@@ -138,6 +138,11 @@ impl<P: Preset, Peer: Ord + Clone, Block> RangeSync<P, Peer, Block> {
         self.target_slot().saturating_sub(self.head_slot).as_u64()
     }
 
+    /// How many peers have told where they are, those left out that were caught lying.
+    pub fn peer_count(&self) -> usize {
+        self.peers.len()
+    }
+
     fn target_slot(&self) -> Slot {
         self.peers
             .values()

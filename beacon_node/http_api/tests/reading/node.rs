@@ -4,6 +4,8 @@ use crate::support::*;
 use beacon_api::{Event, EventTopic, Health, NetworkConditions};
 use futures::StreamExt as _;
 use http_api::{AllowOrigin, ApiSettings};
+use router::SyncPolicy;
+use std::time::Duration;
 use types::*;
 
 #[tokio::test]
@@ -30,10 +32,39 @@ async fn a_node_tells_who_and_how_it_is() {
         let path = format!("/eth/v1/node/health?syncing_status={wrong}");
         assert_eq!(node.get(&path).await.0, 400, "{wrong}");
     }
-    // A chain that stands still makes nobody syncing.
+    // A chain that stands still makes nobody syncing who is the whole network.
     node.set_slot(100);
     let status = node.client.syncing().await.unwrap();
     assert_eq!((status.sync_distance, status.is_syncing), (Slot::new(97), false));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_far_behind_the_clock_is_not_ready_until_a_peer_has_no_better_head_either() {
+    let start = async |peer| Node::start_with(ForkName::Dvt, ApiSettings::default(), SyncPolicy::default(), peer).await;
+    let node = start(None).await;
+    let slot = Slot::new(100);
+    node.set_slot(8);
+    assert!(!node.client.syncing().await.unwrap().is_syncing);
+    node.set_slot(slot.as_u64());
+    let status = node.client.syncing().await.unwrap();
+    assert_eq!((status.sync_distance, status.is_syncing), (slot, true));
+    let error = node.client.attestation_data(slot, 0).await.unwrap_err();
+    assert_eq!(error.status(), Some(503), "{error}");
+    let error = node.client.proposer_duties(slot.epoch::<Minimal>()).await.unwrap_err();
+    assert_eq!(error.status(), Some(503), "{error}");
+
+    // Everybody was stopped at genesis: the chain goes on as soon as two have found each other.
+    let peer = start(Some(&node)).await;
+    peer.set_slot(slot.as_u64());
+    for node in [&node, &peer] {
+        let ready = async {
+            while node.client.syncing().await.unwrap().is_syncing {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), ready).await.unwrap();
+        assert_eq!(node.client.attestation_data(slot, 0).await.unwrap().slot, slot);
+    }
 }
 
 #[tokio::test]

@@ -8,9 +8,9 @@ use gossip_validation::GossipValidator;
 use group_duties::Proposals;
 use http_api::{ApiContext, ApiSettings, serve};
 use intake::{Custody, Intake};
-use network::{NetworkConfig, NetworkService};
+use network::{BootNode, NetworkConfig, NetworkService};
 use operation_pool::OperationPool;
-use router::{Router, RouterConfig, fork_context, status_message};
+use router::{Router, RouterConfig, SyncPolicy, fork_context, status_message};
 use runtime::{ShutdownHandle, SlotClock, WorkerPool};
 use state_transition::block::BlockSignatures;
 use state_transition::genesis::genesis_block;
@@ -48,7 +48,22 @@ impl Node {
         Self::start(ForkName::Dvt, ApiSettings::default()).await
     }
 
+    /// A node that is the whole network.
     pub(crate) async fn start(fork: ForkName, settings: ApiSettings) -> Self {
+        let policy = SyncPolicy {
+            may_be_alone: true,
+            ..SyncPolicy::default()
+        };
+        Self::start_with(fork, settings, policy, None).await
+    }
+
+    /// A node that connects to another one.
+    pub(crate) async fn start_with(
+        fork: ForkName,
+        settings: ApiSettings,
+        sync_policy: SyncPolicy,
+        peer: Option<&Self>,
+    ) -> Self {
         let mut spec = ChainSpec::minimal();
         spec.electra_fork_epoch = Epoch::new(0);
         spec.fulu_fork_epoch = Epoch::new(0);
@@ -89,6 +104,11 @@ impl Node {
         network_config.listen_address = IpAddr::V4(Ipv4Addr::LOCALHOST);
         network_config.port = 0;
         network_config.disable_discovery = true;
+        if let Some(peer) = peer {
+            let addresses = peer.client.identity().await.unwrap().p2p_addresses;
+            let addresses = addresses.iter().map(|address| address.parse().unwrap());
+            network_config.boot_nodes = addresses.map(BootNode::Multiaddr).collect();
+        }
         let forks = fork_context(chain.spec(), chain.genesis_validators_root(), Epoch::new(0));
         let registry = prometheus::Registry::new();
         let (network, events) = NetworkService::start(network_config, forks, status_message(&chain), &registry)
@@ -110,6 +130,7 @@ impl Node {
                 proposals: Arc::clone(&proposals),
                 outgoing,
                 subscribe_all_subnets: false,
+                sync_policy,
             },
             end.clone(),
         )
