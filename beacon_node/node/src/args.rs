@@ -103,7 +103,7 @@ pub struct BeaconNodeArgs {
     #[arg(long, value_name = "ORIGIN", help_heading = "Metrics")]
     pub metrics_allow_origin: Option<String>,
 
-    /// URL of the execution client's Engine API.
+    /// URL of the execution client's Engine API. Required.
     #[arg(
         long,
         alias = "execution-endpoints",
@@ -111,6 +111,14 @@ pub struct BeaconNodeArgs {
         help_heading = "Execution client"
     )]
     pub execution_endpoint: Option<String>,
+    /// Follow the chain without an execution client: nothing is verified, and the node is never ready. For tests.
+    #[arg(
+        long,
+        conflicts_with = "execution_endpoint",
+        hide = true,
+        help_heading = "Execution client"
+    )]
+    pub without_execution_client: bool,
     /// File with the secret that is shared with the execution client.
     #[arg(
         long,

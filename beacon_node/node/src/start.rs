@@ -178,8 +178,16 @@ fn load_pool<P: Preset>(chain: &BeaconChain<P>) -> OperationPool<P> {
 
 fn execution_layer(args: &BeaconNodeArgs) -> Result<Option<Arc<ExecutionLayer>>, NodeError> {
     let Some(endpoint) = &args.execution_endpoint else {
-        tracing::warn!("No --execution-endpoint: payloads are not verified, and no blocks are made");
-        return Ok(None);
+        if args.without_execution_client {
+            tracing::warn!("Without an execution client no payload is verified, and this node is never ready");
+            return Ok(None);
+        }
+        return Err(NodeError::Flag {
+            flag: "execution-endpoint",
+            reason: "is missing: the URL of the execution client's Engine API, without which no block can be verified \
+                     (http://127.0.0.1:8551 in most cases); only a test can do without, by --without-execution-client"
+                .into(),
+        });
     };
     let jwt_secret = match (&args.execution_jwt, &args.execution_jwt_secret_key) {
         (Some(path), _) => JwtSecret::from_file(path)?,
@@ -200,4 +208,37 @@ fn execution_layer(args: &BeaconNodeArgs) -> Result<Option<Arc<ExecutionLayer>>,
         ..ExecutionConfig::new(endpoint.clone(), jwt_secret)
     })?;
     Ok(Some(Arc::new(layer)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Command {
+        #[command(flatten)]
+        args: BeaconNodeArgs,
+    }
+
+    fn layer(line: &str) -> Result<bool, String> {
+        let args = Command::try_parse_from(line.split_whitespace()).unwrap().args;
+        execution_layer(&args)
+            .map(|layer| layer.is_some())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_node_needs_an_execution_client_unless_a_test_says_otherwise() {
+        let error = layer("bn").unwrap_err();
+        assert!(error.starts_with("--execution-endpoint: is missing"), "{error}");
+        let error = layer("bn --execution-endpoint=http://127.0.0.1:8551").unwrap_err();
+        assert!(error.contains("--execution-jwt"), "{error}");
+        assert_eq!(layer("bn --without-execution-client"), Ok(false));
+        let secret = "0x".to_owned() + &"07".repeat(32);
+        let line = format!("bn --execution-endpoint=http://127.0.0.1:8551 --execution-jwt-secret-key={secret}");
+        assert_eq!(layer(&line), Ok(true));
+        let both = format!("{line} --without-execution-client");
+        assert!(Command::try_parse_from(both.split_whitespace()).is_err());
+    }
 }
