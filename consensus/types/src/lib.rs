@@ -39,6 +39,7 @@ mod light_client;
 mod operations;
 mod primitives;
 mod quoted_int_list;
+mod signer_key;
 mod signing;
 mod spec_values;
 #[expect(missing_docs, reason = "superstruct does not document what it generates")]
@@ -61,6 +62,7 @@ pub use light_client::*;
 pub use operations::*;
 pub use preset::{Limit, Mainnet, Minimal, Preset, PresetName};
 pub use primitives::*;
+pub use signer_key::{SignerKey, SignerKeyError};
 pub use signing::*;
 pub use state::*;
 pub use sync_committee::*;

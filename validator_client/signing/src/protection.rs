@@ -19,12 +19,12 @@ impl Protection {
     pub(crate) fn of<P: Preset>(message: &SignableMessage<'_, P>, pubkey: PublicKeyBytes, signing_root: Root) -> Self {
         match message {
             SignableMessage::Block(header) => Self::Block(BlockRequest {
-                pubkey,
+                pubkey: pubkey.into(),
                 slot: header.slot,
                 signing_root,
             }),
             SignableMessage::Attestation(data) => Self::Attestation(AttestationRequest {
-                pubkey,
+                pubkey: pubkey.into(),
                 source_epoch: data.source.epoch,
                 target_epoch: data.target.epoch,
                 signing_root,

@@ -2,14 +2,14 @@
 
 use crate::error::{Accepted, DatabaseError, Refusal};
 use crate::schema::{APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION};
-use crate::{attestations, blocks, keys};
+use crate::{attestations, blocks, keys, leaves};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use types::{Epoch, PublicKeyBytes, Root, Slot};
+use types::{Epoch, PublicKeyBytes, Root, SignerKey, Slot};
 
 /// Name of the file in a validators directory.
 pub const DATABASE_FILE: &str = "slashing_protection.sqlite";
@@ -20,7 +20,7 @@ const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BlockRequest {
     /// Key.
-    pub pubkey: PublicKeyBytes,
+    pub pubkey: SignerKey,
     /// Slot of the block.
     pub slot: Slot,
     /// What would be signed.
@@ -31,7 +31,7 @@ pub struct BlockRequest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttestationRequest {
     /// Key.
-    pub pubkey: PublicKeyBytes,
+    pub pubkey: SignerKey,
     /// Source epoch of the vote.
     pub source_epoch: Epoch,
     /// Target epoch of the vote.
@@ -84,11 +84,11 @@ impl SlashingDatabase {
         &self.path
     }
 
-    /// Makes keys known. Keys that are known already keep their record.
+    /// Makes BLS keys known. Keys that are known already keep their record.
     pub fn register_keys(&self, pubkeys: &[PublicKeyBytes]) -> Result<(), DatabaseError> {
         self.transaction(|transaction| {
             for pubkey in pubkeys {
-                keys::register(transaction, pubkey)?;
+                keys::register(transaction, &pubkey.into())?;
             }
             Ok(())
         })
@@ -96,7 +96,10 @@ impl SlashingDatabase {
 
     /// All known BLS keys.
     pub fn registered_keys(&self) -> Result<Vec<PublicKeyBytes>, DatabaseError> {
-        self.transaction(|transaction| Ok(keys::all(transaction)?.into_iter().map(|(_, key)| key).collect()))
+        self.transaction(|transaction| {
+            let keys = keys::all(transaction)?;
+            Ok(keys.into_iter().filter_map(|(_, key)| key.as_bls()).collect())
+        })
     }
 
     /// Binds the database to a chain: the first call records it, later ones compare. Signing roots and slots of one
@@ -157,7 +160,7 @@ impl SlashingDatabase {
     /// `block_slot`, votes have a source of at least `source_epoch` and a target after `target_epoch`.
     pub fn raise_bounds(
         &self,
-        pubkey: &PublicKeyBytes,
+        pubkey: &SignerKey,
         block_slot: Option<Slot>,
         source_epoch: Option<Epoch>,
         target_epoch: Option<Epoch>,
@@ -187,16 +190,18 @@ impl SlashingDatabase {
         })
     }
 
-    /// Forgets blocks before `slot` and votes with a target before `epoch`, and closes what they stood for, so that
-    /// protection does not get weaker.
+    /// Forgets blocks before `slot`, votes with a target before `epoch` and leaves of earlier epochs, and closes what
+    /// they stood for, so that protection does not get weaker.
     pub fn prune(&self, slot: Slot, epoch: Epoch) -> Result<(), DatabaseError> {
         let slot = i64::try_from(slot.as_u64()).unwrap_or(i64::MAX);
+        let leaf = i64::try_from(epoch.as_u64().saturating_mul(leaves::USES_PER_EPOCH)).unwrap_or(i64::MAX);
         let epoch = i64::try_from(epoch.as_u64()).unwrap_or(i64::MAX);
         self.transaction(|transaction| {
             for (key_id, _) in keys::all(transaction)? {
                 let block_slot = blocks::forget_before(transaction, key_id, slot)?;
                 let (source, target) = attestations::forget_before(transaction, key_id, epoch)?;
                 keys::raise_bounds(transaction, key_id, block_slot, source, target)?;
+                leaves::forget_before(transaction, key_id, leaf)?;
             }
             Ok(())
         })

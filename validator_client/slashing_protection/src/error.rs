@@ -1,7 +1,7 @@
 //! Verdicts and errors.
 
 use std::path::PathBuf;
-use types::{Epoch, PublicKeyBytes, Root, Slot};
+use types::{Epoch, Root, SignerKey, Slot};
 
 /// A request that may be signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,12 +17,12 @@ pub enum Accepted {
 pub enum Refusal {
     /// Unknown key: nothing is known about what it signed.
     #[error("{0} is not registered with the slashing protection database")]
-    UnregisteredKey(PublicKeyBytes),
+    UnregisteredKey(SignerKey),
     /// A second block for a slot.
     #[error("{pubkey} already signed another block for slot {slot} (recorded {}, requested {requested})", describe(.recorded))]
     DoubleBlockProposal {
         /// Key.
-        pubkey: PublicKeyBytes,
+        pubkey: SignerKey,
         /// Slot of both.
         slot: Slot,
         /// Signing root on record, if known.
@@ -36,7 +36,7 @@ pub enum Refusal {
     )]
     BlockBelowBound {
         /// Key.
-        pubkey: PublicKeyBytes,
+        pubkey: SignerKey,
         /// Requested slot.
         slot: Slot,
         /// Last slot that is closed.
@@ -46,7 +46,7 @@ pub enum Refusal {
     #[error("attestation of {pubkey} with source epoch {source_epoch} after its target epoch {target_epoch}")]
     SourceAfterTarget {
         /// Key.
-        pubkey: PublicKeyBytes,
+        pubkey: SignerKey,
         /// Requested source.
         source_epoch: Epoch,
         /// Requested target.
@@ -56,7 +56,7 @@ pub enum Refusal {
     #[error("{pubkey} already signed another attestation for target epoch {target_epoch} (recorded {}, requested {requested})", describe(.recorded))]
     DoubleVote {
         /// Key.
-        pubkey: PublicKeyBytes,
+        pubkey: SignerKey,
         /// Target of both.
         target_epoch: Epoch,
         /// Signing root on record, if known.
@@ -70,7 +70,7 @@ pub enum Refusal {
     )]
     Surrounding {
         /// Key.
-        pubkey: PublicKeyBytes,
+        pubkey: SignerKey,
         /// Requested source.
         source_epoch: Epoch,
         /// Requested target.
@@ -86,7 +86,7 @@ pub enum Refusal {
     )]
     Surrounded {
         /// Key.
-        pubkey: PublicKeyBytes,
+        pubkey: SignerKey,
         /// Requested source.
         source_epoch: Epoch,
         /// Requested target.
@@ -102,7 +102,7 @@ pub enum Refusal {
     )]
     SourceBelowBound {
         /// Key.
-        pubkey: PublicKeyBytes,
+        pubkey: SignerKey,
         /// Requested source.
         source_epoch: Epoch,
         /// First open source.
@@ -114,7 +114,7 @@ pub enum Refusal {
     )]
     TargetBelowBound {
         /// Key.
-        pubkey: PublicKeyBytes,
+        pubkey: SignerKey,
         /// Requested target.
         target_epoch: Epoch,
         /// Last closed target.
@@ -124,9 +124,52 @@ pub enum Refusal {
     #[error("slot or epoch {value} of {pubkey} is out of range: expected less than 2^63")]
     OutOfRange {
         /// Key.
-        pubkey: PublicKeyBytes,
+        pubkey: SignerKey,
         /// Slot or epoch.
         value: u64,
+    },
+    /// A key of one-time leaves, and a message that names none.
+    #[error("{0} signs with one-time leaves only, and this message has none")]
+    LeafMissing(SignerKey),
+    /// The leaf is one that is opened, or the sibling of one.
+    #[error("leaf {leaf} of {pubkey} never signs: it or its sibling is for openings")]
+    LeafNeverSigns {
+        /// Key.
+        pubkey: SignerKey,
+        /// Requested leaf.
+        leaf: u64,
+    },
+    /// The leaf is one that signs.
+    #[error("leaf {leaf} of {pubkey} is never opened: it is for signatures, or has no use")]
+    LeafNeverOpens {
+        /// Key.
+        pubkey: SignerKey,
+        /// Requested leaf.
+        leaf: u64,
+    },
+    /// Not known whether the leaf was used.
+    #[error(
+        "{pubkey} may only use leaves from {first_open} on, not {leaf}: the record of older ones is gone, or never was here"
+    )]
+    LeafBelowMark {
+        /// Key.
+        pubkey: SignerKey,
+        /// Requested leaf.
+        leaf: u64,
+        /// First leaf that is open.
+        first_open: u64,
+    },
+    /// A leaf that signed another message, after which a second one would let anybody sign.
+    #[error("leaf {leaf} of {pubkey} is used for another message (recorded {}, requested {requested})", recorded.map_or_else(|| "an opening".to_owned(), |root| root.to_string()))]
+    LeafUsed {
+        /// Key.
+        pubkey: SignerKey,
+        /// Requested leaf.
+        leaf: u64,
+        /// What it signed; `None` if it was opened.
+        recorded: Option<Root>,
+        /// Signing root of the request.
+        requested: Root,
     },
 }
 
@@ -271,7 +314,7 @@ pub enum InterchangeError {
     #[error("interchange file: {pubkey}: slot or epoch {value}: expected less than 2^63")]
     OutOfRange {
         /// Key.
-        pubkey: PublicKeyBytes,
+        pubkey: SignerKey,
         /// Slot or epoch.
         value: u64,
     },

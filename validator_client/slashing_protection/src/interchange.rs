@@ -2,7 +2,7 @@
 
 use crate::error::InterchangeError;
 use serde::{Deserialize, Serialize};
-use types::{Epoch, PublicKeyBytes, Root, Slot};
+use types::{Epoch, PublicKeyBytes, Root, SignerKey, Slot};
 
 /// The version of the format.
 pub(crate) const FORMAT_VERSION: u64 = 5;
@@ -14,8 +14,38 @@ const MAX_INTERCHANGE_BYTES: usize = 1 << 29;
 pub struct Interchange {
     /// Version and chain.
     pub metadata: InterchangeMetadata,
-    /// One entry per key; a key may have several.
+    /// One entry per BLS key; a key may have several.
     pub data: Vec<InterchangeData>,
+    /// Keys with one-time leaves. Not a part of the EIP: other clients, which cannot use such keys, ignore it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub one_time_keys: Vec<OneTimeKeyData>,
+}
+
+/// What a key with one-time leaves signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OneTimeKeyData {
+    /// The key.
+    pub pubkey: SignerKey,
+    /// The low-water mark: no leaf before it is ever used again.
+    #[serde(with = "quoted")]
+    pub first_open_leaf: u64,
+    /// Leaves after the mark that are used.
+    pub used_leaves: Vec<UsedLeaf>,
+    /// Its blocks.
+    pub signed_blocks: Vec<SignedBlock>,
+    /// Its votes.
+    pub signed_attestations: Vec<SignedAttestation>,
+}
+
+/// A leaf that is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedLeaf {
+    /// The leaf.
+    #[serde(with = "quoted")]
+    pub leaf: u64,
+    /// What it signed; nothing if it was opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing_root: Option<Root>,
 }
 
 /// Version and chain of an interchange file.

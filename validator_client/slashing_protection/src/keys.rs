@@ -1,8 +1,7 @@
 //! Keys and the bounds below which nothing is on record.
 
 use rusqlite::{OptionalExtension as _, Transaction, params};
-use types::PublicKeyBytes;
-use types::constants::BLS_SCHEME;
+use types::SignerKey;
 
 /// What a key may sign: everything beyond.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -15,27 +14,32 @@ pub(crate) struct Bounds {
     pub(crate) target_epoch: Option<i64>,
 }
 
-pub(crate) fn id_of(transaction: &Transaction<'_>, pubkey: &PublicKeyBytes) -> Result<Option<i64>, rusqlite::Error> {
+pub(crate) fn id_of(transaction: &Transaction<'_>, pubkey: &SignerKey) -> Result<Option<i64>, rusqlite::Error> {
     transaction
         .prepare_cached("SELECT id FROM signing_keys WHERE scheme = ?1 AND public_key = ?2")?
-        .query_row(params![BLS_SCHEME, pubkey.as_slice()], |row| row.get(0))
+        .query_row(params![pubkey.scheme(), pubkey.as_bytes()], |row| row.get(0))
         .optional()
 }
 
-pub(crate) fn register(transaction: &Transaction<'_>, pubkey: &PublicKeyBytes) -> Result<i64, rusqlite::Error> {
+pub(crate) fn register(transaction: &Transaction<'_>, pubkey: &SignerKey) -> Result<i64, rusqlite::Error> {
     if let Some(id) = id_of(transaction, pubkey)? {
         return Ok(id);
     }
     transaction
         .prepare_cached("INSERT INTO signing_keys (scheme, public_key) VALUES (?1, ?2)")?
-        .insert(params![BLS_SCHEME, pubkey.as_slice()])
+        .insert(params![pubkey.scheme(), pubkey.as_bytes()])
 }
 
-/// All BLS keys in the order of their registration.
-pub(crate) fn all(transaction: &Transaction<'_>) -> Result<Vec<(i64, PublicKeyBytes)>, rusqlite::Error> {
+/// All keys in the order of their registration.
+pub(crate) fn all(transaction: &Transaction<'_>) -> Result<Vec<(i64, SignerKey)>, rusqlite::Error> {
     transaction
-        .prepare_cached("SELECT id, public_key FROM signing_keys WHERE scheme = ?1 ORDER BY id")?
-        .query_map([BLS_SCHEME], |row| Ok((row.get(0)?, PublicKeyBytes::new(row.get(1)?))))?
+        .prepare_cached("SELECT id, scheme, public_key FROM signing_keys ORDER BY id")?
+        .query_map([], |row| {
+            let bytes: Vec<u8> = row.get(2)?;
+            let key = SignerKey::new(row.get(1)?, &bytes)
+                .ok_or(rusqlite::Error::IntegralValueOutOfRange(2, bytes.len() as i64))?;
+            Ok((row.get(0)?, key))
+        })?
         .collect()
 }
 

@@ -21,8 +21,13 @@
 //! unlike `DELETE`, syncs the end of a transaction without a sync of the directory. Exclusive locking keeps a second
 //! process out for the whole run; the operating system releases it however the process dies.
 //!
-//! Keys are rows of `signing_keys` with a scheme number, and everything that a key signed refers to its row. The record
-//! of used leaves of one-time keys (XMSS) is one more table of that kind, added by a migration: see `schema.rs`.
+//! Keys are rows of `signing_keys` with a scheme number, and everything that a key signed refers to its row. A hash-based
+//! key (XMSS) has one more record: a low-water mark, and above it which leaf signed what, or was opened. A request of
+//! such a key takes its leaf in the same transaction as its vote or block, or not at all. [`SlashingDatabase::check_and_insert`]
+//! is for keys of any scheme.
+//!
+//! In an interchange file such keys stand in a list of their own, `one_time_keys`, beside `data`: a reader of the EIP's
+//! format ignores it, and no record is lost.
 
 mod attestations;
 mod blocks;
@@ -31,6 +36,8 @@ mod error;
 mod import_export;
 mod interchange;
 mod keys;
+mod leaves;
+mod request;
 mod schema;
 
 #[cfg(test)]
@@ -39,4 +46,7 @@ mod tests;
 pub use database::{AttestationRequest, BlockRequest, DATABASE_FILE, SlashingDatabase};
 pub use error::{Accepted, DatabaseError, InterchangeError, Refusal};
 pub use import_export::Imported;
-pub use interchange::{Interchange, InterchangeData, InterchangeMetadata, SignedAttestation, SignedBlock};
+pub use interchange::{
+    Interchange, InterchangeData, InterchangeMetadata, OneTimeKeyData, SignedAttestation, SignedBlock, UsedLeaf,
+};
+pub use request::{LeafUse, Registered, SigningRequest, Slashable};

@@ -109,6 +109,7 @@ fn file(chain: u8, entries: Vec<Entry>) -> Interchange {
                     .collect(),
             })
             .collect(),
+        one_time_keys: Vec::new(),
     }
 }
 

@@ -81,7 +81,7 @@ fn export_holds_all_records_of_the_keys_asked_for() {
         }
     }
     assert_eq!(database.export(None).unwrap().data.len(), 2);
-    let exported = database.export(Some(&[key(2)])).unwrap();
+    let exported = database.export(Some(&[key(2).into()])).unwrap();
     assert_eq!(exported.data.len(), 1);
     assert_eq!(exported.data[0].pubkey, key(2));
     assert_eq!(exported.data[0].signed_blocks.len(), 1);

@@ -4,6 +4,7 @@ mod cases;
 mod crash;
 mod files;
 mod interchange;
+mod leaves;
 mod model;
 
 use crate::{Accepted, AttestationRequest, BlockRequest, Refusal, SlashingDatabase};
@@ -22,7 +23,7 @@ fn root(number: u8) -> Root {
 
 fn block(number: u8, slot: u64, signing_root: u8) -> BlockRequest {
     BlockRequest {
-        pubkey: key(number),
+        pubkey: key(number).into(),
         slot: Slot::new(slot),
         signing_root: root(signing_root),
     }
@@ -30,7 +31,7 @@ fn block(number: u8, slot: u64, signing_root: u8) -> BlockRequest {
 
 fn vote(number: u8, source: u64, target: u64, signing_root: u8) -> AttestationRequest {
     AttestationRequest {
-        pubkey: key(number),
+        pubkey: key(number).into(),
         source_epoch: Epoch::new(source),
         target_epoch: Epoch::new(target),
         signing_root: root(signing_root),
