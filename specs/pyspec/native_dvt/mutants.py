@@ -25,7 +25,7 @@ from .markdown import Document
 from .spec import load, specification_documents
 
 #: Documents whose functions vectors reach.
-MUTATED = ("beacon-chain", "fork", "fork-choice")
+MUTATED = ("beacon-chain", "fork", "fork-choice", "signatures")
 #: A mutant that takes longer never ends.
 TIMEOUT_SECONDS = 60
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import builtins
 import importlib.util
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from .markdown import Definition, Document, MarkdownError, read_document
+from .runtime import cached_by
 
 PACKAGE = Path(__file__).resolve().parent
 SPECIFICATION = PACKAGE.parent.parent / "native-dvt"
@@ -27,6 +29,9 @@ BASE_FILES = ("containers", "helpers", "epoch", "block", "fork_choice")
 #: Markdown files that are executed, in the order in which their definitions may replace each other.
 DOCUMENTS = ("beacon-chain", "fork", "fork-choice", "signatures", "p2p-interface", "validator")
 PRESETS = ("minimal", "mainnet")
+
+#: Slow functions of nothing but their arguments, whose results are remembered.
+REMEMBERED = ("verify_xmss_signature", "verify_xmss_opening")
 
 #: Constants of Fulu that do not depend on the preset.
 BASE_CONSTANTS = {
@@ -74,7 +79,6 @@ from functools import lru_cache
 from hashlib import sha256
 from math import isqrt
 from typing import Any, Dict, Iterable, NamedTuple, Optional, Sequence, Set, Tuple
-from typing import List as PyList
 
 from remerkleable.basic import boolean, uint, uint8, uint64, uint256
 from remerkleable.bitfields import Bitlist, Bitvector
@@ -120,20 +124,24 @@ def base_documents() -> list[Document]:
 def specification_documents() -> list[Document]:
     """The markdown files that are there."""
     paths = [SPECIFICATION / f"{name}.md" for name in DOCUMENTS]
-    return [read_document(path) for path in paths if path.exists()]
+    documents = [read_document(path) for path in paths if path.exists()]
+    names = "|".join(preset_values("mainnet", "dvt")[1])
+    for document in documents:
+        for definition in document.definitions.values():
+            # The text names values of the configuration as it names constants.
+            definition.source = re.sub(rf"\b({names})\b", r"config.\1", definition.source)
+    return documents
 
 
 def preset_values(preset: str, fork: str) -> tuple[dict[str, int], dict[str, Any]]:
     """Values of a preset, and its configuration."""
-    paths = [PACKAGE / "presets" / f"{preset}.yaml"]
+    yaml = YAML(typ="safe")
+    data = yaml.load(PACKAGE / "presets" / f"{preset}.yaml")
+    values: dict[str, int] = data["preset"]
+    configuration: dict[str, Any] = data["config"]
     if fork == "dvt":
-        paths.append(SPECIFICATION / "presets" / f"{preset}.yaml")
-    values: dict[str, int] = {}
-    configuration: dict[str, Any] = {}
-    for path in paths:
-        data = YAML(typ="safe").load(path)
-        values.update(data.get("preset") or {})
-        configuration.update(data.get("config") or {})
+        values.update(yaml.load(SPECIFICATION / "presets" / preset / "dvt.yaml"))
+        configuration.update(yaml.load(SPECIFICATION / "configs" / f"{preset}.yaml"))
     return values, configuration
 
 
@@ -187,7 +195,7 @@ def compose(preset: str, fork: str) -> str:
                 constants[name] = value
                 continue
             # The text shows mainnet's value; the files of presets hold all.
-            shown = eval(value, {"uint64": int, "uint8": int})
+            shown = eval(value, {"uint64": int, "uint8": int, "Epoch": int, "Version": lambda text: int(text, 16)})
             if shown != mainnet[name]:
                 raise SpecificationError(f"{document.path}: {name} is {value}, the mainnet preset has {mainnet[name]}")
         definitions.update(document.definitions)
@@ -256,4 +264,8 @@ def load(preset: str, fork: str = "dvt") -> ModuleType:
     module = importlib.util.module_from_spec(module_spec)
     sys.modules[module_spec.name] = module
     module_spec.loader.exec_module(module)
+    for function in REMEMBERED:
+        if hasattr(module, function):
+            by_arguments = cached_by(lambda parameters, *others: (*vars(parameters).values(), *others), 1024)
+            setattr(module, function, by_arguments(getattr(module, function)))
     return module

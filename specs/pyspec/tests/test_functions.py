@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from native_dvt.cases.chain import SEVEN, Chain
+from native_dvt.cases.chain import FOUR, SEVEN, Chain
 from native_dvt.spec import load
 
 SPEC = load("minimal")
@@ -32,11 +32,29 @@ def test_each_key_leads_exactly_one_rank(size: int) -> None:
         assert sorted(led) == list(range(size))
 
 
-def test_a_key_of_a_scheme_that_nobody_verifies_cannot_prove_possession() -> None:
+@pytest.mark.parametrize("scheme", [0, 1, 2])
+def test_a_key_proves_possession_for_one_validator_and_slot(scheme: int) -> None:
     chain = Chain(SPEC)
-    key = SPEC.VirtualKey(scheme=SPEC.XMSS_SCHEME, pubkey=b"\x01" * 52)
-    proof = SPEC.KeyProof(slot=560, proof=SPEC.SchemeProof(scheme=SPEC.XMSS_SCHEME, data=b"\x01"))
-    assert not SPEC.is_valid_key_possession(chain.state, SPEC.ValidatorIndex(SEVEN), key, proof)
+    key = chain.new_key(SEVEN, 7, scheme)
+    proof = chain.key_proof(SEVEN, key)
+    assert SPEC.is_valid_key_possession(chain.state, SPEC.ValidatorIndex(SEVEN), key, proof)
+    assert not SPEC.is_valid_key_possession(chain.state, SPEC.ValidatorIndex(FOUR), key, proof)
+    for changed in (
+        SPEC.KeyProof(slot=proof.slot + 1, proof=proof.proof),
+        SPEC.KeyProof(slot=proof.slot, proof=SPEC.SchemeProof(scheme=scheme, data=b"\x01")),
+        SPEC.KeyProof(slot=proof.slot, proof=SPEC.SchemeProof(scheme=scheme + 1, data=proof.proof.data)),
+    ):
+        assert not SPEC.is_valid_key_possession(chain.state, SPEC.ValidatorIndex(SEVEN), key, changed)
+
+
+@pytest.mark.parametrize(("preset", "highest"), [("minimal", 2), ("mainnet", 1)])
+def test_a_preset_says_which_schemes_keys_may_have(preset: str, highest: int) -> None:
+    spec = load(preset)
+    for scheme in range(1, 5):
+        key = spec.VirtualKey(scheme=scheme, pubkey=b"\x01" * 52)
+        assert spec.is_valid_virtual_key(key) == (scheme <= highest)
+        assert not spec.is_valid_virtual_key(spec.VirtualKey(scheme=scheme, pubkey=b"\x01" * 51))
+        assert not spec.is_valid_virtual_key(spec.VirtualKey(scheme=scheme, pubkey=b"\xff" * 52))
 
 
 def test_before_the_first_stored_key_set_nothing_verifies() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from native_dvt.spec import load
+from native_dvt.xmss_signer import XmssKey
 
 SPEC = load("minimal")
 SMALL = SPEC.XMSSParameters(log_lifetime=2, chain_count=4, target_sum=6)
@@ -162,6 +163,32 @@ def test_the_largest_element_has_no_digits(monkeypatch: pytest.MonkeyPatch) -> N
 def test_lengths_of_scheme_1() -> None:
     assert SPEC.get_xmss_signature_length(SPEC.XMSSParameters()) == 2536
     assert SPEC.XMSS_QUOTIENT * SPEC.XMSS_BASE**SPEC.XMSS_DIGITS_PER_ELEMENT == SPEC.KOALABEAR_PRIME - 1
+
+
+def test_a_scheme_without_a_document_verifies_nothing() -> None:
+    pubkey, one = b"\x01" * 52, SPEC.uint8(3)
+    assert not SPEC.is_valid_scheme_pubkey(one, pubkey)
+    assert not SPEC.verify_scheme_proof(one, [pubkey], SPEC.uint64(0), ROOT, b"")
+    assert not SPEC.verify_scheme_opening(one, pubkey, SPEC.uint64(0), b"")
+
+
+@pytest.mark.parametrize("scheme", [1, 2])
+def test_schemes_by_number(scheme: int) -> None:
+    number, leaf = SPEC.uint8(scheme), SPEC.uint64(70)
+    signer = XmssKey(SPEC, scheme, b"scheme", [70, 71])
+    assert SPEC.is_valid_scheme_pubkey(number, signer.pubkey)
+    signature = signer.sign(70, ROOT)
+    assert signature == XmssKey(SPEC, scheme, b"scheme", [70, 71]).sign(70, ROOT)
+    assert SPEC.verify_scheme_proof(number, [signer.pubkey], leaf, ROOT, signature)
+    assert not SPEC.verify_scheme_proof(SPEC.uint8(3 - scheme), [signer.pubkey], leaf, ROOT, signature)
+    assert not SPEC.verify_scheme_proof(number, [signer.pubkey], leaf + 1, ROOT, signature)
+    assert SPEC.verify_scheme_opening(number, signer.pubkey, leaf, signer.open(70))
+    assert not SPEC.verify_scheme_opening(number, signer.pubkey, leaf, signer.open(71))
+    for beyond in (2**18, 2**32, 2**63):
+        assert not SPEC.verify_scheme_proof(number, [signer.pubkey], leaf + beyond, ROOT, signature)
+        assert not SPEC.verify_scheme_opening(number, signer.pubkey, leaf + beyond, signer.open(70))
+    with pytest.raises(KeyError):
+        signer.sign(69, ROOT)
 
 
 @pytest.mark.skipif(not VECTORS.exists(), reason=f"no vectors of leanSig in {VECTORS}")

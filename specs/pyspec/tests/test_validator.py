@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from native_dvt.cases.chain import ENTRIES, FOUR, ONE, SEVEN, SIXTEEN, SOLO, Chain
+from native_dvt.cases.chain import ENTRIES, FOUR, ONE, SEVEN, SIXTEEN, SOLO, Chain, Entry
 from native_dvt.spec import load
 
 SPEC = load("minimal")
@@ -90,6 +90,46 @@ def test_openings_select_by_their_digest_and_the_seed(state: Any) -> None:
     proofs = [SPEC.SchemeProof(scheme=SPEC.XMSS_SCHEME, data=opening)]
     seed = SPEC.get_seed(state, SPEC.compute_epoch_at_slot(slot), SPEC.DOMAIN_SELECTION_PROOF)
     assert SPEC.get_selection_hash(state, slot, signature, proofs) == SPEC.hash(opening[:32] + seed)
+
+
+@pytest.mark.parametrize("scheme", [0, 1, 2])
+def test_an_aggregator_of_any_scheme_is_selected_and_signs(scheme: int) -> None:
+    chain = Chain(SPEC, [Entry(64, 1, 1, schemes=(scheme,)), *(Entry(32) for _ in range(31))])
+    slot, epoch, signer = chain.state.slot, SPEC.get_current_epoch(chain.state), virtual(0, 0)
+    infinity = bytes(SPEC.G2_POINT_AT_INFINITY)
+    root = SPEC.compute_signing_root(slot, SPEC.get_domain(chain.state, SPEC.DOMAIN_SELECTION_PROOF, epoch))
+    message = SPEC.AggregateAndProof(aggregator_index=signer, selection_proof=infinity)
+    message.aggregate.data.slot = slot
+    if scheme == 0:
+        message.selection_proof = chain.sign([signer], root)
+    else:
+        opening = chain.xmss_keys[signer].open(SPEC.get_leaf_index(epoch, SPEC.SELECTION_LEAF_USE))
+        message.proofs.append(SPEC.SchemeProof(scheme=scheme, data=opening))
+    assert SPEC.is_valid_selection_proof(chain.state, message)
+    assert isinstance(SPEC.get_selection_hash(chain.state, slot, message.selection_proof, message.proofs), bytes)
+
+    domain = SPEC.get_domain(chain.state, SPEC.DOMAIN_AGGREGATE_AND_PROOF, epoch)
+    leaf = SPEC.get_leaf_index(epoch, SPEC.AGGREGATE_LEAF_USE)
+    fields = chain.signed([signer], SPEC.compute_signing_root(message, domain), leaf)
+    assert SPEC.is_valid_aggregator_signature(chain.state, SPEC.SignedAggregateAndProof(message=message, **fields))
+    if scheme != 0:
+        with_another_leaf = chain.signed([signer], SPEC.compute_signing_root(message, domain), leaf + 1)
+        signed = SPEC.SignedAggregateAndProof(message=message, **with_another_leaf)
+        assert not SPEC.is_valid_aggregator_signature(chain.state, signed)
+        # What was signed cannot stand for what was opened.
+        signature = chain.xmss_keys[signer].sign(SPEC.get_leaf_index(epoch, SPEC.SELECTION_LEAF_USE), bytes(root))
+        message.proofs[0].data = signature
+        assert not SPEC.is_valid_selection_proof(chain.state, message)
+        message.proofs[0].data = chain.xmss_keys[signer].open(leaf)
+        assert not SPEC.is_valid_selection_proof(chain.state, message)
+        message.proofs[0].data, message.selection_proof = opening, b"\x11" * 96
+        assert not SPEC.is_valid_selection_proof(chain.state, message)
+        message.selection_proof, message.proofs[0].scheme = infinity, 3 - scheme
+        assert not SPEC.is_valid_selection_proof(chain.state, message)
+        message.proofs = []
+        assert not SPEC.is_valid_selection_proof(chain.state, message)
+    message.aggregate.data.slot += SPEC.SLOTS_PER_EPOCH
+    assert not SPEC.is_valid_selection_proof(chain.state, message)
 
 
 def test_the_more_seats_the_fewer_of_them_aggregate(state: Any, monkeypatch: pytest.MonkeyPatch) -> None:

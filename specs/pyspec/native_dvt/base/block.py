@@ -63,7 +63,7 @@ def get_expected_withdrawals(state: BeaconState) -> Tuple[Sequence[Withdrawal], 
     epoch = get_current_epoch(state)
     withdrawal_index = state.next_withdrawal_index
     validator_index = state.next_withdrawal_validator_index
-    withdrawals: PyList[Withdrawal] = []
+    withdrawals: list[Withdrawal] = []
     processed_partial_withdrawals_count = 0
 
     for pending in state.pending_partial_withdrawals:

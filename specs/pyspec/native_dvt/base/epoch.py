@@ -194,7 +194,7 @@ def process_pending_deposits(state: BeaconState) -> None:
     available = int(state.deposit_balance_to_consume) + int(get_activation_exit_churn_limit(state))
     processed_amount = 0
     next_deposit_index = 0
-    postponed: PyList[PendingDeposit] = []
+    postponed: list[PendingDeposit] = []
     is_churn_limit_reached = False
     finalized_slot = compute_start_slot_at_epoch(state.finalized_checkpoint.epoch)
     by_pubkey = {bytes(validator.pubkey): validator for validator in state.validators}

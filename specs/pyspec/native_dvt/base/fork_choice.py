@@ -110,7 +110,7 @@ def is_viable_leaf(store: Store, block_root: Root) -> bool:
 
 def get_filtered_block_tree(store: Store) -> Dict[Root, BeaconBlock]:
     """All blocks from the justified one on from which a viable leaf descends."""
-    children: Dict[Root, PyList[Root]] = {}
+    children: Dict[Root, list[Root]] = {}
     for root, block in store.blocks.items():
         children.setdefault(block.parent_root, []).append(root)
     blocks: Dict[Root, BeaconBlock] = {}

@@ -331,7 +331,7 @@ def get_next_sync_committee_indices(state: BeaconState) -> Sequence[ValidatorInd
     indices = get_active_validator_indices(state, epoch)
     seed = get_seed(state, epoch, DOMAIN_SYNC_COMMITTEE)
     shuffled = compute_shuffled_indices(len(indices), bytes(seed))
-    drawn: PyList[ValidatorIndex] = []
+    drawn: list[ValidatorIndex] = []
     i = 0
     while len(drawn) < SYNC_COMMITTEE_SIZE:
         candidate = indices[shuffled[i % len(indices)]]

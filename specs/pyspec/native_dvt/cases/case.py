@@ -20,7 +20,7 @@ class Case:
     name: str
     #: Parts of the input that are written: file name without ending -> SSZ value.
     inputs: dict[str, Any]
-    #: Brings about the change, on a copy of `inputs["pre"]`; gives the state after it.
+    #: Brings about the change, on a copy of `inputs["pre"]`, `None` if there is no state; gives the state after it.
     run: Callable[[Any], Any]
     is_valid: bool = True
     suite: str = "native_dvt"
@@ -39,7 +39,7 @@ class Case:
     def outcome(self) -> Any | None:
         """The state after the change, `None` if the input is invalid."""
         try:
-            return self.run(self.inputs[self.initial].copy())
+            return self.run(self.inputs[self.initial].copy() if self.initial in self.inputs else None)
         except INVALID:
             return None
 
@@ -55,7 +55,7 @@ def source(function: Source) -> Source:
 
 
 #: Sources of cases that do not need a small preset.
-OF_EVERY_PRESET = ("encodings", "rewards")
+OF_EVERY_PRESET = ("encodings", "rewards", "leader_ranks")
 
 
 def all_cases(spec: ModuleType, of_every_preset: bool = False) -> Iterator[Case]:
@@ -66,6 +66,8 @@ def all_cases(spec: ModuleType, of_every_preset: bool = False) -> Iterator[Case]
         epochs,
         finality,
         fork_choice,
+        functions,
+        hash_based,
         operations,
         sanity,
         unchanged,

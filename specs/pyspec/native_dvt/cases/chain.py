@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from native_dvt import bls
+from native_dvt.xmss_signer import XmssKey
 
 ETH = 10**9
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A registry entry: its balance in ETH, and threshold and number of keys if it is a group."""
+    """
+    A registry entry: its balance in ETH, and threshold and number of keys if it is a group. The last keys have the
+    schemes that are named, the others are BLS keys.
+    """
 
     balance: int = 32
     threshold: int = 0
     size: int = 0
     compounding: bool = True
+    schemes: tuple[int, ...] = ()
+
+    def scheme(self, key: int) -> int:
+        return ((0,) * (self.size - len(self.schemes)) + self.schemes)[key]
 
 
 #: A 5-of-7, a 3-of-4, a 1-of-1 and a 16-of-16 group among solo validators.
@@ -50,13 +58,24 @@ def member_secret(validator: int, key: int) -> int:
     return 1_000_000 + 16 * validator + key
 
 
+@cache
+def xmss_key_of(spec: ModuleType, scheme: int, secret: int, epoch: int) -> XmssKey:
+    """A hash-based key with the leaves of an epoch, those before and behind it, and the first of all epochs."""
+    uses = (*range(8), *range(32, 40))
+    leaves = [64 * max(epoch + near, 0) + use for near in (-1, 0, 1) for use in uses]
+    return XmssKey(spec, scheme, secret.to_bytes(8, "big"), leaves)
+
+
 class Chain:
     """A state and the keys of everybody in it."""
 
     def __init__(self, spec: ModuleType, entries: Sequence[Entry] = ENTRIES, epoch: int = 70) -> None:
         self.spec = spec
         self.entries = entries
+        self.epoch = epoch
         self.secrets: dict[int, int] = {}
+        #: Hash-based keys, by signer index.
+        self.xmss_keys: dict[int, XmssKey] = {}
         self.state = self._genesis(epoch)
 
     def _genesis(self, epoch: int) -> Any:
@@ -86,7 +105,7 @@ class Chain:
             state.validators[index].activation_eligibility_epoch = 0
             state.validators[index].activation_epoch = 0
             if entry.size > 0:
-                keys = [self.new_key(index, key) for key in range(entry.size)]
+                keys = [self.new_key(index, key, entry.scheme(key)) for key in range(entry.size)]
                 key_set = spec.KeySet(activation_epoch=0, threshold=entry.threshold, keys=keys)
                 state.groups.append(spec.Group(validator_index=index, sequence=0, key_sets=[key_set]))
                 state.previous_group_participation.append(0)
@@ -114,11 +133,15 @@ class Chain:
     def address(self, validator: int) -> bytes:
         return b"\xaa" * 19 + bytes([validator])
 
-    def new_key(self, validator: int, key: int) -> Any:
+    def new_key(self, validator: int, key: int, scheme: int = 0) -> Any:
         """A virtual key whose secret is known from now on."""
         secret = member_secret(validator, key)
-        self.secrets[int(self.spec.get_virtual_index(validator, key))] = secret
-        return self.spec.VirtualKey(scheme=self.spec.BLS_SCHEME, pubkey=pubkey_of(secret))
+        signer = int(self.spec.get_virtual_index(validator, key))
+        if scheme == 0:
+            self.secrets[signer] = secret
+            return self.spec.VirtualKey(scheme=self.spec.BLS_SCHEME, pubkey=pubkey_of(secret))
+        self.xmss_keys[signer] = xmss_key_of(self.spec, scheme, secret, self.epoch)
+        return self.spec.VirtualKey(scheme=scheme, pubkey=self.xmss_keys[signer].pubkey)
 
     def advance(self, slots: int) -> None:
         self.spec.process_slots(self.state, self.state.slot + slots)
@@ -129,6 +152,23 @@ class Chain:
             return bls.STUB_SIGNATURE
         signatures = [bls.Sign(self.secrets[int(signer)], bytes(root)) for signer in signers]
         return bls.Aggregate(signatures) if signatures else bytes(self.spec.G2_POINT_AT_INFINITY)
+
+    def proofs(self, signers: Iterable[int], root: Any, leaf: Any) -> list[Any]:
+        """What the hash-based keys among the signers sign, scheme by scheme."""
+        keys = [self.xmss_keys[signer] for signer in sorted(int(s) for s in signers) if signer in self.xmss_keys]
+        return [
+            self.spec.SchemeProof(
+                scheme=scheme,
+                data=b"".join(key.sign(int(leaf), bytes(root)) for key in keys if key.scheme == scheme),
+            )
+            for scheme in sorted({key.scheme for key in keys})
+        ]
+
+    def signed(self, signers: Iterable[int], root: Any, leaf: Any) -> dict[str, Any]:
+        """The fields of a container that these signers sign."""
+        indices = [int(signer) for signer in signers]
+        with_bls = [signer for signer in indices if signer not in self.xmss_keys]
+        return {"signature": self.sign(with_bls, root), "proofs": self.proofs(indices, root, leaf)}
 
     def bits(self, keys: Iterable[int]) -> list[bool]:
         chosen = set(keys)
@@ -177,9 +217,12 @@ class Chain:
         return spec.Attestation(
             aggregation_bits=bits,
             data=data,
-            signature=self.sign(voters, spec.compute_signing_root(data, domain)),
+            **self.signed(voters, spec.compute_signing_root(data, domain), self.vote_leaf(data)),
             committee_bits=[index == 0 for index in range(int(spec.MAX_COMMITTEES_PER_SLOT))],
         )
+
+    def vote_leaf(self, data: Any) -> Any:
+        return self.spec.get_leaf_index(data.target.epoch, self.spec.ATTESTATION_LEAF_USE)
 
     def slot_of(self, validator: int) -> int:
         """The slot of the state's epoch in which a validator attests, in a chain with one committee for each slot."""
@@ -196,7 +239,7 @@ class Chain:
         return spec.IndexedAttestation(
             attesting_indices=sorted(signers),
             data=data,
-            signature=self.sign(sorted(signers), spec.compute_signing_root(data, domain)),
+            **self.signed(sorted(signers), spec.compute_signing_root(data, domain), self.vote_leaf(data)),
         )
 
     # Blocks, exits, changes
@@ -207,9 +250,10 @@ class Chain:
         domain = spec.get_domain(self.state, spec.DOMAIN_BEACON_PROPOSER, epoch)
         root = spec.compute_signing_root(header, domain)
         is_group = self.key_count(int(header.proposer_index)) > 0
+        leaf = spec.get_leaf_index(epoch, spec.uint64(header.slot % spec.SLOTS_PER_EPOCH))
         return spec.SignedBeaconBlockHeader(
             message=header,
-            signature=self.sign(self.signers_of(int(header.proposer_index), keys), root),
+            **self.signed(self.signers_of(int(header.proposer_index), keys), root, leaf),
             signers=self.bits(keys if is_group else ()),
         )
 
@@ -221,11 +265,15 @@ class Chain:
         domain = spec.compute_domain(
             spec.DOMAIN_VOLUNTARY_EXIT, spec.config.CAPELLA_FORK_VERSION, self.state.genesis_validators_root
         )
+        root = spec.compute_signing_root(message, domain)
         return spec.SignedVoluntaryExit(
             message=message,
-            signature=self.sign(self.signers_of(validator, keys), spec.compute_signing_root(message, domain)),
+            **self.signed(self.signers_of(validator, keys), root, self.operation_leaf(message.epoch)),
             signers=self.bits(keys),
         )
+
+    def operation_leaf(self, epoch: Any) -> Any:
+        return self.spec.get_leaf_index(epoch, self.spec.OPERATION_LEAF_USE)
 
     def _domain(self, domain_type: Any) -> Any:
         spec = self.spec
@@ -236,11 +284,15 @@ class Chain:
         spec = self.spec
         slot = int(self.state.slot) if slot is None else slot
         possession = spec.KeyPossession(validator_index=validator, key=key, slot=slot)
-        known = {pubkey_of(value): value for value in self.secrets.values()}
-        secret = known[bytes(key.pubkey)] if secret is None else secret
         root = spec.compute_signing_root(possession, self._domain(spec.DOMAIN_KEY_POSSESSION))
-        proof = spec.SchemeProof(scheme=key.scheme, data=bls.Sign(secret, bytes(root)))
-        return spec.KeyProof(slot=slot, proof=proof)
+        hash_based = {xmss_key.pubkey: xmss_key for xmss_key in self.xmss_keys.values()}
+        if bytes(key.pubkey) in hash_based:
+            leaf = self.operation_leaf(spec.compute_epoch_at_slot(spec.Slot(slot)))
+            data = hash_based[bytes(key.pubkey)].sign(int(leaf), bytes(root))
+        else:
+            known = {pubkey_of(value): value for value in self.secrets.values()}
+            data = bls.Sign(known[bytes(key.pubkey)] if secret is None else secret, bytes(root))
+        return spec.KeyProof(slot=slot, proof=spec.SchemeProof(scheme=key.scheme, data=data))
 
     def change(
         self,
@@ -271,7 +323,7 @@ class Chain:
             message=message,
             key_proofs=key_proofs,
             signers=self.bits(signed_by),
-            signature=self.sign(signers, root),
+            **self.signed(signers, root, self.operation_leaf(spec.compute_epoch_at_slot(message.slot))),
         )
 
     def sync_aggregate(self, votes: Callable[[int], bool] = lambda position: True) -> Any:
@@ -283,27 +335,42 @@ class Chain:
         signers = [signer for signer, bit in zip(state.current_sync_committee_indices, bits, strict=True) if bit]
         return spec.SyncAggregate(sync_committee_bits=bits, sync_committee_signature=self.sign(signers, root))
 
+    def leader(self, proposer: int, slot: int, rank: int = 0) -> int:
+        """The signer index of a leader."""
+        spec = self.spec
+        index = spec.ValidatorIndex(proposer)
+        key = spec.get_leader_key_index(self.state, spec.Slot(slot), index, spec.uint64(rank))
+        return int(spec.get_virtual_index(proposer, key))
+
     def reveal(self, proposer: int, slot: int) -> bytes:
-        """The reveal that may enter the mix."""
+        """The reveal that may enter the mix; infinity if it is an opening."""
         spec, state = self.spec, self.state
         epoch = spec.compute_epoch_at_slot(spec.Slot(slot))
         root = spec.compute_signing_root(epoch, spec.get_domain(state, spec.DOMAIN_RANDAO, epoch))
-        signer = proposer
-        if self.key_count(proposer):
-            leader = spec.get_leader_key_index(state, spec.Slot(slot), spec.ValidatorIndex(proposer), spec.uint64(0))
-            signer = int(spec.get_virtual_index(proposer, leader))
-        return self.sign([signer], root)
+        signer = self.leader(proposer, slot) if self.key_count(proposer) else proposer
+        return bytes(spec.G2_POINT_AT_INFINITY) if signer in self.xmss_keys else self.sign([signer], root)
+
+    def randao_proof(self, proposer: int, slot: int) -> list[Any]:
+        """The opening that may enter the mix, if the leader has a hash-based key."""
+        spec = self.spec
+        signer = self.leader(proposer, slot) if self.key_count(proposer) else proposer
+        if signer not in self.xmss_keys:
+            return []
+        key = self.xmss_keys[signer]
+        leaf = spec.get_leaf_index(spec.compute_epoch_at_slot(spec.Slot(slot)), spec.RANDAO_LEAF_USE)
+        return [spec.SchemeProof(scheme=key.scheme, data=key.open(int(leaf)))]
 
     def block(
         self,
         slot: int | None = None,
         keys: Sequence[int] | None = None,
-        as_if_randao: Callable[[Any, Any], None] | None = None,
+        as_if: Mapping[str, Callable[[Any, Any], None]] = MappingProxyType({}),
         **body: Any,
     ) -> Any:
         """
-        A valid signed block on the state, which stays; `body` overrides fields, `keys` says which members sign. With
-        `as_if_randao` in the place of `process_randao` its state root is right, so that nothing else is wrong with it.
+        A valid signed block on the state, which stays; `body` overrides fields, `keys` says which members sign. What an
+        invalid block leads to is found with `as_if` in the place of functions that refuse it, so that nothing else is
+        wrong with it.
         """
         spec = self.spec
         slot = int(self.state.slot) + 1 if slot is None else slot
@@ -324,6 +391,7 @@ class Chain:
             )
             values: dict[str, Any] = {
                 "randao_reveal": self.reveal(proposer, slot),
+                "randao_proof": self.randao_proof(proposer, slot),
                 "eth1_data": state.eth1_data,
                 "sync_aggregate": self.sync_aggregate(),
                 "execution_payload": payload,
@@ -336,9 +404,9 @@ class Chain:
                 body=spec.BeaconBlockBody(**values),
             )
             after = state.copy()
-            process_randao = spec.process_randao
+            functions = {name: getattr(spec, name) for name in as_if}
             try:
-                vars(spec)["process_randao"] = as_if_randao or process_randao
+                vars(spec).update(as_if)
                 with bls.switched(False):
                     spec.process_block(after, block)
                 block.state_root = spec.hash_tree_root(after)
@@ -346,7 +414,7 @@ class Chain:
                 # Meant to be invalid: any state root will do.
                 pass
             finally:
-                vars(spec)["process_randao"] = process_randao
+                vars(spec).update(functions)
             if keys is None:
                 threshold = spec.get_threshold(state, proposer, spec.get_current_epoch(state))
                 keys = range(int(threshold) if self.key_count(proposer) else 0)
@@ -358,6 +426,8 @@ class Chain:
                 body_root=spec.hash_tree_root(block.body),
             )
             signed = self.signed_header(header, list(keys))
-            return spec.SignedBeaconBlock(message=block, signature=signed.signature, signers=signed.signers)
+            return spec.SignedBeaconBlock(
+                message=block, signature=signed.signature, signers=signed.signers, proofs=signed.proofs
+            )
         finally:
             self.state = before

@@ -76,7 +76,14 @@ def blocks(spec: ModuleType) -> Iterator[Case]:
     of_second = chain.sign([int(spec.get_virtual_index(SEVEN, second))], root)
     yield blocks_case(chain, "invalid_reveal_of_the_second_leader", [chain.block(randao_reveal=of_second)], False)
     proof = spec.SchemeProof(scheme=1, data=b"\x01")
-    yield blocks_case(chain, "invalid_randao_proof_without_such_a_key", [chain.block(randao_proof=[proof])], False)
+
+    def mix_in(state: Any, body: Any) -> None:
+        epoch = spec.get_current_epoch(state)
+        mix = spec.xor(spec.get_randao_mix(state, epoch), spec.hash(bytes(body.randao_reveal)))
+        state.randao_mixes[epoch % spec.EPOCHS_PER_HISTORICAL_VECTOR] = mix
+
+    block = chain.block(randao_proof=[proof], as_if={"process_randao": mix_in})
+    yield blocks_case(chain, "invalid_randao_proof_without_such_a_key", [block], False)
 
     solo = next(index for index in range(2, 32) if _proposes_soon(spec, index))
     chain = proposed_by(spec, solo)
@@ -99,7 +106,7 @@ def blocks(spec: ModuleType) -> Iterator[Case]:
         def pay(state: Any, body: Any) -> None:
             spec.decrease_balance(state, spec.ValidatorIndex(0), spec.get_randao_omission_fee(state))
 
-        yield blocks_case(chain, name, [chain.block(randao_reveal=infinity, as_if_randao=pay)], False)
+        yield blocks_case(chain, name, [chain.block(randao_reveal=infinity, as_if={"process_randao": pay})], False)
 
     # A change, and votes of the new key set once it is in force.
     chain = Chain(spec, [Entry(2048, 5, 7), Entry(1024, 3, 4), *(Entry(64) for _ in range(30))])
@@ -130,7 +137,9 @@ def deposits(spec: ModuleType) -> Iterator[Case]:
     chain = Chain(spec, [Entry(2048, 5, 7), Entry(1024, 3, 4), *(Entry(64) for _ in range(30))])
     chain.state.eth1_data.deposit_count = 33
     chain.state.eth1_deposit_index = 32
-    yield blocks_case(chain, "invalid_deposit_of_the_old_bridge_is_missing", [chain.block()], False)
+    # The block has no operations but for the deposit that is not there.
+    block = chain.block(as_if={"process_operations": lambda state, body: None})
+    yield blocks_case(chain, "invalid_deposit_of_the_old_bridge_is_missing", [block], False)
 
 
 def _proposes_soon(spec: ModuleType, validator: int) -> bool:

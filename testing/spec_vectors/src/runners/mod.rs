@@ -10,6 +10,7 @@ mod operations;
 mod rewards;
 mod sanity;
 mod shuffling;
+mod signatures;
 mod ssz_static;
 mod transition;
 
@@ -51,6 +52,8 @@ fn run_with<P: Preset>(case: &CaseId, directory: &CaseDir) -> Result<(), CaseErr
         ("bls", handler) => bls_vectors::run(handler, directory),
         ("kzg", handler) => kzg::run(handler, directory),
         ("shuffling", "core") => shuffling::run::<P>(directory),
+        ("shuffling", "leader_ranks") => shuffling::run_leader_ranks::<P>(fork, directory),
+        ("signatures", handler) => signatures::run(handler, directory),
         ("ssz_static", type_name) => ssz_static::run::<P>(type_name, fork, directory),
         ("operations", handler) => operations::run::<P>(handler, fork, directory),
         ("epoch_processing", handler) => epoch_processing::run::<P>(handler, fork, directory),

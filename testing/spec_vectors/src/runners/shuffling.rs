@@ -1,9 +1,12 @@
-//! `shuffling`: formats/shuffling.
+//! `shuffling`: formats/shuffling; and who leads a group.
 
 use crate::case_dir::{CaseDir, CaseError};
+use crate::runners::wrong;
 use group::shuffling::{compute_shuffled_index, shuffle_list};
 use serde::Deserialize;
-use types::{Preset, Root};
+use state_transition::dvt::leaders::get_leader_key_index;
+use types::constants::MAX_GROUP_SIZE;
+use types::{BeaconState, ForkName, Preset, Root, Slot, ValidatorIndex};
 
 #[derive(Deserialize)]
 struct Mapping {
@@ -24,6 +27,31 @@ pub(crate) fn run<P: Preset>(directory: &CaseDir) -> Result<(), CaseError> {
     let at_once = shuffle_list((0..count as u32).collect(), &seed.0, rounds);
     if !at_once.iter().map(|index| u64::from(*index)).eq(mapping) {
         return Err(CaseError::wrong("shuffle_list gives another mapping"));
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Leaders {
+    slot: Slot,
+    proposer_index: ValidatorIndex,
+    /// Keys by rank.
+    keys: Vec<u8>,
+}
+
+pub(crate) fn run_leader_ranks<P: Preset>(fork: ForkName, directory: &CaseDir) -> Result<(), CaseError> {
+    let state: BeaconState<P> = directory.ssz_of_fork("pre", fork)?;
+    let leaders: Vec<Leaders> = directory.yaml("leaders.yaml")?;
+    for Leaders { slot, proposer_index, keys } in leaders {
+        let found: Vec<u8> = (0..MAX_GROUP_SIZE as u8)
+            .filter_map(|rank| get_leader_key_index(&state, proposer_index, slot, rank).transpose())
+            .collect::<Result<_, _>>()
+            .map_err(wrong)?;
+        if found != keys {
+            return Err(CaseError::wrong(format!(
+                "leaders of {proposer_index} in slot {slot} are {found:?}, expected {keys:?}"
+            )));
+        }
     }
     Ok(())
 }
