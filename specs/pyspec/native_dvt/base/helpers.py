@@ -127,6 +127,7 @@ def compute_shuffled_indices(index_count: int, seed: bytes) -> Sequence[int]:
 
 
 def compute_proposer_index(state: BeaconState, indices: Sequence[ValidatorIndex], seed: Bytes32) -> ValidatorIndex:
+    MAX_RANDOM_VALUE = 2**16 - 1
     assert len(indices) > 0
     shuffled = compute_shuffled_indices(len(indices), bytes(seed))
     i = 0
@@ -329,6 +330,7 @@ def get_pending_balance_to_withdraw(state: BeaconState, validator_index: Validat
 def get_next_sync_committee_indices(state: BeaconState) -> Sequence[ValidatorIndex]:
     epoch = Epoch(get_current_epoch(state) + 1)
     indices = get_active_validator_indices(state, epoch)
+    MAX_RANDOM_VALUE = 2**16 - 1
     seed = get_seed(state, epoch, DOMAIN_SYNC_COMMITTEE)
     shuffled = compute_shuffled_indices(len(indices), bytes(seed))
     drawn: list[ValidatorIndex] = []

@@ -55,7 +55,19 @@ def source(function: Source) -> Source:
 
 
 #: Sources of cases that do not need a small preset.
-OF_EVERY_PRESET = ("encodings", "rewards", "leader_ranks")
+OF_EVERY_PRESET = (
+    "attester_slashings",
+    "encodings",
+    "leader_ranks",
+    "participation_flag_updates",
+    "proposer_slashings",
+    "registry_updates",
+    "rewards",
+    "slashings_of_hash_based_keys",
+    "slots",
+    "withdrawal_requests_that_do_nothing",
+    "withdrawals",
+)
 
 
 def all_cases(spec: ModuleType, of_every_preset: bool = False) -> Iterator[Case]:

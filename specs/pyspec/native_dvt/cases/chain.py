@@ -66,6 +66,10 @@ def xmss_key_of(spec: ModuleType, scheme: int, secret: int, epoch: int) -> XmssK
     return XmssKey(spec, scheme, secret.to_bytes(8, "big"), leaves)
 
 
+#: States in which chains began already, with the keys.
+BEGINNINGS: dict[Any, tuple[Any, dict[int, int], dict[int, XmssKey]]] = {}
+
+
 class Chain:
     """A state and the keys of everybody in it."""
 
@@ -76,7 +80,14 @@ class Chain:
         self.secrets: dict[int, int] = {}
         #: Hash-based keys, by signer index.
         self.xmss_keys: dict[int, XmssKey] = {}
-        self.state = self._genesis(epoch)
+        place = (spec, tuple(entries), epoch)
+        if place not in BEGINNINGS:
+            state = self._genesis(epoch)
+            BEGINNINGS[place] = (state, dict(self.secrets), dict(self.xmss_keys))
+        beginning, secrets, xmss_keys = BEGINNINGS[place]
+        self.state = beginning.copy()
+        self.secrets.update(secrets)
+        self.xmss_keys.update(xmss_keys)
 
     def _genesis(self, epoch: int) -> Any:
         spec = self.spec

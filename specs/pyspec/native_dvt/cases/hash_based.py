@@ -158,17 +158,17 @@ def exits_of_hash_based_keys(spec: ModuleType) -> Iterator[Case]:
         yield case(f"pure_{count}_of_4", chain.exit(PURE, range(count)), count >= 3)
     yield case("mixed_4_of_7", chain.exit(MIXED, (0, 1, 2, 3)), False)
     yield case("mixed_5_of_7", chain.exit(MIXED, (0, 2, 3, 4, 6)))
-    yield case("of_an_earlier_epoch", chain.exit(PURE, range(3), epoch=69))
+    yield case("xmss_of_an_earlier_epoch", chain.exit(PURE, range(3), epoch=69))
     value = chain.exit(PURE, range(3))
     value.proofs = chain.exit(PURE, (0, 1, 3)).proofs
-    yield case("signer_who_did_not_sign", value, False)
+    yield case("xmss_signer_who_did_not_sign", value, False)
     value = chain.exit(PURE, range(3))
     domain = spec.compute_domain(
         spec.DOMAIN_VOLUNTARY_EXIT, spec.config.CAPELLA_FORK_VERSION, chain.state.genesis_validators_root
     )
     root = spec.compute_signing_root(value.message, domain)
     value.proofs = chain.proofs(chain.signers_of(PURE, range(3)), root, chain.operation_leaf(spec.Epoch(69)))
-    yield case("leaf_of_another_epoch", value, False)
+    yield case("xmss_leaf_of_another_epoch", value, False)
 
 
 @source
@@ -202,16 +202,16 @@ def changes_of_hash_based_keys(spec: ModuleType) -> Iterator[Case]:
     yield case(chain, "mixed_group_replaces_a_bls_key", value)
 
     earlier = [chain.key_proof(SOLO, key, slot=int(chain.state.slot) - 3) for key in fresh]
-    yield case(chain, "possession_of_an_earlier_epoch", chain.change(SOLO, 2, fresh, key_proofs=earlier))
+    yield case(chain, "xmss_possession_of_an_earlier_epoch", chain.change(SOLO, 2, fresh, key_proofs=earlier))
     right = [chain.key_proof(SOLO, key) for key in fresh]
     later = right[0].copy()
     later.slot += 8
     for name, key_proofs in {
-        "possession_of_another_key": [right[1], right[0]],
-        "possession_for_another_validator": [chain.key_proof(SOLO + 2, fresh[0]), right[1]],
-        "possession_with_the_leaf_of_another_epoch": [later, right[1]],
-        "possession_missing": right[:1],
-        "possession_by_opening": [
+        "xmss_possession_of_another_key": [right[1], right[0]],
+        "xmss_possession_for_another_validator": [chain.key_proof(SOLO + 2, fresh[0]), right[1]],
+        "xmss_possession_with_the_leaf_of_another_epoch": [later, right[1]],
+        "xmss_possession_missing": right[:1],
+        "xmss_possession_by_opening": [
             spec.KeyProof(
                 slot=right[0].slot,
                 proof=spec.SchemeProof(
@@ -227,9 +227,9 @@ def changes_of_hash_based_keys(spec: ModuleType) -> Iterator[Case]:
         yield case(chain, name, chain.change(SOLO, 2, fresh, key_proofs=key_proofs), False)
     pubkey = bytes(fresh[0].pubkey)
     for name, number, changed in (
-        ("key_too_short", scheme, pubkey[:-1]),
-        ("key_too_long", scheme, pubkey + b"\x00"),
-        ("key_beyond_the_field", scheme, element_changed(pubkey, 0, int(spec.KOALABEAR_PRIME))),
+        ("xmss_key_too_short", scheme, pubkey[:-1]),
+        ("xmss_key_too_long", scheme, pubkey + b"\x00"),
+        ("xmss_key_beyond_the_field", scheme, element_changed(pubkey, 0, int(spec.KOALABEAR_PRIME))),
         ("key_of_a_scheme_that_the_preset_has_not", scheme + 1, pubkey),
     ):
         key = spec.VirtualKey(scheme=number, pubkey=changed)
@@ -247,7 +247,8 @@ def changes_of_hash_based_keys(spec: ModuleType) -> Iterator[Case]:
 @source
 def slashings_of_hash_based_keys(spec: ModuleType) -> Iterator[Case]:
     chain = chain_of(spec)
-    slot = int(chain.state.slot) - 5
+    # The fourth slot of the epoch before.
+    slot = int(chain.state.slot) - int(spec.SLOTS_PER_EPOCH) + 3
 
     def header(body: int) -> Any:
         return spec.BeaconBlockHeader(slot=slot, proposer_index=PURE, body_root=bytes([body]) * 32)

@@ -42,7 +42,12 @@ struct Leaders {
 pub(crate) fn run_leader_ranks<P: Preset>(fork: ForkName, directory: &CaseDir) -> Result<(), CaseError> {
     let state: BeaconState<P> = directory.ssz_of_fork("pre", fork)?;
     let leaders: Vec<Leaders> = directory.yaml("leaders.yaml")?;
-    for Leaders { slot, proposer_index, keys } in leaders {
+    for Leaders {
+        slot,
+        proposer_index,
+        keys,
+    } in leaders
+    {
         let found: Vec<u8> = (0..MAX_GROUP_SIZE as u8)
             .filter_map(|rank| get_leader_key_index(&state, proposer_index, slot, rank).transpose())
             .collect::<Result<_, _>>()

@@ -72,7 +72,13 @@ pub(crate) fn run(handler: &str, directory: &CaseDir) -> Result<(), CaseError> {
                 SHORT_LIVED_XMSS_SCHEME => verify_signature::<Devnet>(&input),
                 other => return Err(unknown_scheme(other)),
             };
-            let XmssVerify { scheme, pubkey, leaf, message, signature } = input;
+            let XmssVerify {
+                scheme,
+                pubkey,
+                leaf,
+                message,
+                signature,
+            } = input;
             let keys = signer_keys(scheme, &[pubkey]);
             let in_set = is_valid(keys, message, Leaf::Signs(leaf), scheme, signature);
             agreed(alone, in_set)
@@ -83,7 +89,12 @@ pub(crate) fn run(handler: &str, directory: &CaseDir) -> Result<(), CaseError> {
                 SHORT_LIVED_XMSS_SCHEME => open::<Devnet>(&input),
                 other => return Err(unknown_scheme(other)),
             };
-            let XmssOpening { scheme, pubkey, leaf, opening } = input;
+            let XmssOpening {
+                scheme,
+                pubkey,
+                leaf,
+                opening,
+            } = input;
             let keys = signer_keys(scheme, &[pubkey]);
             let in_set = is_valid(keys, Root::ZERO, Leaf::Opens(leaf), scheme, opening);
             agreed(digest.is_some(), in_set)?;
@@ -91,7 +102,13 @@ pub(crate) fn run(handler: &str, directory: &CaseDir) -> Result<(), CaseError> {
         }),
         "verify_proof" => check(directory, |input: VerifyProof| {
             let keys = signer_keys(input.scheme, &input.pubkeys);
-            Ok(is_valid(keys, input.message, Leaf::Signs(input.leaf), input.scheme, input.data))
+            Ok(is_valid(
+                keys,
+                input.message,
+                Leaf::Signs(input.leaf),
+                input.scheme,
+                input.data,
+            ))
         }),
         "merge" => check(directory, |input: Merge| Ok(merge(&input).map(Bytes))),
         other => Err(CaseError::Unknown(format!("signatures/{other}"))),
@@ -120,7 +137,9 @@ fn agreed(alone: bool, in_set: bool) -> Result<bool, CaseError> {
     if alone == in_set {
         Ok(alone)
     } else {
-        Err(CaseError::wrong(format!("{alone} by itself, {in_set} in a set of signatures")))
+        Err(CaseError::wrong(format!(
+            "{alone} by itself, {in_set} in a set of signatures"
+        )))
     }
 }
 
@@ -175,7 +194,10 @@ fn merge(Merge { scheme, parts }: &Merge) -> Option<Vec<u8>> {
     let parts: Vec<(Vec<(SignerIndex, u8)>, SchemeProofs)> = parts
         .iter()
         .map(|Part { signers, data }| {
-            let signers = signers.iter().map(|signer| (SignerIndex::new(*signer), *scheme)).collect();
+            let signers = signers
+                .iter()
+                .map(|signer| (SignerIndex::new(*signer), *scheme))
+                .collect();
             Some((signers, proofs(*scheme, Bytes(data.0.clone()))?))
         })
         .collect::<Option<_>>()?;
