@@ -11,6 +11,7 @@ journal is for one specification and one runner: it is begun anew if either is a
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -190,9 +191,10 @@ def main() -> None:
         shutil.rmtree(arguments.directory, ignore_errors=True)
         counts: Counter[str] = Counter()
         cases: dict[str, Case] = {}
-        for case, contents in random_chains(spec, range(seed, seed + BATCH), arguments.length):
-            write_case(runner.path_of(case), case)
-            counts += contents
+        for case, maker in random_chains(spec, range(seed, seed + BATCH), arguments.length):
+            # What comes of it was found when it was made.
+            write_case(runner.path_of(case), dataclasses.replace(case, run=maker.get_end))
+            counts += maker.counts
             counts["chains"] += 1
             cases[case.name] = case
         result = runner.judge()

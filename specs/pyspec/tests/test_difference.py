@@ -48,6 +48,13 @@ def test_a_chain_without_a_difference_stays_whole() -> None:
     assert minimised(SPEC, case, runner) is None
 
 
+def test_what_was_found_when_a_chain_was_made_is_what_comes_of_it() -> None:
+    for case, maker in random_chains(SPEC, range(4), 4):
+        after = case.outcome()
+        assert (after is None) == (maker.end is None) == (not case.is_valid)
+        assert after is None or after.hash_tree_root() == maker.end.hash_tree_root()
+
+
 def test_a_journal_goes_on_only_with_the_same_code(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     Journal(path, "one").add(20, Counter(blocks=7), 1.5)

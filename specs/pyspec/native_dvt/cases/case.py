@@ -30,6 +30,8 @@ class Case:
     initial: str = "pre"
     #: Whether the state after a valid change is part of the vector.
     has_post: bool = True
+    #: For a case of a function: calls it; the vector has the result as `output`.
+    call: Callable[[], Any] | None = None
     #: What must hold after a valid change: state before, state after.
     check: Callable[[Any, Any], bool] = lambda before, after: True
 
@@ -74,6 +76,7 @@ def all_cases(spec: ModuleType, of_every_preset: bool = False) -> Iterator[Case]
     """All cases, or only those that are made for every preset."""
     from . import (  # noqa: F401  they register themselves
         boundaries,
+        corners,
         encodings,
         epochs,
         finality,

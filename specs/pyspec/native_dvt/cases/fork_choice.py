@@ -23,10 +23,11 @@ LAST_BLOCK = 2
 class Play:
     """A store and the steps that brought it where it is."""
 
-    def __init__(self, spec: ModuleType) -> None:
+    def __init__(self, spec: ModuleType, others: int | None = None) -> None:
+        """With so many solo validators that the group attests after the blocks, or with a number that is given."""
         self.spec = spec
-        chains = (Chain(spec, entries(others), epoch=0) for others in range(30, 60))
-        self.chain = next(chain for chain in chains if chain.slot_of(SEVEN) > LAST_BLOCK)
+        chains = (Chain(spec, entries(count), epoch=0) for count in ([others] if others else range(30, 60)))
+        self.chain = next(chain for chain in chains if others or chain.slot_of(SEVEN) > LAST_BLOCK)
         state = self.chain.state
         # At genesis no epoch is justified or finalised.
         header = state.latest_block_header

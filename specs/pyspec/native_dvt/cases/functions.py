@@ -54,7 +54,8 @@ def function_case(
         assert call() == output
         return output if output is not None else "nothing"
 
-    return Case(runner, handler, name, {}, run, data={"data": {"input": data, "output": output}}, has_post=False)
+    written = {"data": {"input": data, "output": output}}
+    return Case(runner, handler, name, {}, run, data=written, has_post=False, call=call)
 
 
 @source

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from native_dvt import bls
-from native_dvt.patching import without_assertions
+from native_dvt.patching import doing_nothing, without_assertions
 
 from .case import INVALID, Case
 from .chain import ETH, Chain, Entry, pubkey_of, registry_secret
@@ -95,6 +95,8 @@ class RandomChain:
         self.fresh_keys = 0
         #: What occurred in the blocks that were made.
         self.counts: Counter[str] = Counter()
+        #: The state after them, if all are valid.
+        self.end: Any | None = None
 
     def blocks(self, count: int) -> tuple[list[Any], bool]:
         """
@@ -110,25 +112,49 @@ class RandomChain:
             spoiled = None
             if is_last and self.rng.random() < 0.6:
                 spoiled = self.spoil(block.message, ahead)
-            after = ahead.copy()
-            try:
-                spec.process_block(after, block.message)
-                if spoiled != "header: state root":
-                    block.message.state_root = spec.hash_tree_root(after)
-                assert block.message.state_root == spec.hash_tree_root(after)
-                self.chain.state = after
-            except INVALID:
-                # Most chains should live on.
-                if not is_last and self.rng.random() > 0.03:
+            # Most chains should live on.
+            is_end = is_last or self.rng.random() < 0.03
+            after = self.after(block.message, ahead)
+            if after is None and not is_end:
+                self.leave_out_operations(block.message.body)
+                after = self.after(block.message, ahead)
+                if after is None:
                     continue
+            if spoiled == "header: state root":
+                after = None
+            elif after is None:
+                fill_in_state_root(spec, block.message, ahead)
+            else:
+                block.message.state_root = spec.hash_tree_root(after)
+            if after is None:
                 is_valid = False
-                if spoiled != "header: state root":
-                    fill_in_state_root(spec, block.message, ahead)
                 self.counts[f"refused, {spoiled or 'by chance'}"] += 1
+            else:
+                self.chain.state = after
             made.append(block)
             self.count(block.message.body, ahead)
+        self.end = self.chain.state if is_valid else None
         self.chain.state = start
         return made, is_valid
+
+    def get_end(self, start: Any) -> Any | None:
+        """What comes of the blocks that were made."""
+        return self.end
+
+    def after(self, block: Any, state: Any) -> Any | None:
+        """The state after a block, `None` if the block is invalid. The state is that in the block's slot."""
+        after = state.copy()
+        try:
+            self.spec.process_block(after, block)
+        except INVALID:
+            return None
+        return after
+
+    def leave_out_operations(self, body: Any) -> None:
+        """What most invalid blocks are invalid by."""
+        body.voluntary_exits = body.key_set_changes = body.bls_to_execution_changes = []
+        body.attester_slashings = body.proposer_slashings = []
+        body.randao_reveal = bls.STUB_SIGNATURE
 
     def count(self, body: Any, state: Any) -> None:
         spec, counts = self.spec, self.counts
@@ -184,7 +210,9 @@ class RandomChain:
         if size:
             # Who signed a block is asked only where signatures are verified.
             keys = sorted(rng.sample(range(size), rng.randint(threshold, size)))
-        block = chain.block(slot, keys=keys, **body)
+        # It is processed when it is complete, and may be spoiled before.
+        with doing_nothing(spec, "process_block"):
+            block = chain.block(slot, keys=keys, **body)
         block.signers = chain.bits(keys)
         chain.state = before
         return block, ahead
@@ -404,12 +432,12 @@ class RandomChain:
         return spec.ExecutionRequests(deposits=deposits, withdrawals=withdrawals, consolidations=consolidations)
 
 
-def random_chains(spec: ModuleType, seeds: range, blocks: int) -> Iterator[tuple[Case, Counter[str]]]:
-    """One case for each seed, and what occurs in it. Signatures are no part of it: every one is valid."""
+def random_chains(spec: ModuleType, seeds: range, blocks: int) -> Iterator[tuple[Case, RandomChain]]:
+    """One case for each seed, and its maker. Signatures are no part of it: every one is valid."""
     for seed in seeds:
         with bls.switched(False):
-            chain = RandomChain(spec, seed)
-            made, is_valid = chain.blocks(blocks)
+            maker = RandomChain(spec, seed)
+            made, is_valid = maker.blocks(blocks)
 
         def run(state: Any, made: list[Any] = made) -> Any:
             with bls.switched(False):
@@ -417,11 +445,11 @@ def random_chains(spec: ModuleType, seeds: range, blocks: int) -> Iterator[tuple
                     spec.state_transition(state, block)
             return state
 
-        inputs = {"pre": chain.chain.state.copy()}
+        inputs = {"pre": maker.chain.state.copy()}
         inputs.update({f"blocks_{number}": block for number, block in enumerate(made)})
         case = Case("random", "random", f"random_{seed}", inputs, run, is_valid)
         case.data["meta"] = {"blocks_count": len(made), "bls_setting": 2}
-        yield case, chain.counts
+        yield case, maker
 
 
 def random_cases(spec: ModuleType, seeds: range, blocks: int) -> Iterator[Case]:
