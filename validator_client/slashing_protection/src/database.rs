@@ -9,6 +9,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use types::constants::LEAVES_PER_EPOCH;
 use types::{Epoch, PublicKeyBytes, Root, SignerKey, Slot};
 
 /// Name of the file in a validators directory.
@@ -160,14 +161,15 @@ impl SlashingDatabase {
     /// `block_slot`, votes have a source of at least `source_epoch` and a target after `target_epoch`.
     pub fn raise_bounds(
         &self,
-        pubkey: &SignerKey,
+        pubkey: impl Into<SignerKey>,
         block_slot: Option<Slot>,
         source_epoch: Option<Epoch>,
         target_epoch: Option<Epoch>,
     ) -> Result<Result<(), Refusal>, DatabaseError> {
+        let pubkey = pubkey.into();
         self.transaction(|transaction| {
-            let Some(key_id) = keys::id_of(transaction, pubkey)? else {
-                return Ok(Err(Refusal::UnregisteredKey(*pubkey)));
+            let Some(key_id) = keys::id_of(transaction, &pubkey)? else {
+                return Ok(Err(Refusal::UnregisteredKey(pubkey)));
             };
             let mut values = [None; 3];
             let given = [
@@ -180,7 +182,7 @@ impl SlashingDatabase {
                     None => None,
                     Some((_, Ok(value))) => Some(value),
                     Some((value, Err(_))) => {
-                        return Ok(Err(Refusal::OutOfRange { pubkey: *pubkey, value }));
+                        return Ok(Err(Refusal::OutOfRange { pubkey, value }));
                     }
                 };
             }
@@ -194,7 +196,7 @@ impl SlashingDatabase {
     /// they stood for, so that protection does not get weaker.
     pub fn prune(&self, slot: Slot, epoch: Epoch) -> Result<(), DatabaseError> {
         let slot = i64::try_from(slot.as_u64()).unwrap_or(i64::MAX);
-        let leaf = i64::try_from(epoch.as_u64().saturating_mul(leaves::USES_PER_EPOCH)).unwrap_or(i64::MAX);
+        let leaf = i64::try_from(epoch.as_u64().saturating_mul(LEAVES_PER_EPOCH)).unwrap_or(i64::MAX);
         let epoch = i64::try_from(epoch.as_u64()).unwrap_or(i64::MAX);
         self.transaction(|transaction| {
             for (key_id, _) in keys::all(transaction)? {

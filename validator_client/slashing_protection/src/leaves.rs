@@ -4,22 +4,28 @@
 
 use crate::error::Refusal;
 use crate::keys;
-use crate::request::LeafUse;
 use rusqlite::{OptionalExtension as _, Transaction, params};
-use types::{Root, SignerKey};
+use types::constants::{LEAVES_PER_EPOCH, RANDAO_LEAF_USE, SELECTION_LEAF_USE};
+use types::{Leaf, Root, SignerKey};
 
-/// Leaves of an epoch. Spec: dvt/beacon-chain.md#get_leaf_index
-pub(crate) const USES_PER_EPOCH: u64 = 64;
 /// Even leaves that are opened, by their place in an epoch: RANDAO reveals and selections. Their right siblings have no
 /// use at all, because the path of a sibling's signature would show the digest before its time.
-const OPENED_USES: [u64; 2] = [34, 36];
+const OPENED_USES: [u64; 2] = [RANDAO_LEAF_USE, SELECTION_LEAF_USE];
 
-/// A key's state before a request.
+/// A leaf that is to be used, as it is recorded.
+pub(crate) struct Used {
+    key_id: i64,
+    leaf: i64,
+    /// `None` for an opening: it has no message.
+    signing_root: Option<Root>,
+}
+
+/// What the record says about a request.
 pub(crate) enum Checked {
-    /// A key that may sign any number of messages; nothing to record.
+    /// The key may sign any number of messages; nothing to record.
     ManyTimes,
     /// Not used yet; to be recorded.
-    New,
+    New(Used),
     /// The same is on record.
     Again,
 }
@@ -28,48 +34,52 @@ pub(crate) enum Checked {
 pub(crate) fn check(
     transaction: &Transaction<'_>,
     pubkey: SignerKey,
-    requested: Option<LeafUse>,
+    requested: Leaf,
     signing_root: Root,
 ) -> Result<Result<Checked, Refusal>, rusqlite::Error> {
     let Some(key_id) = keys::id_of(transaction, &pubkey)? else {
         return Ok(Err(Refusal::UnregisteredKey(pubkey)));
     };
-    let (requested, first_open) = match (requested, first_open_leaf(transaction, key_id)?) {
-        (None, None) => return Ok(Ok(Checked::ManyTimes)),
-        (None, Some(_)) => return Ok(Err(Refusal::LeafMissing(pubkey))),
-        (Some(_), None) => return Ok(Err(Refusal::UnregisteredKey(pubkey))),
-        (Some(requested), Some(first_open)) => (requested, first_open),
+    let Some(first_open) = first_open_leaf(transaction, key_id)? else {
+        return Ok(Ok(Checked::ManyTimes));
     };
-    let leaf = requested.leaf();
-    let pair = leaf.checked_rem(USES_PER_EPOCH).unwrap_or_default();
-    let is_opened = OPENED_USES.contains(&pair);
-    let is_beside = OPENED_USES.contains(&(pair & !1));
-    match requested {
-        LeafUse::Signs(_) if is_beside => return Ok(Err(Refusal::LeafNeverSigns { pubkey, leaf })),
-        LeafUse::Opens(_) if !is_opened => return Ok(Err(Refusal::LeafNeverOpens { pubkey, leaf })),
-        LeafUse::Signs(_) | LeafUse::Opens(_) => {}
-    }
-    let Ok(stored) = i64::try_from(leaf) else {
-        return Ok(Err(Refusal::OutOfRange { pubkey, value: leaf }));
+    let position = |leaf: u64| leaf.checked_rem(LEAVES_PER_EPOCH).unwrap_or_default();
+    let (index, root) = match requested {
+        Leaf::None => return Ok(Err(Refusal::LeafMissing(pubkey))),
+        Leaf::Signs(leaf) if OPENED_USES.contains(&(position(leaf) & !1)) => {
+            return Ok(Err(Refusal::LeafNeverSigns { pubkey, leaf }));
+        }
+        Leaf::Opens(leaf) if !OPENED_USES.contains(&position(leaf)) => {
+            return Ok(Err(Refusal::LeafNeverOpens { pubkey, leaf }));
+        }
+        Leaf::Signs(leaf) => (leaf, Some(signing_root)),
+        Leaf::Opens(leaf) => (leaf, None),
     };
-    if stored < first_open {
+    let Ok(leaf) = i64::try_from(index) else {
+        return Ok(Err(Refusal::OutOfRange { pubkey, value: index }));
+    };
+    if leaf < first_open {
         return Ok(Err(Refusal::LeafBelowMark {
             pubkey,
-            leaf,
+            leaf: index,
             first_open: first_open.unsigned_abs(),
         }));
     }
     let recorded = transaction
         .prepare_cached("SELECT signing_root FROM used_leaves WHERE key_id = ?1 AND leaf = ?2")?
-        .query_row([key_id, stored], |row| row.get::<_, Option<[u8; 32]>>(0))
+        .query_row([key_id, leaf], |row| row.get::<_, Option<[u8; 32]>>(0))
         .optional()?
         .map(|root| root.map(Root::new));
     Ok(match recorded {
-        None => Ok(Checked::New),
-        Some(recorded) if recorded == root_of(requested, signing_root) => Ok(Checked::Again),
+        None => Ok(Checked::New(Used {
+            key_id,
+            leaf,
+            signing_root: root,
+        })),
+        Some(recorded) if recorded == root => Ok(Checked::Again),
         Some(recorded) => Err(Refusal::LeafUsed {
             pubkey,
-            leaf,
+            leaf: index,
             recorded,
             requested: signing_root,
         }),
@@ -77,29 +87,11 @@ pub(crate) fn check(
 }
 
 /// Records what [`check`] found to be new.
-pub(crate) fn insert(
-    transaction: &Transaction<'_>,
-    pubkey: &SignerKey,
-    requested: LeafUse,
-    signing_root: Root,
-) -> Result<(), rusqlite::Error> {
-    let root = root_of(requested, signing_root).map(|root| root.0);
-    let leaf = i64::try_from(requested.leaf()).unwrap_or(i64::MAX);
+pub(crate) fn insert(transaction: &Transaction<'_>, used: &Used) -> Result<(), rusqlite::Error> {
     transaction
-        .prepare_cached(
-            "INSERT INTO used_leaves (key_id, leaf, signing_root)
-             SELECT id, ?3, ?4 FROM signing_keys WHERE scheme = ?1 AND public_key = ?2",
-        )?
-        .execute(params![pubkey.scheme(), pubkey.as_bytes(), leaf, root])
+        .prepare_cached("INSERT INTO used_leaves (key_id, leaf, signing_root) VALUES (?1, ?2, ?3)")?
+        .execute(params![used.key_id, used.leaf, used.signing_root.map(|root| root.0)])
         .map(|_| ())
-}
-
-/// What stands in the record: an opening has no message.
-fn root_of(requested: LeafUse, signing_root: Root) -> Option<Root> {
-    match requested {
-        LeafUse::Signs(_) => Some(signing_root),
-        LeafUse::Opens(_) => None,
-    }
 }
 
 /// Makes a one-time key known, or raises its mark.

@@ -49,4 +49,4 @@ pub use import_export::Imported;
 pub use interchange::{
     Interchange, InterchangeData, InterchangeMetadata, OneTimeKeyData, SignedAttestation, SignedBlock, UsedLeaf,
 };
-pub use request::{LeafUse, Registered, SigningRequest, Slashable};
+pub use request::{Registered, SigningRequest, Slashable};

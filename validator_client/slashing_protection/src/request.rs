@@ -4,7 +4,7 @@ use crate::error::{Accepted, DatabaseError, Refusal};
 use crate::leaves::Checked;
 use crate::{AttestationRequest, BlockRequest, SlashingDatabase, attestations, blocks, leaves};
 use rusqlite::Transaction;
-use types::{Epoch, Root, SignerKey, Slot};
+use types::{Epoch, Leaf, Root, SignerKey, Slot};
 
 /// A message that a key is to sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,8 +15,8 @@ pub struct SigningRequest {
     pub signing_root: Root,
     /// What of it could be slashed.
     pub slashable: Slashable,
-    /// The leaf that a hash-based key would use.
-    pub leaf: Option<LeafUse>,
+    /// The leaf that a hash-based key has for it. Of no meaning for other keys.
+    pub leaf: Leaf,
 }
 
 /// What of a message could be slashed.
@@ -36,24 +36,6 @@ pub enum Slashable {
         /// Target epoch of the vote.
         target_epoch: Epoch,
     },
-}
-
-/// What a leaf of a hash-based key is used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LeafUse {
-    /// It signs one message, ever.
-    Signs(u64),
-    /// It is opened, and neither it nor its sibling ever signs.
-    Opens(u64),
-}
-
-impl LeafUse {
-    /// The leaf.
-    pub fn leaf(self) -> u64 {
-        match self {
-            Self::Signs(leaf) | Self::Opens(leaf) => leaf,
-        }
-    }
 }
 
 /// What is known about a one-time key that was made known to the database.
@@ -139,13 +121,13 @@ fn check_one(
             },
         )?,
     };
-    Ok(match (accepted, checked, request.leaf) {
-        (Err(refusal), _, _) => Err(refusal),
-        (Ok(_), Checked::New, Some(leaf)) => {
-            leaves::insert(transaction, &pubkey, leaf, signing_root)?;
+    Ok(match (accepted, checked) {
+        (Err(refusal), _) => Err(refusal),
+        (Ok(accepted), Checked::ManyTimes) => Ok(accepted),
+        (Ok(_), Checked::Again) => Ok(Accepted::Again),
+        (Ok(_), Checked::New(used)) => {
+            leaves::insert(transaction, &used)?;
             Ok(Accepted::New)
         }
-        (Ok(_), Checked::Again, _) => Ok(Accepted::Again),
-        (Ok(accepted), _, _) => Ok(accepted),
     })
 }

@@ -137,7 +137,7 @@ fn bounds_of_a_joining_key_only_rise() {
     let (_dir, database) = database(&[1]);
     let raise = |source, target| {
         database
-            .raise_bounds(&key(1).into(), None, Some(Epoch::new(source)), Some(Epoch::new(target)))
+            .raise_bounds(key(1), None, Some(Epoch::new(source)), Some(Epoch::new(target)))
             .unwrap()
             .unwrap();
     };
@@ -152,9 +152,7 @@ fn bounds_of_a_joining_key_only_rise() {
     assert_eq!(ask(5, 10), "New");
     // Blocks were not closed.
     assert!(database.check_and_insert_block(&block(1, 1, 1)).unwrap().is_ok());
-    let unknown = database
-        .raise_bounds(&key(9).into(), Some(Slot::new(1)), None, None)
-        .unwrap();
+    let unknown = database.raise_bounds(key(9), Some(Slot::new(1)), None, None).unwrap();
     assert!(unknown.is_err());
 }
 
