@@ -2,7 +2,7 @@
 
 VECTORS ?= official-vectors
 
-.PHONY: devnet scenarios test lint bench official-vectors spec-test spec-mutants vectors eip-figures diff-test build-tools
+.PHONY: devnet scenarios test crash-test lint bench official-vectors spec-test spec-mutants vectors eip-figures diff-test build-tools
 
 # A network of nodes on this machine, with groups, until Ctrl-C. Flags: make devnet ARGS="--epochs 8 --report r.json"
 devnet: build-tools
@@ -21,6 +21,11 @@ scenarios: build-tools
 # All tests, and the official vectors if they are found.
 test: build-tools
 	cargo test --release --workspace
+
+# Kills a signer of XMSS keys at every step of a signature; `make test` does it 20 times.
+CRASHES ?= 200
+crash-test: build-tools
+	XMSS_CRASHES=$(CRASHES) cargo test --release -p signing --test crash_points -- --nocapture
 
 # Formatting and lints; warnings are errors.
 lint: build-tools

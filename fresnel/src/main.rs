@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 mod mock_el;
+mod xmss_key;
 
 /// States are trees of many small nodes that come and go by the hundred thousand: this one halves an epoch's time.
 #[global_allocator]
@@ -54,6 +55,8 @@ enum Command {
     Devnet(Box<devnet::DevnetArgs>),
     /// Runs an execution client that has the real Engine API and a toy chain.
     MockEl(mock_el::MockElArgs),
+    /// Makes an XMSS key for a place in a group's key set and prints its public key.
+    MakeXmssKey(xmss_key::MakeXmssKeyArgs),
 }
 
 impl Common {
@@ -104,6 +107,9 @@ async fn run(cli: Cli, shutdown: ShutdownHandle) -> Result<(), String> {
         }
         Command::Devnet(args) => devnet::run(*args, shutdown).await.map_err(|error| error.to_string()),
         Command::MockEl(args) => mock_el::run(args, shutdown).await,
+        Command::MakeXmssKey(args) => tokio::task::spawn_blocking(move || xmss_key::run(&args, &datadir))
+            .await
+            .map_err(|error| error.to_string())?,
     }
 }
 

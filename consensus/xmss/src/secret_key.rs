@@ -101,6 +101,11 @@ impl<P: Parameters> SecretKey<P> {
         }
     }
 
+    /// The bottom trees in memory, ascending: what a file has to hold beside [`SecretKey::to_bytes`].
+    pub fn bottom_trees(&self) -> &[BottomTree<P>] {
+        &self.window
+    }
+
     /// Signs. The same leaf and message always give the same bytes.
     pub fn sign(&self, leaf: u32, message: &Message) -> Result<Signature<P>, SignError> {
         let tree = self.tree_of(leaf)?;

@@ -36,7 +36,10 @@ pub(crate) fn load(validators_dir: &Path, secrets_dir: &Path, discover: bool) ->
     let mut methods = Vec::new();
     for unlocked in dir.unlock_enabled(&definitions) {
         match unlocked {
-            Ok(key) => methods.push(SigningMethod::local(key.secret_key)),
+            Ok(key) => match SigningMethod::of(key.key) {
+                Ok(method) => methods.push(method),
+                Err(error) => tracing::error!(%error, "Key is left out"),
+            },
             Err(error) => tracing::error!(%error, "Key is left out"),
         }
     }
@@ -78,7 +81,10 @@ pub(crate) fn graffiti(text: &str) -> Option<Hash32> {
 /// Adds to the settings what the definitions say of single keys.
 pub(crate) fn add_definitions(settings: &mut Settings, definitions: &[ValidatorDefinition]) {
     for definition in definitions.iter().filter(|definition| definition.enabled) {
-        let key = definition.voting_public_key;
+        // Settings are by BLS key.
+        let Some(key) = definition.voting_public_key.as_bls() else {
+            continue;
+        };
         if let Some(recipient) = definition.suggested_fee_recipient {
             settings.fee_recipient_by_key.insert(key, recipient);
         }

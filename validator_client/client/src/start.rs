@@ -6,7 +6,7 @@ use beacon_api::{BeaconClient, ClientConfig};
 use duties::{Context, Nodes, Settings};
 use prometheus::IntGauge;
 use runtime::{ShutdownHandle, SlotClock};
-use signing::Signer;
+use signing::{Signer, UnknownPast};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -100,14 +100,21 @@ async fn run_until_error(args: ValidatorClientArgs, common: Common) -> Result<()
             genesis.genesis_fork_version, spec.genesis_fork_version
         )));
     }
+    let clock = SlotClock::system(genesis.genesis_time, &spec);
+    let preset = spec.preset_base;
+    // Of a key that is not on record nobody knows which leaves are used, unless its chain has not begun.
+    let past = clock.now_slot().map_or(UnknownPast::NeverUsed, |slot| {
+        UnknownPast::UntilNow(match preset {
+            PresetName::Mainnet => slot.epoch::<Mainnet>(),
+            PresetName::Minimal => slot.epoch::<Minimal>(),
+        })
+    });
     let methods = keys.methods.clone();
     let signer = {
         let spec = Arc::clone(&spec);
         let root = genesis.genesis_validators_root;
-        tokio::task::spawn_blocking(move || Signer::start(database, methods, root, spec)).await??
+        tokio::task::spawn_blocking(move || Signer::start_with(database, methods, root, spec, past)).await??
     };
-    let clock = SlotClock::system(genesis.genesis_time, &spec);
-    let preset = spec.preset_base;
     // An answer that takes longer than this is of no use, and another node may be faster. A node holds a request for a
     // block up to a quarter of a slot, and builds it then.
     let timeout = Duration::from_millis(spec.slot_duration_ms / 2).clamp(MIN_REQUEST, MAX_REQUEST);

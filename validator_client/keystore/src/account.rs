@@ -4,8 +4,14 @@ use crate::definitions::{DefinitionsError, ValidatorDefinition};
 use crate::kdf::Kdf;
 use crate::keystore::{Keystore, KeystoreError};
 use crate::password::Password;
+use crate::progress::ProgressLog;
 use crate::validators_dir::{LoadError, ValidatorsDir};
+use crate::xmss_key::XmssKey;
+use crate::xmss_keystore::{XmssKeystore, XmssSeed};
 use bls::{BlsError, KeyPath, SecretKey};
+use std::ops::Range;
+use types::SignerKey;
+use xmss::Seed;
 
 /// Keys could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +59,7 @@ pub fn add_key(
 ) -> Result<ValidatorDefinition, AccountError> {
     let mut definitions = dir.definitions()?;
     let pubkey = secret_key.public_key().to_bytes();
-    if let Some(existing) = definitions.get(&pubkey) {
+    if let Some(existing) = definitions.get(pubkey) {
         return Ok(existing.clone());
     }
     let password = Password::random();
@@ -68,11 +74,39 @@ pub fn add_key(
     Ok(definition)
 }
 
+/// Puts the XMSS key of a seed for a window of leaves into a validators directory: key file with a random password,
+/// trees, secret, definition. Takes as long as making the key does: half a millisecond or so for each leaf.
+pub fn add_xmss_key(
+    dir: &ValidatorsDir,
+    scheme: u8,
+    seed: &XmssSeed,
+    leaves: Range<u64>,
+    kdf: Kdf,
+) -> Result<ValidatorDefinition, AccountError> {
+    let failed = |source: KeystoreError| AccountError::Keystore {
+        path: format!("of scheme {scheme}"),
+        source: Box::new(source),
+    };
+    let progress = ProgressLog::new(None::<SignerKey>, "Making an XMSS key");
+    let key = XmssKey::generate(scheme, &Seed::from_bytes(seed), leaves, &|done| progress.tell(done))
+        .map_err(|source| failed(source.into()))?;
+    let mut definitions = dir.definitions()?;
+    if let Some(existing) = definitions.get(key.pubkey()) {
+        return Ok(existing.clone());
+    }
+    let password = Password::random();
+    let keystore = XmssKeystore::encrypt(seed, &key, &password, kdf, None).map_err(failed)?;
+    let definition = dir.store_xmss(&keystore, seed, key, &password)?;
+    definitions.insert(definition.clone());
+    dir.save(&definitions)?;
+    Ok(definition)
+}
+
 /// [`add_key`] for the signing keys of consecutive accounts of a seed.
 pub fn add_keys_from_seed(
     dir: &ValidatorsDir,
     seed: &[u8],
-    accounts: std::ops::Range<u32>,
+    accounts: Range<u32>,
     kdf: impl Fn() -> Kdf,
 ) -> Result<Vec<ValidatorDefinition>, AccountError> {
     accounts

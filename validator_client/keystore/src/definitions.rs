@@ -8,12 +8,15 @@ use serde_yaml_ng::{Mapping, Value};
 use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use types::{ExecutionAddress, PublicKeyBytes};
+use types::{ExecutionAddress, SignerKey};
 use zeroize::Zeroizing;
 
 /// Name of the file in a validators directory.
 pub const DEFINITIONS_FILE: &str = "validator_definitions.yml";
 const MAX_DEFINITIONS_BYTES: u64 = 1 << 26;
+const LOCAL_KEYSTORE: &str = "local_keystore";
+const LOCAL_XMSS_KEYSTORE: &str = "local_xmss_keystore";
+const WEB3SIGNER: &str = "web3signer";
 /// A graffiti has 32 bytes in a block.
 const MAX_GRAFFITI_BYTES: usize = 32;
 
@@ -56,7 +59,7 @@ pub enum DefinitionsError {
         /// Position of the second entry, from 1.
         entry: usize,
         /// The key.
-        pubkey: PublicKeyBytes,
+        pubkey: SignerKey,
     },
 }
 
@@ -66,6 +69,15 @@ pub enum SigningDefinition {
     /// In a keystore of this machine.
     LocalKeystore {
         /// The keystore.
+        voting_keystore_path: PathBuf,
+        /// A file with its password.
+        voting_keystore_password_path: Option<PathBuf>,
+        /// Its password, in plain text in the definitions.
+        voting_keystore_password: Option<Zeroizing<String>>,
+    },
+    /// In a key file of this machine, for a key of one-time leaves.
+    LocalXmssKeystore {
+        /// The key file.
         voting_keystore_path: PathBuf,
         /// A file with its password.
         voting_keystore_password_path: Option<PathBuf>,
@@ -86,13 +98,42 @@ impl fmt::Debug for SigningDefinition {
                 voting_keystore_path,
                 voting_keystore_password_path,
                 ..
+            }
+            | Self::LocalXmssKeystore {
+                voting_keystore_path,
+                voting_keystore_password_path,
+                ..
             } => f
-                .debug_struct("LocalKeystore")
+                .debug_struct(self.kind())
                 .field("voting_keystore_path", voting_keystore_path)
                 .field("voting_keystore_password_path", voting_keystore_password_path)
                 .finish_non_exhaustive(),
             // A URL may hold credentials.
-            Self::Web3Signer { .. } => f.debug_struct("Web3Signer").finish_non_exhaustive(),
+            Self::Web3Signer { .. } => f.debug_struct(self.kind()).finish_non_exhaustive(),
+        }
+    }
+}
+
+impl SigningDefinition {
+    /// The field `type`.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::LocalKeystore { .. } => LOCAL_KEYSTORE,
+            Self::LocalXmssKeystore { .. } => LOCAL_XMSS_KEYSTORE,
+            Self::Web3Signer { .. } => WEB3SIGNER,
+        }
+    }
+
+    /// The key file, if the key is in one.
+    pub fn keystore_path(&self) -> Option<&Path> {
+        match self {
+            Self::LocalKeystore {
+                voting_keystore_path, ..
+            }
+            | Self::LocalXmssKeystore {
+                voting_keystore_path, ..
+            } => Some(voting_keystore_path),
+            Self::Web3Signer { .. } => None,
         }
     }
 }
@@ -103,7 +144,7 @@ pub struct ValidatorDefinition {
     /// Whether the client runs it.
     pub enabled: bool,
     /// The key that signs.
-    pub voting_public_key: PublicKeyBytes,
+    pub voting_public_key: SignerKey,
     /// At most 32 bytes.
     pub graffiti: Option<String>,
     /// Fee recipient; the client's default if absent.
@@ -125,12 +166,27 @@ pub struct ValidatorDefinition {
 }
 
 impl ValidatorDefinition {
-    /// An enabled validator with a keystore.
+    /// An enabled validator with a keystore of the kind that its key's scheme has.
     pub fn local_keystore(
-        voting_public_key: PublicKeyBytes,
+        voting_public_key: impl Into<SignerKey>,
         voting_keystore_path: PathBuf,
         voting_keystore_password_path: Option<PathBuf>,
     ) -> Self {
+        let voting_public_key = voting_public_key.into();
+        let voting_keystore_password = None;
+        let signing_definition = if voting_public_key.as_bls().is_some() {
+            SigningDefinition::LocalKeystore {
+                voting_keystore_path,
+                voting_keystore_password_path,
+                voting_keystore_password,
+            }
+        } else {
+            SigningDefinition::LocalXmssKeystore {
+                voting_keystore_path,
+                voting_keystore_password_path,
+                voting_keystore_password,
+            }
+        };
         Self {
             enabled: true,
             voting_public_key,
@@ -141,11 +197,7 @@ impl ValidatorDefinition {
             builder_boost_factor: None,
             prefer_builder_proposals: None,
             description: String::new(),
-            signing_definition: SigningDefinition::LocalKeystore {
-                voting_keystore_path,
-                voting_keystore_password_path,
-                voting_keystore_password: None,
-            },
+            signing_definition,
             other: Mapping::new(),
         }
     }
@@ -186,13 +238,18 @@ impl ValidatorDefinition {
             self.prefer_builder_proposals.map(Value::from),
         );
         put(&mut entry, "description", Some(self.description.as_str().into()));
+        put(&mut entry, "type", Some(self.signing_definition.kind().into()));
         match &self.signing_definition {
             SigningDefinition::LocalKeystore {
                 voting_keystore_path,
                 voting_keystore_password_path,
                 voting_keystore_password,
+            }
+            | SigningDefinition::LocalXmssKeystore {
+                voting_keystore_path,
+                voting_keystore_password_path,
+                voting_keystore_password,
             } => {
-                put(&mut entry, "type", Some("local_keystore".into()));
                 put(&mut entry, "voting_keystore_path", Some(path(voting_keystore_path)));
                 put(
                     &mut entry,
@@ -208,7 +265,6 @@ impl ValidatorDefinition {
                 );
             }
             SigningDefinition::Web3Signer { url } => {
-                put(&mut entry, "type", Some("web3signer".into()));
                 put(&mut entry, "url", Some(url.as_str().into()));
             }
         }
@@ -286,13 +342,14 @@ impl ValidatorDefinitions {
     }
 
     /// The definition of a key.
-    pub fn get(&self, pubkey: &PublicKeyBytes) -> Option<&ValidatorDefinition> {
-        self.0.iter().find(|definition| definition.voting_public_key == *pubkey)
+    pub fn get(&self, pubkey: impl Into<SignerKey>) -> Option<&ValidatorDefinition> {
+        let pubkey = pubkey.into();
+        self.0.iter().find(|definition| definition.voting_public_key == pubkey)
     }
 
     /// Adds a definition, unless its key is listed already: then returns false and changes nothing.
     pub fn insert(&mut self, definition: ValidatorDefinition) -> bool {
-        let new = self.get(&definition.voting_public_key).is_none();
+        let new = self.get(definition.voting_public_key).is_none();
         if new {
             self.0.push(definition);
         }
@@ -300,14 +357,18 @@ impl ValidatorDefinitions {
     }
 
     /// Removes the definition of a key.
-    pub fn remove(&mut self, pubkey: &PublicKeyBytes) -> Option<ValidatorDefinition> {
+    pub fn remove(&mut self, pubkey: impl Into<SignerKey>) -> Option<ValidatorDefinition> {
+        let pubkey = pubkey.into();
         let place = self
             .0
             .iter()
-            .position(|definition| definition.voting_public_key == *pubkey)?;
+            .position(|definition| definition.voting_public_key == pubkey)?;
         Some(self.0.remove(place))
     }
 }
+
+const PUBLIC_KEY: &str =
+    "a public key: 0x and 96 hexadecimal digits for BLS, or another scheme's number before it, as in 1-0x...";
 
 /// One entry while it is read.
 struct Entry<'a> {
@@ -338,11 +399,8 @@ impl<'a> Entry<'a> {
 
     fn read(mut self) -> Result<ValidatorDefinition, DefinitionsError> {
         let enabled = self.required("enabled", "true or false", |value| value.as_bool())?;
-        let voting_public_key = self.required(
-            "voting_public_key",
-            "a BLS public key: 0x and 96 hexadecimal digits",
-            |value| value.as_str()?.parse().ok(),
-        )?;
+        let voting_public_key: SignerKey =
+            self.required("voting_public_key", PUBLIC_KEY, |value| value.as_str()?.parse().ok())?;
         let graffiti = self.optional("graffiti", "text of at most 32 bytes", |value| {
             let text = value.as_str()?;
             (text.len() <= MAX_GRAFFITI_BYTES).then(|| text.to_owned())
@@ -357,22 +415,42 @@ impl<'a> Entry<'a> {
         let builder_boost_factor = self.optional("builder_boost_factor", "a non-negative integer", Value::as_u64)?;
         let prefer_builder_proposals = self.optional("prefer_builder_proposals", "true or false", Value::as_bool)?;
         let description = self.optional("description", "text", text)?.unwrap_or_default();
-        let kind = self.required("type", "local_keystore or web3signer", |value| {
-            text(value).filter(|kind| ["local_keystore", "web3signer"].contains(&kind.as_str()))
+        let kind = self.required("type", "local_keystore, local_xmss_keystore or web3signer", |value| {
+            text(value).filter(|kind| [LOCAL_KEYSTORE, LOCAL_XMSS_KEYSTORE, WEB3SIGNER].contains(&kind.as_str()))
         })?;
-        let signing_definition = if kind == "web3signer" {
+        let is_bls = voting_public_key.as_bls().is_some();
+        if is_bls == (kind == LOCAL_XMSS_KEYSTORE) {
+            let expected = if is_bls {
+                "local_keystore or web3signer for a BLS key"
+            } else {
+                "local_xmss_keystore for a key of another scheme than BLS"
+            };
+            return Err(self.error("type", expected, format!("{kind:?}")));
+        }
+        let signing_definition = if kind == WEB3SIGNER {
             SigningDefinition::Web3Signer {
                 url: self.required("url", "a URL", text)?,
             }
         } else {
-            SigningDefinition::LocalKeystore {
-                voting_keystore_path: self.required("voting_keystore_path", "a path", text)?.into(),
-                voting_keystore_password_path: self
-                    .optional("voting_keystore_password_path", "a path", text)?
-                    .map(PathBuf::from),
-                voting_keystore_password: self
-                    .optional("voting_keystore_password", "text", text)?
-                    .map(Zeroizing::new),
+            let voting_keystore_path = self.required("voting_keystore_path", "a path", text)?.into();
+            let voting_keystore_password_path = self
+                .optional("voting_keystore_password_path", "a path", text)?
+                .map(PathBuf::from);
+            let voting_keystore_password = self
+                .optional("voting_keystore_password", "text", text)?
+                .map(Zeroizing::new);
+            if is_bls {
+                SigningDefinition::LocalKeystore {
+                    voting_keystore_path,
+                    voting_keystore_password_path,
+                    voting_keystore_password,
+                }
+            } else {
+                SigningDefinition::LocalXmssKeystore {
+                    voting_keystore_path,
+                    voting_keystore_password_path,
+                    voting_keystore_password,
+                }
             }
         };
         Ok(ValidatorDefinition {

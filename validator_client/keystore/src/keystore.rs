@@ -2,22 +2,19 @@
 
 use crate::fields::{FieldError, Fields};
 use crate::file::{FileError, create_atomically, read_limited};
-use crate::kdf::{DERIVED_KEY_BYTES, Kdf, KdfError};
+use crate::kdf::{Kdf, KdfError};
 use crate::password::Password;
-use aes::Aes128;
+use crate::sealed::Sealed;
+use crate::xmss_key::XmssKeyError;
 use bls::SecretKey;
-use ctr::cipher::{KeyIvInit as _, StreamCipher as _};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use std::path::Path;
-use types::PublicKeyBytes;
+use types::{PublicKeyBytes, SignerKey};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 /// Real keystores have less than a kilobyte.
-const MAX_KEYSTORE_BYTES: u64 = 1 << 16;
-/// Longest secret that is accepted; a BLS key has 32 bytes.
-const MAX_SECRET_BYTES: usize = 1024;
+pub(crate) const MAX_KEYSTORE_BYTES: u64 = 1 << 16;
 const BLS_SECRET_BYTES: usize = 32;
 
 /// A keystore that cannot be read, written or decrypted. The caller adds the path.
@@ -26,6 +23,22 @@ pub enum KeystoreError {
     /// Not JSON.
     #[error("expected a JSON document: {0}")]
     Json(#[from] serde_json::Error),
+    /// JSON that ends in the middle.
+    #[error("expected a JSON document, found the beginning of one: the file ends after {found} bytes ({source})")]
+    Truncated {
+        /// Bytes of the file.
+        found: usize,
+        /// Where the parser was.
+        source: serde_json::Error,
+    },
+    /// Of another version of this format.
+    #[error("field `version`: expected {expected}, found {found}: another version of this client wrote the file")]
+    Version {
+        /// Ours.
+        expected: u64,
+        /// Its.
+        found: u64,
+    },
     /// A field is missing, malformed or outside of its limits.
     #[error(transparent)]
     Field(#[from] FieldError),
@@ -45,10 +58,19 @@ pub enum KeystoreError {
     #[error("field `pubkey`: expected {derived}, the key of the secret inside, found {stored}")]
     WrongPublicKey {
         /// The field.
-        stored: PublicKeyBytes,
+        stored: Box<SignerKey>,
         /// Of the secret.
-        derived: PublicKeyBytes,
+        derived: Box<SignerKey>,
     },
+    /// The seed inside is that of another key: a key's parameter follows from its seed alone.
+    #[error("field `pubkey`: {stored} is not a key of the seed inside: its parameter is another one")]
+    WrongSeed {
+        /// The field.
+        stored: SignerKey,
+    },
+    /// An XMSS key cannot be made.
+    #[error(transparent)]
+    Xmss(#[from] XmssKeyError),
     /// The file.
     #[error(transparent)]
     File(#[from] FileError),
@@ -57,10 +79,7 @@ pub enum KeystoreError {
 /// One encrypted BLS key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keystore {
-    kdf: Kdf,
-    checksum: [u8; 32],
-    iv: [u8; 16],
-    ciphertext: Vec<u8>,
+    sealed: Sealed,
     pubkey: PublicKeyBytes,
     path: String,
     description: Option<String>,
@@ -76,15 +95,8 @@ impl Keystore {
         path: &str,
         description: Option<&str>,
     ) -> Result<Self, KeystoreError> {
-        let key = kdf.derive(password)?;
-        let iv = rand::random();
-        let mut ciphertext = secret_key.to_bytes().to_vec();
-        apply_cipher(&key, &iv, &mut ciphertext);
         Ok(Self {
-            checksum: checksum(&key, &ciphertext),
-            kdf,
-            iv,
-            ciphertext,
+            sealed: Sealed::seal(secret_key.to_bytes().as_slice(), password, kdf)?,
             pubkey: secret_key.public_key().to_bytes(),
             path: path.to_owned(),
             description: description.map(str::to_owned),
@@ -105,8 +117,8 @@ impl Keystore {
         let derived = secret_key.public_key().to_bytes();
         if derived != self.pubkey {
             return Err(KeystoreError::WrongPublicKey {
-                stored: self.pubkey,
-                derived,
+                stored: Box::new(self.pubkey.into()),
+                derived: Box::new(derived.into()),
             });
         }
         Ok(secret_key)
@@ -114,13 +126,7 @@ impl Keystore {
 
     /// Decrypts the secret whatever it is.
     pub fn decrypt_bytes(&self, password: &Password) -> Result<Zeroizing<Vec<u8>>, KeystoreError> {
-        let key = self.kdf.derive(password)?;
-        if checksum(&key, &self.ciphertext) != self.checksum {
-            return Err(KeystoreError::WrongPassword);
-        }
-        let mut secret = Zeroizing::new(self.ciphertext.clone());
-        apply_cipher(&key, &self.iv, &mut secret);
-        Ok(secret)
+        self.sealed.open(password)?.ok_or(KeystoreError::WrongPassword)
     }
 
     /// Reads and checks a keystore file; decrypts nothing.
@@ -137,27 +143,15 @@ impl Keystore {
 
     /// Parses a keystore and checks every field.
     pub fn from_json(bytes: &[u8]) -> Result<Self, KeystoreError> {
-        let document: Value = serde_json::from_slice(bytes)?;
+        let document = parse_document(bytes)?;
         let fields = Fields(&document);
         if fields.integer("version")? != 4 {
             return Err(fields.error("version", "4").into());
         }
-        fields.one_of("crypto.kdf.message", "")?;
-        let kdf = Kdf::from_fields(&fields)?;
-        fields.one_of("crypto.checksum.function", "sha256")?;
-        fields.one_of("crypto.cipher.function", "aes-128-ctr")?;
-        let ciphertext = fields.bytes("crypto.cipher.message", MAX_SECRET_BYTES)?;
-        if ciphertext.is_empty() {
-            let expected = format!("{BLS_SECRET_BYTES} bytes as hexadecimal digits");
-            return Err(fields.error("crypto.cipher.message", expected).into());
-        }
-        let uuid = Uuid::parse_str(fields.string("uuid")?)
-            .map_err(|_| fields.error("uuid", "a UUID such as 1d85ae20-35c5-4611-98e8-aa14a633906f"))?;
+        let sealed = Sealed::from_fields(&fields, BLS_SECRET_BYTES)?;
+        let uuid = read_uuid(&fields)?;
         Ok(Self {
-            kdf,
-            checksum: fields.fixed_bytes("crypto.checksum.message")?,
-            iv: fields.fixed_bytes("crypto.cipher.params.iv")?,
-            ciphertext: ciphertext.to_vec(),
+            sealed,
             pubkey: PublicKeyBytes::new(fields.fixed_bytes("pubkey")?),
             path: fields.optional_string("path")?.unwrap_or_default().to_owned(),
             description: fields.optional_string("description")?.map(str::to_owned),
@@ -168,15 +162,7 @@ impl Keystore {
     /// The document of the EIP.
     pub fn to_json(&self) -> Value {
         let mut document = json!({
-            "crypto": {
-                "kdf": self.kdf.to_json(),
-                "checksum": { "function": "sha256", "params": {}, "message": hex::encode(self.checksum) },
-                "cipher": {
-                    "function": "aes-128-ctr",
-                    "params": { "iv": hex::encode(self.iv) },
-                    "message": hex::encode(&self.ciphertext),
-                },
-            },
+            "crypto": self.sealed.to_json(),
             "pubkey": hex::encode(self.pubkey),
             "path": self.path,
             "uuid": self.uuid.to_string(),
@@ -209,21 +195,21 @@ impl Keystore {
     }
 }
 
-/// SHA-256 of the second half of the derived key and the ciphertext.
-fn checksum(key: &[u8; DERIVED_KEY_BYTES], ciphertext: &[u8]) -> [u8; 32] {
-    let (_, second_half) = key.split_at(16);
-    Sha256::new()
-        .chain_update(second_half)
-        .chain_update(ciphertext)
-        .finalize()
-        .into()
+/// Parses a document; one that ends too early is told from one that is something else.
+pub(crate) fn parse_document(bytes: &[u8]) -> Result<Value, KeystoreError> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        if error.is_eof() {
+            KeystoreError::Truncated {
+                found: bytes.len(),
+                source: error,
+            }
+        } else {
+            KeystoreError::Json(error)
+        }
+    })
 }
 
-/// AES-128 in counter mode with the first half of the derived key; its own inverse.
-fn apply_cipher(key: &[u8; DERIVED_KEY_BYTES], iv: &[u8; 16], data: &mut [u8]) {
-    let mut first_half = Zeroizing::new([0; 16]);
-    for (to, from) in first_half.iter_mut().zip(key) {
-        *to = *from;
-    }
-    ctr::Ctr128BE::<Aes128>::new(&(*first_half).into(), &(*iv).into()).apply_keystream(data);
+pub(crate) fn read_uuid(fields: &Fields<'_>) -> Result<Uuid, FieldError> {
+    Uuid::parse_str(fields.string("uuid")?)
+        .map_err(|_| fields.error("uuid", "a UUID such as 1d85ae20-35c5-4611-98e8-aa14a633906f"))
 }

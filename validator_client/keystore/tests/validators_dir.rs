@@ -1,7 +1,9 @@
 //! Directories as Lighthouse lays them out.
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails its test")]
 
-use keystore::{DEFINITIONS_FILE, Kdf, Keystore, LoadError, LockError, LockFile, Password, ValidatorsDir, account};
+use keystore::{
+    DEFINITIONS_FILE, Kdf, Keystore, LoadError, LockError, LockFile, Password, UnlockedKey, ValidatorsDir, account,
+};
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -25,9 +27,12 @@ fn keys_made_from_a_seed_are_unlocked_again() {
     let keys: Vec<_> = dir.unlock_enabled(&definitions).map(Result::unwrap).collect();
     assert_eq!(keys.len(), 3);
     for (account, key) in keys.iter().enumerate() {
-        let derived = account::derive_voting_key(SEED, account as u32).unwrap();
-        assert_eq!(key.secret_key.public_key().to_bytes(), derived.public_key().to_bytes());
-        assert_eq!(key.definition.voting_public_key, derived.public_key().to_bytes());
+        let derived = account::derive_voting_key(SEED, account as u32)
+            .unwrap()
+            .public_key()
+            .to_bytes();
+        assert!(matches!(&key.key, UnlockedKey::Bls(secret_key) if secret_key.public_key().to_bytes() == derived));
+        assert_eq!(key.definition.voting_public_key, derived.into());
     }
 }
 
@@ -79,7 +84,7 @@ fn problems_with_one_key_name_it_and_what_is_missing() {
         .try_into()
         .unwrap();
     let pubkey = definition.voting_public_key;
-    let secret = dir.password_path(&pubkey);
+    let secret = dir.password_path(pubkey);
     let failure = |definition: &keystore::ValidatorDefinition| dir.unlock(definition).err().unwrap();
 
     let password = fs::read(&secret).unwrap();
@@ -92,7 +97,7 @@ fn problems_with_one_key_name_it_and_what_is_missing() {
     let text = failure(&definition).to_string();
     assert!(text.contains(secret.to_str().unwrap()), "{text}");
 
-    let mut without = keystore::ValidatorDefinition::local_keystore(pubkey, dir.keystore_path(&pubkey), None);
+    let mut without = keystore::ValidatorDefinition::local_keystore(pubkey, dir.keystore_path(pubkey), None);
     let error = failure(&without);
     assert!(matches!(error, LoadError::NoPassword { .. }), "{error}");
     assert!(error.to_string().contains("voting_keystore_password_path"), "{error}");
@@ -100,7 +105,11 @@ fn problems_with_one_key_name_it_and_what_is_missing() {
     fs::write(&secret, &password).unwrap();
     dir.unlock(&without).unwrap();
 
-    without.voting_public_key = account::derive_voting_key(SEED, 9).unwrap().public_key().to_bytes();
+    without.voting_public_key = account::derive_voting_key(SEED, 9)
+        .unwrap()
+        .public_key()
+        .to_bytes()
+        .into();
     let error = failure(&without);
     assert!(matches!(error, LoadError::OtherKey { .. }), "{error}");
 }

@@ -7,23 +7,29 @@
 //!       queue of the one signer thread
 //!              |  slashing protection: all waiting votes in one transaction, on disk before anything is signed
 //!              v
-//!       SigningMethod (local BLS key; a remote signer and XMSS keys are further variants)
+//!       SigningKey: local BLS | local XMSS | remote signer (BLS)
 //!              v
 //!       MessageSignature: BLS signature, proofs of other schemes
 //! ```
 //!
-//! There is no other way to a key: [`SigningMethod`] signs only for a clearance, which only the protection step
-//! makes. A key is found by its public key; the key of a group's member is handled exactly like a solo validator's.
+//! There is no other way to a key: a [`SigningKey`] signs only a [`ClearedMessage`], which only the protection step
+//! makes. A key is found by its public key; the key of a group's member is handled exactly like a solo validator's, and
+//! no duty asks for its scheme: which leaf of a hash-based key a message takes follows from the message.
 
+mod bls_key;
+mod exhaustion;
 mod message;
 mod method;
 mod metrics;
 mod protection;
 mod signer;
+mod web3signer;
+mod xmss_key;
 
 #[cfg(test)]
 mod tests;
 
 pub use message::SignableMessage;
-pub use method::{LocalBlsKey, MessageSignature, SigningMethod};
-pub use signer::{Signer, SigningError};
+pub use method::{Answer, ClearedMessage, MessageSignature, SigningKey, SigningMethod};
+pub use signer::{Signer, SigningError, UnknownPast};
+pub use web3signer::RemoteError;

@@ -8,7 +8,7 @@ use types::constants::{
 };
 use types::{
     AggregateAndProof, AttestationData, BeaconBlockHeader, ChainSpec, ContributionAndProof, Domain, DomainType, Epoch,
-    KeyPossession, KeySetChange, Preset, Root, SigningData, Slot, SyncAggregatorSelectionData, Version, VoluntaryExit,
+    KeyPossession, KeySetChange, Leaf, Preset, Root, SigningData, Slot, SyncAggregatorSelectionData, VoluntaryExit,
     compute_domain,
 };
 
@@ -44,14 +44,6 @@ pub enum SignableMessage<'a, P: Preset> {
     KeyPossession(&'a KeyPossession),
 }
 
-/// Which fork version a domain takes.
-enum DomainVersion {
-    /// That of the fork at an epoch.
-    AtEpoch(Epoch),
-    /// The same in all forks.
-    Fixed(Version),
-}
-
 impl<P: Preset> SignableMessage<'_, P> {
     /// Name for logs and metrics.
     pub fn kind(&self) -> &'static str {
@@ -70,14 +62,50 @@ impl<P: Preset> SignableMessage<'_, P> {
         }
     }
 
+    /// Whose fork and leaves it takes. A vote belongs to its target, whatever its slot says.
+    pub fn epoch(&self) -> Epoch {
+        match self {
+            Self::Block(header) => header.slot.epoch::<P>(),
+            Self::Attestation(data) => data.target.epoch,
+            Self::AggregateAndProof(message) => message.aggregate().data().slot.epoch::<P>(),
+            Self::RandaoReveal(epoch) => *epoch,
+            Self::SelectionProof(slot) | Self::SyncCommitteeMessage { slot, .. } => slot.epoch::<P>(),
+            Self::SyncSelectionProof(data) => data.slot.epoch::<P>(),
+            Self::ContributionAndProof(message) => message.contribution.slot.epoch::<P>(),
+            Self::VoluntaryExit(exit) => exit.epoch,
+            Self::KeySetChange(change) => change.slot.epoch::<P>(),
+            Self::KeyPossession(possession) => possession.slot.epoch::<P>(),
+        }
+    }
+
+    /// Which leaf a hash-based key uses for it, and how.
+    ///
+    /// Spec: dvt/signatures.md#leaf-schedule
+    pub fn leaf(&self) -> Leaf {
+        let epoch = self.epoch();
+        match self {
+            Self::Block(header) => Leaf::block::<P>(header.slot),
+            Self::Attestation(_) => Leaf::attestation(epoch),
+            Self::AggregateAndProof(_) => Leaf::aggregate(epoch),
+            Self::RandaoReveal(_) => Leaf::randao(epoch),
+            Self::SelectionProof(_) => Leaf::selection(epoch),
+            Self::VoluntaryExit(_) | Self::KeySetChange(_) | Self::KeyPossession(_) => Leaf::operation(epoch),
+            // Validators with a key of such a scheme are not drawn into sync committees.
+            Self::SyncCommitteeMessage { .. } | Self::SyncSelectionProof(_) | Self::ContributionAndProof(_) => {
+                Leaf::None
+            }
+        }
+    }
+
     /// Spec: phase0/validator.md#signature and its sections for each message; dvt/validator.md
     pub fn domain(&self, genesis_validators_root: Root, spec: &ChainSpec) -> Domain {
-        let (domain_type, version) = self.domain_parts(spec);
-        let version = match version {
-            DomainVersion::AtEpoch(epoch) => spec.compute_fork_version(epoch),
-            DomainVersion::Fixed(version) => version,
+        let version = match self {
+            // An exit signed once stays valid (EIP-7044).
+            Self::VoluntaryExit(_) => spec.capella_fork_version,
+            Self::KeySetChange(_) | Self::KeyPossession(_) => spec.genesis_fork_version,
+            _ => spec.compute_fork_version(self.epoch()),
         };
-        compute_domain(domain_type, version, genesis_validators_root)
+        compute_domain(self.domain_type(), version, genesis_validators_root)
     }
 
     /// What is signed: the message's root with its domain.
@@ -105,21 +133,19 @@ impl<P: Preset> SignableMessage<'_, P> {
         }
     }
 
-    fn domain_parts(&self, spec: &ChainSpec) -> (DomainType, DomainVersion) {
-        let at = |slot: Slot| DomainVersion::AtEpoch(slot.epoch::<P>());
+    fn domain_type(&self) -> DomainType {
         match self {
-            Self::Block(header) => (DOMAIN_BEACON_PROPOSER, at(header.slot)),
-            Self::Attestation(data) => (DOMAIN_BEACON_ATTESTER, DomainVersion::AtEpoch(data.target.epoch)),
-            Self::AggregateAndProof(message) => (DOMAIN_AGGREGATE_AND_PROOF, at(message.aggregate().data().slot)),
-            Self::RandaoReveal(epoch) => (DOMAIN_RANDAO, DomainVersion::AtEpoch(*epoch)),
-            Self::SelectionProof(slot) => (DOMAIN_SELECTION_PROOF, at(*slot)),
-            Self::SyncCommitteeMessage { slot, .. } => (DOMAIN_SYNC_COMMITTEE, at(*slot)),
-            Self::SyncSelectionProof(data) => (DOMAIN_SYNC_COMMITTEE_SELECTION_PROOF, at(data.slot)),
-            Self::ContributionAndProof(message) => (DOMAIN_CONTRIBUTION_AND_PROOF, at(message.contribution.slot)),
-            // An exit signed once stays valid (EIP-7044).
-            Self::VoluntaryExit(_) => (DOMAIN_VOLUNTARY_EXIT, DomainVersion::Fixed(spec.capella_fork_version)),
-            Self::KeySetChange(_) => (DOMAIN_KEY_SET_CHANGE, DomainVersion::Fixed(spec.genesis_fork_version)),
-            Self::KeyPossession(_) => (DOMAIN_KEY_POSSESSION, DomainVersion::Fixed(spec.genesis_fork_version)),
+            Self::Block(_) => DOMAIN_BEACON_PROPOSER,
+            Self::Attestation(_) => DOMAIN_BEACON_ATTESTER,
+            Self::AggregateAndProof(_) => DOMAIN_AGGREGATE_AND_PROOF,
+            Self::RandaoReveal(_) => DOMAIN_RANDAO,
+            Self::SelectionProof(_) => DOMAIN_SELECTION_PROOF,
+            Self::SyncCommitteeMessage { .. } => DOMAIN_SYNC_COMMITTEE,
+            Self::SyncSelectionProof(_) => DOMAIN_SYNC_COMMITTEE_SELECTION_PROOF,
+            Self::ContributionAndProof(_) => DOMAIN_CONTRIBUTION_AND_PROOF,
+            Self::VoluntaryExit(_) => DOMAIN_VOLUNTARY_EXIT,
+            Self::KeySetChange(_) => DOMAIN_KEY_SET_CHANGE,
+            Self::KeyPossession(_) => DOMAIN_KEY_POSSESSION,
         }
     }
 }

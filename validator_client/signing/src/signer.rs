@@ -5,29 +5,91 @@
 //! go first. In: [`Signer::sign`] and [`Signer::with_database`]; out: one answer each. Invariant: nothing is signed
 //! before its record is on disk.
 
+use crate::exhaustion::ExhaustionWatch;
 use crate::message::SignableMessage;
-use crate::method::{MessageSignature, SigningMethod};
+use crate::method::{Answer, ClearedMessage, MessageSignature, SigningMethod};
 use crate::metrics;
-use crate::protection::{Clearance, Protection, clear};
-use slashing_protection::{DatabaseError, Refusal, SlashingDatabase};
+use crate::protection::{clear, request_of};
+use crate::web3signer::{self, RemoteError};
+use keystore::XmssKeyError;
+use slashing_protection::{Accepted, DatabaseError, Refusal, Registered, SigningRequest, Slashable, SlashingDatabase};
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Instant;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
-use types::{ChainSpec, Preset, PublicKeyBytes, Root};
+use types::{ChainSpec, Epoch, Leaf, Preset, PublicKeyBytes, Root, SignerKey, get_leaf_index};
 
 /// Requests that may wait; further callers wait for room.
 const QUEUE_LENGTH: usize = 1024;
 /// Requests that the thread takes at once.
 const MAX_BATCH: usize = 256;
+/// Epochs after the present one in which a key may have used leaves without our knowledge: selection proofs are opened an
+/// epoch ahead, and clocks differ.
+const RESTORE_MARGIN: u64 = 2;
 
 /// A message was not signed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SigningError {
     /// No such key here.
     #[error("{0} is not a key of this client")]
-    UnknownKey(PublicKeyBytes),
+    UnknownKey(SignerKey),
+    /// A one-time key that is new to the record, and nobody says what it may have signed.
+    #[error(
+        "{0} has one-time leaves and is not in the slashing protection database: it cannot be used before it is known \
+         which of them are used"
+    )]
+    NoRecord(SignerKey),
+    /// A hash-based key has no leaf for such a message.
+    #[error("{pubkey} is hash-based, and such keys have no leaf for a {kind}: they are not drawn into sync committees")]
+    NoLeaf {
+        /// The key.
+        pubkey: SignerKey,
+        /// The message.
+        kind: &'static str,
+    },
+    /// Before the key's window.
+    #[error("{pubkey} is for leaves {leaves:?} and cannot be used for leaf {leaf} yet")]
+    LeafNotYet {
+        /// The key.
+        pubkey: SignerKey,
+        /// What was asked for.
+        leaf: u64,
+        /// Its window.
+        leaves: Range<u64>,
+    },
+    /// After the key's window.
+    #[error(
+        "{pubkey} is exhausted: it is for leaves {leaves:?} and cannot be used for leaf {leaf}; its place in the group's \
+         key set needs a new key"
+    )]
+    Exhausted {
+        /// The key.
+        pubkey: SignerKey,
+        /// What was asked for.
+        leaf: u64,
+        /// Its window.
+        leaves: Range<u64>,
+    },
+    /// An XMSS key.
+    #[error(transparent)]
+    Xmss(XmssKeyError),
+    /// A remote signer.
+    #[error("remote signer of {pubkey}: {error}")]
+    Remote {
+        /// The key.
+        pubkey: SignerKey,
+        /// What is wrong.
+        error: RemoteError,
+    },
+    /// Longer than any proof.
+    #[error("a signature of {length} bytes does not fit into a proof")]
+    TooLong {
+        /// Bytes.
+        length: usize,
+    },
     /// Signing it could be slashed.
     #[error("slashing protection refused: {0}")]
     Refused(Box<Refusal>),
@@ -39,16 +101,35 @@ pub enum SigningError {
     Stopped,
 }
 
+/// What a key with one-time leaves may have used if it is not in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownPast {
+    /// Nobody knows: the key is refused.
+    Refuse,
+    /// Nothing: its chain has not begun, or it was made just now.
+    NeverUsed,
+    /// Anything up to this epoch, which is the present one: its record is lost. It begins later, by a margin.
+    UntilNow(Epoch),
+}
+
 struct Job {
     method: SigningMethod,
-    signing_root: Root,
-    protection: Protection,
+    request: SigningRequest,
+    document: Option<String>,
     kind: &'static str,
+    runtime: Handle,
     reply: oneshot::Sender<Result<MessageSignature, SigningError>>,
 }
 
+impl Job {
+    /// Whether anything about it has to be on record.
+    fn needs_record(&self) -> bool {
+        self.request.slashable != Slashable::Nothing || self.method.key().one_time_leaves().is_some()
+    }
+}
+
 enum Work {
-    Sign(Job),
+    Sign(Box<Job>),
     Database(Box<dyn FnOnce(&SlashingDatabase) + Send>),
 }
 
@@ -58,25 +139,48 @@ enum Work {
 pub struct Signer {
     spec: Arc<ChainSpec>,
     genesis_validators_root: Root,
-    keys: RwLock<HashMap<PublicKeyBytes, SigningMethod>>,
+    keys: RwLock<HashMap<SignerKey, SigningMethod>>,
+    exhaustion: ExhaustionWatch,
     queue: Option<mpsc::Sender<Work>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Signer {
-    /// Binds the database to the chain, makes the keys known to it, and starts the thread. Blocks for some
-    /// milliseconds.
+    /// As [`Signer::start_with`], for keys that the database knows, and BLS keys.
     pub fn start(
         database: SlashingDatabase,
         keys: Vec<SigningMethod>,
         genesis_validators_root: Root,
         spec: Arc<ChainSpec>,
     ) -> Result<Self, SigningError> {
-        let pubkeys: Vec<_> = keys.iter().map(SigningMethod::pubkey).collect();
-        database
-            .bind_to_chain(genesis_validators_root)
-            .and_then(|()| database.register_keys(&pubkeys))
-            .map_err(|error| SigningError::Database(Arc::new(error)))?;
+        Self::start_with(database, keys, genesis_validators_root, spec, UnknownPast::Refuse)
+    }
+
+    /// Binds the database to the chain, makes the keys known to it, and starts the thread. Blocks for some
+    /// milliseconds; keys that have to compute something begin with it. `past` is that of keys with one-time leaves that
+    /// the database does not know.
+    pub fn start_with(
+        database: SlashingDatabase,
+        keys: Vec<SigningMethod>,
+        genesis_validators_root: Root,
+        spec: Arc<ChainSpec>,
+        past: UnknownPast,
+    ) -> Result<Self, SigningError> {
+        database.bind_to_chain(genesis_validators_root).map_err(failed)?;
+        for key in &keys {
+            register(&database, key, past)?;
+        }
+        // Without a word on the time, the first message tells.
+        let now = match past {
+            UnknownPast::UntilNow(epoch) => Some(epoch),
+            UnknownPast::NeverUsed => Some(Epoch::new(0)),
+            UnknownPast::Refuse => None,
+        };
+        if let Some(now) = now {
+            for key in &keys {
+                Arc::clone(key.key()).get_ready(get_leaf_index(now, 0));
+            }
+        }
         let (queue, requests) = mpsc::channel(QUEUE_LENGTH);
         let thread = std::thread::Builder::new()
             .name("signer".to_owned())
@@ -86,32 +190,91 @@ impl Signer {
             spec,
             genesis_validators_root,
             keys: RwLock::new(keys.into_iter().map(|key| (key.pubkey(), key)).collect()),
+            exhaustion: ExhaustionWatch::default(),
             queue: Some(queue),
             thread: Some(thread),
         })
     }
 
-    /// Signs a message with a key of this client, after its record is on disk if it could be slashed.
+    /// Signs a message with a key of this client, after its record is on disk if it could be slashed or uses a leaf.
     pub async fn sign<P: Preset>(
         &self,
-        pubkey: &PublicKeyBytes,
+        pubkey: impl Into<SignerKey>,
         message: SignableMessage<'_, P>,
     ) -> Result<MessageSignature, SigningError> {
-        let method = self.method(pubkey).ok_or(SigningError::UnknownKey(*pubkey))?;
-        let signing_root = message.signing_root(self.genesis_validators_root, &self.spec);
+        let pubkey = pubkey.into();
+        let kind = message.kind();
         let start = Instant::now();
         let (reply, answer) = oneshot::channel();
-        self.enqueue(Work::Sign(Job {
-            method,
-            signing_root,
-            protection: Protection::of(&message, *pubkey, signing_root),
-            kind: message.kind(),
-            reply,
-        }))
-        .await?;
+        match self.prepare(pubkey, &message, reply) {
+            Ok(job) => self.enqueue(Work::Sign(Box::new(job))).await?,
+            Err(error) => {
+                metrics::count(kind, Err(&error), false);
+                return Err(error);
+            }
+        }
         let answer = answer.await.map_err(|_| SigningError::Stopped)?;
-        metrics::observe_time(message.kind(), start.elapsed().as_secs_f64());
+        metrics::observe_time(kind, start.elapsed().as_secs_f64());
         answer
+    }
+
+    /// What can be refused without a look at the record is refused here.
+    fn prepare<P: Preset>(
+        &self,
+        pubkey: SignerKey,
+        message: &SignableMessage<'_, P>,
+        reply: oneshot::Sender<Result<MessageSignature, SigningError>>,
+    ) -> Result<Job, SigningError> {
+        let method = self.method(pubkey).ok_or(SigningError::UnknownKey(pubkey))?;
+        let kind = message.kind();
+        let signing_root = message.signing_root(self.genesis_validators_root, &self.spec);
+        if let Some(leaves) = method.key().one_time_leaves() {
+            let epoch_ms = P::slots_per_epoch().saturating_mul(self.spec.slot_duration_ms);
+            self.check_leaf(pubkey, message.leaf(), leaves, kind, epoch_ms)?;
+        }
+        let document = if method.key().needs_document() {
+            let document = web3signer::document(message, signing_root, self.genesis_validators_root, &self.spec);
+            Some(document.map_err(|error| SigningError::Remote { pubkey, error })?)
+        } else {
+            None
+        };
+        Ok(Job {
+            method,
+            request: request_of(message, pubkey, signing_root),
+            document,
+            kind,
+            runtime: Handle::try_current().map_err(|_| SigningError::Stopped)?,
+            reply,
+        })
+    }
+
+    fn check_leaf(
+        &self,
+        pubkey: SignerKey,
+        leaf: Leaf,
+        leaves: Range<u64>,
+        kind: &'static str,
+        epoch_ms: u64,
+    ) -> Result<(), SigningError> {
+        let (Leaf::Signs(leaf) | Leaf::Opens(leaf)) = leaf else {
+            return Err(SigningError::NoLeaf { pubkey, kind });
+        };
+        if leaf < leaves.start {
+            return Err(SigningError::LeafNotYet { pubkey, leaf, leaves });
+        }
+        if leaf >= leaves.end {
+            return Err(SigningError::Exhausted { pubkey, leaf, leaves });
+        }
+        if let Some(epochs_left) = self.exhaustion.observe(pubkey, leaf, &leaves, epoch_ms) {
+            let hours_left = epochs_left.saturating_mul(epoch_ms).checked_div(3_600_000);
+            tracing::warn!(
+                %pubkey,
+                epochs_left,
+                hours_left,
+                "Key will soon have no leaves left: its place in the group's key set needs a new key"
+            );
+        }
+        Ok(())
     }
 
     /// Runs a piece of work on the database, between requests: import, export, pruning.
@@ -128,12 +291,17 @@ impl Signer {
         answer.await.map_err(|_| SigningError::Stopped)
     }
 
-    /// Adds a key, after it is known to the database.
+    /// Adds a key, after it is known to the database. One with one-time leaves has to be known already.
     pub async fn add_key(&self, key: SigningMethod) -> Result<(), SigningError> {
+        self.add_key_with(key, UnknownPast::Refuse).await
+    }
+
+    /// As [`Signer::add_key`]; `past` is that of a key with one-time leaves that the database does not know.
+    pub async fn add_key_with(&self, key: SigningMethod, past: UnknownPast) -> Result<(), SigningError> {
         let pubkey = key.pubkey();
-        self.with_database(move |database| database.register_keys(&[pubkey]))
-            .await?
-            .map_err(|error| SigningError::Database(Arc::new(error)))?;
+        let registered = key.clone();
+        self.with_database(move |database| register(database, &registered, past))
+            .await??;
         self.keys
             .write()
             .unwrap_or_else(PoisonError::into_inner)
@@ -142,16 +310,21 @@ impl Signer {
     }
 
     /// Removes a key; its record stays. Requests that wait already are still signed.
-    pub fn remove_key(&self, pubkey: &PublicKeyBytes) -> bool {
+    pub fn remove_key(&self, pubkey: impl Into<SignerKey>) -> bool {
         self.keys
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .remove(pubkey)
+            .remove(&pubkey.into())
             .is_some()
     }
 
-    /// All keys, in no order.
+    /// All BLS keys, in no order.
     pub fn pubkeys(&self) -> Vec<PublicKeyBytes> {
+        self.keys().into_iter().filter_map(|key| key.as_bls()).collect()
+    }
+
+    /// All keys, in no order.
+    pub fn keys(&self) -> Vec<SignerKey> {
         self.keys
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -161,8 +334,8 @@ impl Signer {
     }
 
     /// Whether the key is one of this client.
-    pub fn has_key(&self, pubkey: &PublicKeyBytes) -> bool {
-        self.method(pubkey).is_some()
+    pub fn has_key(&self, pubkey: impl Into<SignerKey>) -> bool {
+        self.method(pubkey.into()).is_some()
     }
 
     /// The chain that is signed for.
@@ -175,11 +348,11 @@ impl Signer {
         &self.spec
     }
 
-    fn method(&self, pubkey: &PublicKeyBytes) -> Option<SigningMethod> {
+    fn method(&self, pubkey: SignerKey) -> Option<SigningMethod> {
         self.keys
             .read()
             .unwrap_or_else(PoisonError::into_inner)
-            .get(pubkey)
+            .get(&pubkey)
             .cloned()
     }
 
@@ -212,7 +385,7 @@ fn run(database: &SlashingDatabase, mut requests: mpsc::Receiver<Work>) {
             match work {
                 // A caller that gave up needs no signature, and no record of it.
                 Work::Sign(job) if job.reply.is_closed() => {}
-                Work::Sign(job) => jobs.push(job),
+                Work::Sign(job) => jobs.push(*job),
                 Work::Database(work) => others.push(work),
             }
             next = (jobs.len() < MAX_BATCH).then(|| requests.try_recv().ok()).flatten();
@@ -220,7 +393,7 @@ fn run(database: &SlashingDatabase, mut requests: mpsc::Receiver<Work>) {
         // A block is the most urgent.
         let (blocks, rest): (Vec<_>, Vec<_>) = jobs
             .into_iter()
-            .partition(|job| matches!(job.protection, Protection::Block(_)));
+            .partition(|job| matches!(job.request.slashable, Slashable::Block { .. }));
         sign_batch(database, blocks);
         sign_batch(database, rest);
         for work in others {
@@ -230,15 +403,69 @@ fn run(database: &SlashingDatabase, mut requests: mpsc::Receiver<Work>) {
 }
 
 fn sign_batch(database: &SlashingDatabase, jobs: Vec<Job>) {
-    let requests: Vec<_> = jobs.iter().map(|job| (job.protection, job.signing_root)).collect();
+    let requests: Vec<_> = jobs
+        .iter()
+        .map(|job| job.needs_record().then_some(job.request))
+        .collect();
     for (job, cleared) in jobs.into_iter().zip(clear(database, &requests)) {
-        let again = cleared.as_ref().is_ok_and(Clearance::again);
-        metrics::count(job.kind, cleared.as_ref().map(|_| ()), again);
-        if let Err(error) = &cleared {
-            tracing::error!(kind = job.kind, pubkey = %job.method.pubkey(), %error, "not signed");
+        let answer = Answer {
+            reply: job.reply,
+            runtime: job.runtime,
+            pubkey: job.request.pubkey,
+            kind: job.kind,
+            again: cleared.as_ref().is_ok_and(|accepted| *accepted == Accepted::Again),
+        };
+        match cleared {
+            Ok(_) => {
+                let message = ClearedMessage {
+                    signing_root: job.request.signing_root,
+                    leaf: job.request.leaf,
+                    kind: job.kind,
+                    document: job.document,
+                };
+                Arc::clone(job.method.key()).sign(message, answer);
+            }
+            Err(error) => answer.send(Err(error)),
         }
-        let signed = cleared.map(|clearance| job.method.sign(&clearance));
-        // The caller may have gone.
-        let _ = job.reply.send(signed);
     }
+}
+
+fn failed(error: DatabaseError) -> SigningError {
+    SigningError::Database(Arc::new(error))
+}
+
+/// Makes a key known to the database.
+fn register(database: &SlashingDatabase, key: &SigningMethod, past: UnknownPast) -> Result<(), SigningError> {
+    let pubkey = key.pubkey();
+    let Some(leaves) = key.key().one_time_leaves() else {
+        let pubkey = pubkey.as_bls().ok_or(SigningError::NoRecord(pubkey))?;
+        return database.register_keys(&[pubkey]).map_err(failed);
+    };
+    let first = match past {
+        UnknownPast::Refuse => {
+            return match database.first_open_leaf(&pubkey).map_err(failed)? {
+                Some(_) => Ok(()),
+                None => Err(SigningError::NoRecord(pubkey)),
+            };
+        }
+        UnknownPast::NeverUsed => leaves.start,
+        UnknownPast::UntilNow(epoch) => {
+            let first = epoch.saturating_add(RESTORE_MARGIN).saturating_add(1u64);
+            leaves.start.max(get_leaf_index(first, 0))
+        }
+    };
+    let registered = database.register_one_time_key(&pubkey, first).map_err(failed)?;
+    match (registered, past) {
+        (Registered::New, UnknownPast::UntilNow(now)) => tracing::warn!(
+            %pubkey,
+            first_leaf = first,
+            now = now.as_u64(),
+            margin_epochs = RESTORE_MARGIN,
+            "Key was not in the slashing protection database: it signs nothing before the epoch of its first leaf, \
+             because it is not known which leaves are used"
+        ),
+        (Registered::New, _) => tracing::info!(%pubkey, first_leaf = first, "Key begins its record of used leaves"),
+        (Registered::Known(first_open), _) => tracing::debug!(%pubkey, first_open, "Key has a record of used leaves"),
+    }
+    Ok(())
 }

@@ -1,5 +1,8 @@
 //! Tests.
 
+mod web3signer;
+mod xmss;
+
 use crate::{SignableMessage, Signer, SigningError, SigningMethod};
 use bls::SecretKey;
 use slashing_protection::{DATABASE_FILE, Refusal, SlashingDatabase};
