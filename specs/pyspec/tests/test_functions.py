@@ -77,3 +77,34 @@ def test_shares_of_proposers_add_up_to_the_reward_of_a_solo_vote() -> None:
     for threshold in range(1, 17):
         shares = [reward * min(after, threshold) // threshold for after in range(17)]
         assert shares[16] - shares[0] == reward
+
+
+@pytest.mark.parametrize("epoch", [0, 70, 2**58 - 1, 2**58, 2**64 - 1])
+def test_a_leaf_beyond_all_numbers_is_the_greatest_one(epoch: int) -> None:
+    leaf = SPEC.get_leaf_index(SPEC.Epoch(epoch), SPEC.OPERATION_LEAF_USE)
+    assert leaf == min(epoch * 64 + 39, 2**64 - 1)
+
+
+def test_a_chain_can_start_with_groups() -> None:
+    like = Chain(SPEC, epoch=0).state
+    fulu = SPEC.fulu.BeaconState()
+    for name in SPEC.fulu.BeaconState.fields():
+        setattr(fulu, name, getattr(like, name))
+    # A committee of Fulu knows registry keys only.
+    committee = SPEC.SyncCommittee(pubkeys=[like.validators[0].pubkey] * int(SPEC.SYNC_COMMITTEE_SIZE))
+    fulu.current_sync_committee = fulu.next_sync_committee = committee
+    groups = [(group.validator_index, group.key_sets[0]) for group in like.groups]
+    state = SPEC.get_dvt_genesis_state(fulu, groups)
+    assert state.groups == like.groups
+    assert len(state.previous_group_participation) == len(state.current_group_participation) == len(groups)
+    assert state.fork == SPEC.Fork(
+        previous_version=SPEC.config.DVT_FORK_VERSION, current_version=SPEC.config.DVT_FORK_VERSION, epoch=0
+    )
+    for field in ("current_sync_committee", "next_sync_committee"):
+        assert getattr(state, field) == getattr(like, field)
+        assert getattr(state, f"{field}_indices") == getattr(like, f"{field}_indices")
+    late = groups[0][1].copy()
+    late.activation_epoch = 1
+    with pytest.raises(AssertionError):
+        SPEC.get_dvt_genesis_state(fulu, [(groups[0][0], late)])
+    SPEC.process_slots(state, SPEC.Slot(1))

@@ -83,6 +83,20 @@ def test_sync_duties_are_those_of_positions(state: Any) -> None:
     assert SPEC.compute_subnets_for_sync_committee(state, SPEC.SignerIndex(SOLO)) == {0, 1, 2, 3}
 
 
+def test_the_key_of_a_sync_committee_is_that_of_the_position(state: Any) -> None:
+    per_period = int(SPEC.EPOCHS_PER_SYNC_COMMITTEE_PERIOD) * int(SPEC.SLOTS_PER_EPOCH)
+    last = (int(state.slot) // per_period + 1) * per_period - 1
+    for signer, pubkey in zip(state.current_sync_committee_indices, state.current_sync_committee.pubkeys, strict=True):
+        assert SPEC.get_sync_committee_pubkey(state, SPEC.Slot(last - 1), signer) == pubkey
+    absent = SPEC.SignerIndex(len(ENTRIES))
+    assert SPEC.get_sync_committee_pubkey(state, state.slot, absent) is None
+    # The last slot of a period is signed by the next committee, and a rotation changes neither.
+    member = state.current_sync_committee_indices[0]
+    state.next_sync_committee.pubkeys[3] = b"\x07" * 48
+    state.next_sync_committee_indices = [absent] * 3 + [member] + [absent] * (int(SPEC.SYNC_COMMITTEE_SIZE) - 4)
+    assert SPEC.get_sync_committee_pubkey(state, SPEC.Slot(last), member) == b"\x07" * 48
+
+
 def test_openings_select_by_their_digest_and_the_seed(state: Any) -> None:
     slot, signature = state.slot, SPEC.BLSSignature(b"\x01" * 96)
     assert SPEC.get_selection_hash(state, slot, signature, []) == SPEC.hash(b"\x01" * 96)
@@ -132,6 +146,54 @@ def test_an_aggregator_of_any_scheme_is_selected_and_signs(scheme: int) -> None:
     assert not SPEC.is_valid_selection_proof(chain.state, message)
 
 
+def test_aggregates_of_several_committees_become_one_attestation(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The second committee's members stand between those of the first one, and the third has no BLS key.
+    xmss = [Entry(64, 1, 1, schemes=(2,)) for _ in range(4)]
+    chain = Chain(SPEC, [*xmss, *(Entry(32) for _ in range(28))])
+    committees = {0: [9, 1, 3], 1: [0, 8], 2: [2]}
+    monkeypatch.setattr(SPEC, "get_beacon_committee", lambda state, slot, index: committees[int(index)])
+    slot = int(chain.state.slot)
+    chain.advance(1)
+    state, data = chain.state, chain.attestation_data(slot)
+    root = SPEC.compute_signing_root(data, SPEC.get_domain(state, SPEC.DOMAIN_BEACON_ATTESTER, data.target.epoch))
+
+    def aggregate(index: int, *members: int) -> Any:
+        seats = SPEC.get_committee_seats(state, SPEC.Slot(slot), SPEC.CommitteeIndex(index))
+        voters = [seat for seat in seats if SPEC.split_signer_index(seat)[0] in members]
+        return SPEC.Attestation(
+            aggregation_bits=[seat in voters for seat in seats],
+            data=data,
+            committee_bits=[place == index for place in range(int(SPEC.MAX_COMMITTEES_PER_SLOT))],
+            **chain.signed([int(voter) for voter in voters], root, chain.vote_leaf(data)),
+        )
+
+    parts = [aggregate(2, 2), aggregate(0, 9, 1, 3), aggregate(1, 0, 8)]
+    assert [bytes(part.signature) == SPEC.G2_POINT_AT_INFINITY for part in parts] == [True, False, False]
+    whole = SPEC.compute_on_chain_aggregate(state, parts)
+    assert len(whole.proofs) == 1 and len(whole.aggregation_bits) == 6
+    indexed = SPEC.get_indexed_attestation(state, whole)
+    assert [int(SPEC.split_signer_index(index)[0]) for index in indexed.attesting_indices] == [8, 9, 0, 1, 2, 3]
+    assert SPEC.is_valid_indexed_attestation(state, indexed)
+    without = SPEC.compute_on_chain_aggregate(state, [aggregate(0, 9), aggregate(1, 8)])
+    assert len(without.proofs) == 0
+    assert SPEC.is_valid_indexed_attestation(state, SPEC.get_indexed_attestation(state, without))
+    # One committee's votes, which came one by one, merge in the same way; the same vote twice does not.
+    votes = [aggregate(0, 3), aggregate(0, 1)]
+    both = aggregate(0, 1, 3)
+    assert SPEC.get_merged_proofs(state, votes) == list(both.proofs)
+    with pytest.raises(AssertionError):
+        SPEC.get_merged_proofs(state, [votes[0], both])
+
+
+def test_an_aggregate_carries_the_selection_proof() -> None:
+    aggregate = SPEC.Attestation(signature=b"\x05" * 96)
+    proof = SPEC.SchemeProof(scheme=1, data=b"\x01")
+    message = SPEC.get_aggregate_and_proof(virtual(SEVEN, 2), aggregate, SPEC.G2_POINT_AT_INFINITY, [proof])
+    assert message.aggregator_index == virtual(SEVEN, 2)
+    assert (message.aggregate, list(message.proofs)) == (aggregate, [proof])
+    assert message.selection_proof == SPEC.G2_POINT_AT_INFINITY
+
+
 def test_the_more_seats_the_fewer_of_them_aggregate(state: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     infinity = SPEC.G2_POINT_AT_INFINITY
 
@@ -164,12 +226,49 @@ def test_a_group_counts_once_for_custody(state: Any, monkeypatch: pytest.MonkeyP
     ):
         monkeypatch.setattr(SPEC.config, name, value, raising=False)
     seven = [virtual(SEVEN, key) for key in range(7)]
-    assert SPEC.get_validators_custody_requirement(state, []) == 8
-    assert SPEC.get_validators_custody_requirement(state, [SPEC.SignerIndex(SOLO)]) == 8
-    assert SPEC.get_validators_custody_requirement(state, seven[:1]) == 2048 // 7 // 32
-    whole = SPEC.get_validators_custody_requirement(state, seven)
-    assert whole in (63, 64)
-    assert SPEC.get_validators_custody_requirement(state, seven * 3) == 128
+    epoch = SPEC.get_current_epoch(state)
+
+    def requirement(signers: list[Any], epoch: Any = epoch) -> int:
+        return int(SPEC.get_validators_custody_requirement(state, epoch, signers))
+
+    assert requirement([]) == 8
+    assert requirement([SPEC.SignerIndex(SOLO)]) == 8
+    assert requirement(seven[:1]) == 2048 // 7 // 32
+    assert requirement(seven) in (63, 64)
+    assert requirement(seven * 3) == 128
+    assert requirement([SPEC.SignerIndex(SEVEN)]) == 8, "the registry key of a group has no share"
+    key_sets = SPEC.get_group(state, SEVEN).key_sets
+    key_sets.append(SPEC.KeySet(activation_epoch=epoch + 5, threshold=2, keys=list(key_sets[0].keys)[:2]))
+    assert requirement(seven[:1], epoch + 4) == 2048 // 7 // 32
+    assert requirement(seven[:1], epoch + 5) == 2048 // 2 // 32
+    assert requirement(seven[2:], epoch + 5) == 8, "keys that are not in force then"
+
+
+def test_a_member_signs_a_header_alone() -> None:
+    chain = Chain(SPEC)
+    while not chain.key_count(chain.state.proposer_lookahead[int(chain.state.slot) % int(SPEC.SLOTS_PER_EPOCH) + 1]):
+        chain.advance(1)
+    block = chain.block()
+    state = chain.state.copy()
+    if state.slot < block.message.slot:
+        SPEC.process_slots(state, block.message.slot)
+    proposer = int(block.message.proposer_index)
+    size = chain.key_count(proposer)
+
+    def header(*keys: int, signed_by: tuple[int, ...] | None = None) -> Any:
+        value = SPEC.compute_signed_block_header(block)
+        domain = SPEC.get_domain(state, SPEC.DOMAIN_BEACON_PROPOSER)
+        root = SPEC.compute_signing_root(value.message, domain)
+        signers = chain.signers_of(proposer, keys if signed_by is None else signed_by)
+        value.signature, value.signers = chain.sign(signers, root), chain.bits(keys)
+        return value
+
+    assert SPEC.verify_single_signer(state, header(0))
+    assert SPEC.verify_single_signer(state, header(size - 1))
+    assert not SPEC.verify_single_signer(state, header(0, signed_by=(1,)))
+    assert not SPEC.verify_single_signer(state, header(0, 1))
+    assert not SPEC.verify_single_signer(state, header())
+    assert not SPEC.verify_single_signer(state, header(size, signed_by=(0,)))
 
 
 def test_leaders_are_a_twelfth_of_a_slot_apart(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -160,6 +160,14 @@ def attester_slashings(spec: ModuleType) -> Iterator[Case]:
         return operation(chain, "attester_slashing", name, value, is_valid, check)
 
     yield case("solo_double_vote", slashing([votes(one, (), SOLO)], [votes(two, (), SOLO)]), True, slashed(SOLO))
+    last, other = data(69, 1), data(69, 2)
+    last.target.epoch = other.target.epoch = 2**64 - 1
+    yield case(
+        "solo_double_vote_in_the_last_epoch_of_all",
+        slashing([votes(last, (), SOLO)], [votes(other, (), SOLO)]),
+        True,
+        slashed(SOLO),
+    )
     for count, is_valid in ((4, False), (5, True), (7, True)):
         value = slashing([votes(one, range(count))], [votes(two, range(count))])
         name = f"double_vote_of_{count}_of_7"
@@ -444,6 +452,13 @@ def key_set_changes(spec: ModuleType) -> Iterator[Case]:
         )
         value = chain.change(SEVEN, 5, old[:6] + [key], range(5), key_proofs=[proof])
         yield case(chain, f"invalid_{name}", value, False)
+    # The leaf of a hash-based key, which these keys do not have, would be beyond all numbers.
+    distant = [chain.key_proof(SEVEN, newcomer, slot=2**64 - 1)]
+    yield case(
+        chain,
+        "possession_proven_for_the_last_slot_of_all",
+        chain.change(SEVEN, 5, old[:6] + [newcomer], range(5), key_proofs=distant),
+    )
     stale = chain.change(WEALTHY, 5, fresh[:7])
     stale.signature = chain.sign([SOLO], b"\x01" * 32)
     yield case(chain, "invalid_solo_signature", stale, False)
