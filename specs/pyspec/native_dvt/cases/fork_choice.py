@@ -70,14 +70,15 @@ class Play:
         return self.store.block_states[root].copy(), root
 
     def vote(self, state: Any, slot: int, root: Any, votes: Callable[[int, int | None], bool]) -> bool:
-        """Sends votes for a block by the seats of a slot, as seen from a state at that slot."""
+        """Sends votes for a block by the seats of a slot, as seen from a state in the epoch of that slot."""
         spec = self.spec
         self.chain.state = state.copy()
+        epoch = spec.compute_epoch_at_slot(spec.Slot(slot))
         data = spec.AttestationData(
             slot=slot,
             beacon_block_root=root,
             source=spec.Checkpoint(epoch=0, root=self.anchor_root),
-            target=spec.Checkpoint(epoch=0, root=self.anchor_root),
+            target=spec.Checkpoint(epoch=epoch, root=spec.get_checkpoint_block(self.store, root, epoch)),
         )
         attestation = self.chain.attestation(slot, votes, data=data)
         return self._send("attestation", attestation, spec.on_attestation)
@@ -158,7 +159,7 @@ def votes_of_groups(spec: ModuleType) -> Iterator[Case]:
     play_.check(low)
     yield play_.case("split_group_votes_for_the_parent")
 
-    # A key that votes twice for one target epoch is discounted alone.
+    # A key that votes twice for one target epoch is discounted alone, until it votes in a later one.
     play_, state, low, high, slot = two_siblings(spec)
     play_.vote(state, slot, low, lambda index, key: index == SEVEN and key in (0, 1, 2, 3, 4))
     play_.check(low)
@@ -167,6 +168,16 @@ def votes_of_groups(spec: ModuleType) -> Iterator[Case]:
     play_.vote(state, slot, low, lambda index, key: index == SEVEN and key == 5)
     play_.check(low)
     play_.vote(state, slot, low, lambda index, key: index == SEVEN and key == 0)
+    play_.check(low)
+    later = state.copy()
+    spec.process_slots(later, spec.SLOTS_PER_EPOCH)
+    play_.chain.state = later.copy()
+    slot = play_.chain.slot_of(SEVEN)
+    play_.tick(slot + 1, 4)
+    play_.vote(later, slot, high, lambda index, key: index == SEVEN and key in (1, 2))
+    play_.vote(later, slot, low, lambda index, key: index == SEVEN and key == 6)
+    play_.check(high)
+    play_.vote(later, slot, low, lambda index, key: index == SEVEN and key == 0)
     play_.check(low)
     yield play_.case("equivocating_key_is_discounted_alone")
 

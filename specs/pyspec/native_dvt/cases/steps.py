@@ -15,7 +15,7 @@ def apply_block(spec: ModuleType, store: Any, signed_block: Any) -> None:
     for attestation in signed_block.message.body.attestations:
         spec.on_attestation(store, attestation, is_from_block=True)
     for attester_slashing in signed_block.message.body.attester_slashings:
-        spec.on_attester_slashing(store, attester_slashing)
+        spec.on_attester_slashing(store, attester_slashing, spec.Root(spec.hash_tree_root(signed_block.message)))
 
 
 def checkpoint_text(checkpoint: Any) -> dict[str, Any]:
