@@ -75,6 +75,13 @@ def randao_fee_gwei() -> int:
     return int(SPEC.RANDAO_OMISSION_FEE_FACTOR) * int(slot)
 
 
+def epochs_to_rotate_a_third() -> int:
+    """Epochs in which a third of 36 million ETH, in the largest validators, can replace its keys."""
+    in_a_block = int(SPEC.MAX_KEY_SET_CHANGES) * int(SPEC.MAX_EFFECTIVE_BALANCE_ELECTRA)
+    third = 12 * 10**15
+    return -(-third // (in_a_block * int(SPEC.SLOTS_PER_EPOCH)))
+
+
 def split_loss_per_component() -> str:
     """Share of an attestation's reward that a 3-4 split over heads costs a 5-of-7 group: each component counts."""
     return f"{SPEC.TIMELY_HEAD_WEIGHT}/{sum(SPEC.PARTICIPATION_FLAG_WEIGHTS)}"
@@ -107,6 +114,7 @@ FIGURES: list[Callable[[], int | str]] = [
     xmss_opening_bytes,
     seats_per_proof,
     randao_fee_gwei,
+    epochs_to_rotate_a_third,
     split_loss_per_component,
     split_loss_all_or_nothing,
     equivocators_to_slash_5_of_7,
