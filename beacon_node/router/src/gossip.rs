@@ -2,7 +2,7 @@
 
 use crate::catch_up::CatchUp;
 use crate::forks::DigestEpochs;
-use crate::waiting::Waiting;
+use crate::waiting::{CalledBack, Letter, Waiting};
 use beacon_chain::{BeaconChain, ImportError};
 use gossip_validation::VerifiedBlock;
 use group_duties::Proposals;
@@ -27,6 +27,21 @@ pub(crate) struct Gossip<P: Preset> {
     pub(crate) schedule: Vec<DigestEpochs>,
     pub(crate) catch_up: Sender<CatchUp<P>>,
     pub(crate) waiting: Mutex<Waiting<GossipMessage>>,
+    /// Messages that are to be looked at once more.
+    pub(crate) again: Sender<GossipMessage>,
+}
+
+impl Letter for GossipMessage {
+    type Peer = PeerId;
+    type Id = MessageId;
+
+    fn peer(&self) -> PeerId {
+        self.source
+    }
+
+    fn id(&self) -> MessageId {
+        self.message_id.clone()
+    }
 }
 
 /// What becomes of a message.
@@ -251,12 +266,21 @@ impl<P: Preset> Gossip<P> {
             Outcome::Verdict(verdict) => self.report(message.message_id, message.source, verdict).await,
             Outcome::WaitFor(root) => {
                 let slot = self.chain().current_slot();
-                let refused = self.waiting.lock().insert(root, slot, message);
-                if let Err(message) = refused {
+                let gone = self.waiting.lock().insert(root, slot, message);
+                if let Some(message) = gone {
                     self.report(message.message_id, message.source, Verdict::Ignore).await;
-                } else if self.chain().contains_block(&root) {
-                    // It came in between.
-                    tracing::trace!(%root, "Block came while its message was put aside");
+                }
+                // It may have come between the check and now: then its event does not find the message any more.
+                if self.chain().contains_block(&root) {
+                    let CalledBack { again, hopeless } = self.waiting.lock().call_back(&root, slot);
+                    for message in again {
+                        if let Err(error) = self.again.try_send(message) {
+                            tracing::debug!(%root, %error, "Message is dropped: too many at once");
+                        }
+                    }
+                    for message in hopeless {
+                        self.report(message.message_id, message.source, Verdict::Ignore).await;
+                    }
                 }
             }
         }

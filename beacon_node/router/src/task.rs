@@ -28,6 +28,8 @@ const MAX_GOSSIP_TASKS: usize = 256;
 const MAX_ANSWERS: usize = 16;
 const COMMAND_QUEUE: usize = 256;
 const CATCH_UP_QUEUE: usize = 1024;
+/// Messages that wait to be looked at once more.
+const AGAIN_QUEUE: usize = 256;
 /// Epochs ahead of a fork at which its topics are joined, and after it at which those of the fork before are left.
 const FORK_OVERLAP_EPOCHS: u64 = 2;
 
@@ -117,6 +119,7 @@ impl Router {
         let chain = Arc::clone(intake.chain());
         let schedule = schedule(chain.spec(), chain.genesis_validators_root());
         let (catch_up, catch_up_messages) = runtime::channel("catch_up", CATCH_UP_QUEUE);
+        let (again, again_queue) = runtime::channel("gossip_again", AGAIN_QUEUE);
         let (commands, command_queue) = runtime::channel("router_commands", COMMAND_QUEUE);
         let (status_sender, status) = watch::channel(SyncStatus::default());
         let catch_up_task = CatchUpTask {
@@ -139,6 +142,7 @@ impl Router {
                 schedule,
                 catch_up: catch_up.clone(),
                 waiting: Mutex::new(Waiting::default()),
+                again,
             }),
             network: network.clone(),
             chain: Arc::clone(&chain),
@@ -164,7 +168,7 @@ impl Router {
         });
         tokio::spawn(async move {
             tokio::select! {
-                () = router.run(events, command_queue, chain_events) => {}
+                () = router.run(events, command_queue, again_queue, chain_events) => {}
                 () = until_shutdown(shutdown) => {}
             }
         });
@@ -197,6 +201,7 @@ impl<P: Preset> RouterTask<P> {
         mut self,
         mut events: mpsc::Receiver<NetworkEvent>,
         mut commands: Receiver<Command>,
+        mut again: Receiver<GossipMessage>,
         mut chain_events: broadcast::Receiver<ChainEvent>,
     ) {
         let core: Vec<TopicKind> = TopicKind::core().collect();
@@ -221,6 +226,12 @@ impl<P: Preset> RouterTask<P> {
                 command = commands.recv() => {
                     let Some(command) = command else { return };
                     self.on_command(command).await;
+                }
+                message = again.recv() => {
+                    // The other end is held by this task.
+                    let Some(message) = message else { return };
+                    self.on_gossip(message);
+                    self.flush_votes();
                 }
                 event = chain_events.recv() => match event {
                     Ok(ChainEvent::Block { root, .. }) => {
