@@ -14,6 +14,7 @@
 //!
 //! Spec: dvt/validator.md#leader-promotion
 
+mod abandoned;
 mod error;
 mod group_slot;
 mod judging;

@@ -1,5 +1,6 @@
 //! A client asks for a block: its own to sign, or its leader's.
 
+use crate::abandoned::IfAbandoned;
 use crate::round::Reveal;
 use crate::{GroupSlot, ProduceError, Proposals};
 use beacon_api::{BlockContents, ProducedBlock, ProducedBlockAnswer};
@@ -146,10 +147,11 @@ impl<P: Preset> Proposals<P> {
             match step {
                 Step::Sign(block) => return Ok(blinded_answer(&block)),
                 Step::Build(rank, reveal) => {
+                    // A client that hangs up may ask again.
+                    let unfinished = IfAbandoned::new(|| self.stop_building(group));
                     let built = self.build_as_leader(rank, reveal, request.clone()).await;
-                    if built.is_err() {
-                        self.with_round(group, |round| round.is_building = false);
-                        self.note_change();
+                    if built.is_ok() {
+                        unfinished.finished();
                     }
                     return built;
                 }
@@ -162,6 +164,14 @@ impl<P: Preset> Proposals<P> {
                 }
             }
         }
+    }
+
+    /// The leader's block was not made: whoever asks for it next begins anew.
+    fn stop_building(&self, group: &ProposingGroup) {
+        if let Some(round) = self.rounds.lock().get_mut(&(group.slot, group.proposer)) {
+            round.is_building = false;
+        }
+        self.note_change();
     }
 
     /// The first leader builds like a solo proposer. A fallback leader never re-orgs, and includes the first leader's

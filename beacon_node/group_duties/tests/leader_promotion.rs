@@ -391,3 +391,20 @@ async fn a_solo_proposers_block_leaves_by_the_same_door() {
     assert!(is_own);
     world.all_follow(root).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_whose_client_hung_up_while_its_block_was_built_may_ask_again() {
+    let world = World::new().await;
+    let (slot, _) = world.slot_of(true);
+    world.clock.set_slot(slot);
+    let leader = world.leader(slot, 0);
+    let mock = &world.nodes[usize::from(leader)].mock;
+    let ask = || world.client(usize::from(leader), slot, world.signer(leader));
+    mock.set_faults(|faults| faults.delay = Duration::from_secs(2));
+    let hung_up = tokio::time::timeout(Duration::from_millis(500), ask()).await;
+    assert!(hung_up.is_err(), "the block is still being built");
+    mock.set_faults(|faults| faults.delay = Duration::ZERO);
+    let answer = tokio::time::timeout(Duration::from_secs(10), ask()).await;
+    let (_, is_own) = answer.expect("it is built now").unwrap();
+    assert!(is_own);
+}
