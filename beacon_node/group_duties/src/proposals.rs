@@ -1,5 +1,6 @@
 //! The rounds of all groups: what comes in, and what follows from it.
 
+use crate::abandoned::IfAbandoned;
 use crate::metrics;
 use crate::round::{Completed, Round};
 use crate::{Judgement, Part};
@@ -169,6 +170,8 @@ impl<P: Preset> Proposals<P> {
     /// Finds out whether this node's members may sign a proposal.
     async fn judge(self: Arc<Self>, key: RoundKey, root: Root, rank: u8, block: Arc<SignedBeaconBlock<P>>) {
         let (slot, proposer) = key;
+        // Without a judgement, whoever waits for it would wait until the round is over.
+        let unfinished = IfAbandoned::new(|| self.note_judgement(key, &root, Judgement::Unverified));
         let judgement = match self.judgement(proposer, &block).await {
             Ok(()) => Judgement::Valid,
             Err(refusal) => {
@@ -181,8 +184,13 @@ impl<P: Preset> Proposals<P> {
                 }
             }
         };
+        unfinished.finished();
+        self.note_judgement(key, &root, judgement);
+    }
+
+    fn note_judgement(&self, key: RoundKey, root: &Root, judgement: Judgement) {
         if let Some(round) = self.rounds.lock().get_mut(&key) {
-            round.slot.on_judged(&root, judgement);
+            round.slot.on_judged(root, judgement);
         }
         self.note_change();
     }
