@@ -148,25 +148,16 @@ impl ChainSpec {
     /// Whether the values fit each other. Everything that is read from YAML does.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let contradiction = |text: String| Err(ConfigError::Contradiction(text));
-        // What is divided by.
-        for (key, value) in [
-            ("SLOT_DURATION_MS", self.slot_duration_ms),
-            ("CHURN_LIMIT_QUOTIENT", self.churn_limit_quotient),
-            ("ATTESTATION_SUBNET_COUNT", self.attestation_subnet_count),
-            ("NUMBER_OF_CUSTODY_GROUPS", self.number_of_custody_groups),
-            (
-                "DATA_COLUMN_SIDECAR_SUBNET_COUNT",
-                self.data_column_sidecar_subnet_count,
-            ),
-            (
-                "BALANCE_PER_ADDITIONAL_CUSTODY_GROUP",
-                self.balance_per_additional_custody_group,
-            ),
-        ] {
-            if value == 0 {
-                return contradiction(format!("{key} is 0, expected at least 1"));
+        for (key, value, range) in self.ranges() {
+            if !range.contains(&value) {
+                let (least, most) = (range.start(), range.end());
+                return contradiction(match *most {
+                    u64::MAX => format!("{key} is {value}, expected at least {least}"),
+                    _ => format!("{key} is {value}, expected {least} to {most}"),
+                });
             }
         }
+        self.validate_preset_values()?;
         let forks = self.fork_epochs();
         for ((key, epoch), (next_key, next_epoch)) in forks.iter().zip(forks.iter().skip(1)) {
             if next_epoch < epoch {
@@ -465,6 +456,12 @@ mod tests {
         assert_eq!(spec.fulu_fork_epoch, Epoch::new(0));
         assert_eq!(spec.electra_fork_epoch, Epoch::new(0), "not after Fulu");
         assert_eq!(spec.churn_limit_quotient, 32);
+        let spec = ChainSpec::from_yaml("PRESET_BASE: minimal\nSLOTS_PER_EPOCH: 8\n").unwrap();
+        assert_eq!(
+            spec.preset_base,
+            PresetName::Minimal,
+            "a value of the preset may be repeated"
+        );
         let spec = ChainSpec::from_yaml("FULU_FORK_EPOCH: 415000\n").unwrap();
         assert_eq!(spec.electra_fork_epoch, Epoch::new(364_032));
         assert_eq!(spec.blob_schedule.len(), 1, "the entry before Fulu is left out");
@@ -502,7 +499,41 @@ mod tests {
                 "MIN_GENESIS_TIME is given twice",
             ),
             ("SECONDS_PER_SLOT: twelve", "SECONDS_PER_SLOT: found \"twelve\""),
-            ("SLOT_DURATION_MS: 0", "SLOT_DURATION_MS is 0"),
+            ("SLOT_DURATION_MS: 0", "SLOT_DURATION_MS is 0, expected 100 to 3600000"),
+            (
+                "SLOT_DURATION_MS: 18446744073709551615",
+                "SLOT_DURATION_MS is 18446744073709551615, expected 100 to 3600000",
+            ),
+            ("SECONDS_PER_SLOT: 18446744073709551615", "SECONDS_PER_SLOT: found"),
+            (
+                "SECONDS_PER_SLOT: 18446744073709551",
+                "SLOT_DURATION_MS is 18446744073709551000",
+            ),
+            (
+                "CHURN_LIMIT_QUOTIENT: 0",
+                "CHURN_LIMIT_QUOTIENT is 0, expected at least 1",
+            ),
+            (
+                "ATTESTATION_DUE_BPS: 10001",
+                "ATTESTATION_DUE_BPS is 10001, expected 0 to 10000",
+            ),
+            ("EPOCHS_PER_SUBNET_SUBSCRIPTION: 0", "expected at least 1"),
+            ("SUBNETS_PER_NODE: 65", "SUBNETS_PER_NODE is 65, expected 0 to 64"),
+            ("ATTESTATION_SUBNET_PREFIX_BITS: 64", "expected 0 to 6"),
+            ("NUMBER_OF_CUSTODY_GROUPS: 129", "expected 1 to 128"),
+            (
+                "CUSTODY_REQUIREMENT: 129",
+                "CUSTODY_REQUIREMENT is 129, expected 0 to 128",
+            ),
+            (
+                "PRESET_BASE: minimal\nSLOTS_PER_EPOCH: 32",
+                "SLOTS_PER_EPOCH is 32, expected 8 of the preset minimal",
+            ),
+            (
+                "SLOTS_PER_EPOCH: 0",
+                "SLOTS_PER_EPOCH is 0, expected 32 of the preset mainnet",
+            ),
+            ("SLOTS_PER_EPOCH: [32]", "expected 32 of the preset mainnet"),
             (
                 "ELECTRA_FORK_EPOCH: 9\nFULU_FORK_EPOCH: 8",
                 "FULU_FORK_EPOCH 8 is before ELECTRA_FORK_EPOCH 9",

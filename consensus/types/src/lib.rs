@@ -27,6 +27,7 @@ mod blinded_block;
 #[expect(missing_docs, reason = "superstruct does not document what it generates")]
 mod block;
 mod chain_spec;
+mod config_limits;
 mod config_yaml;
 #[expect(missing_docs, reason = "superstruct does not document what it generates")]
 mod data_column;

@@ -51,7 +51,7 @@ impl ChainSpec {
     }
 }
 
-fn preset_values<P: Preset>() -> BTreeMap<String, Value> {
+pub(crate) fn preset_values<P: Preset>() -> BTreeMap<String, Value> {
     let mut values = BTreeMap::new();
     values.insert(
         "SLOTS_PER_EPOCH".to_owned(),
