@@ -202,6 +202,22 @@ impl NetworkService {
     }
 }
 
+/// An error with its causes. libp2p's own text names the layer and leaves out what the system said.
+fn in_words(error: &dyn std::error::Error) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        let text = text.trim().trim_end_matches(':');
+        // Some errors repeat their cause.
+        if !text.is_empty() && !words.iter().any(|word| word.contains(text)) {
+            words.push(text.to_owned());
+        }
+        next = error.source();
+    }
+    words.join(": ")
+}
+
 /// Starts listening and waits until the ports are known.
 async fn listen(
     swarm: &mut Swarm<NodeBehaviour>,
@@ -217,7 +233,7 @@ async fn listen(
             address: address.clone(),
             reason,
         };
-        let id = swarm.listen_on(address.clone()).map_err(|e| error(e.to_string()))?;
+        let id = swarm.listen_on(address.clone()).map_err(|e| error(in_words(&e)))?;
         let bound = tokio::time::timeout(LISTEN_TIMEOUT, async {
             loop {
                 match swarm.select_next_some().await {
@@ -225,10 +241,10 @@ async fn listen(
                     SwarmEvent::ListenerClosed {
                         listener_id, reason, ..
                     } if listener_id == id => {
-                        return Err(format!("{reason:?}"));
+                        return Err(reason.map_or_else(|e| in_words(&e), |()| "the listener was closed".to_owned()));
                     }
                     SwarmEvent::ListenerError { listener_id, error } if listener_id == id => {
-                        return Err(error.to_string());
+                        return Err(in_words(&error));
                     }
                     _ => {}
                 }

@@ -1,6 +1,6 @@
 //! Peers that break the encodings: what they send is refused, and they pay for it.
 
-use crate::support::{DIGEST, Node, eventually_async};
+use crate::support::{DIGEST, NEXT_DIGEST, Node, eventually, eventually_async};
 use futures::future::BoxFuture;
 use futures::{AsyncReadExt, AsyncWriteExt, FutureExt, StreamExt};
 use libp2p::core::Endpoint;
@@ -16,12 +16,23 @@ use std::collections::VecDeque;
 use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use types::ForkDigest;
 
-/// Writes bytes on a protocol and reads what comes back.
+/// What a peer does after it has written its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    /// Ends its half of the stream and reads what comes back.
+    Read,
+    /// Keeps the stream open for ever, and says nothing more.
+    KeepSilent,
+}
+
+/// Writes bytes on a protocol.
 #[derive(Clone, Debug)]
 struct Raw {
     protocol: &'static str,
     bytes: Vec<u8>,
+    then: Then,
 }
 
 impl UpgradeInfo for Raw {
@@ -39,6 +50,14 @@ impl OutboundUpgrade<Stream> for Raw {
     fn upgrade_outbound(self, mut stream: Stream, _: StreamProtocol) -> Self::Future {
         async move {
             stream.write_all(&self.bytes).await?;
+            if self.then == Then::KeepSilent {
+                stream.flush().await?;
+                tokio::spawn(async move {
+                    let _stream = stream;
+                    std::future::pending::<()>().await;
+                });
+                return Ok(Vec::new());
+            }
             stream.close().await?;
             let mut answer = Vec::new();
             stream.read_to_end(&mut answer).await?;
@@ -175,11 +194,22 @@ impl Hostile {
     }
 
     fn send(&mut self, protocol: &'static str, bytes: Vec<u8>) {
-        self.swarm
-            .behaviour_mut()
-            .raw
-            .queue
-            .push_back((self.victim, Raw { protocol, bytes }));
+        self.push(protocol, bytes, Then::Read);
+    }
+
+    fn push(&mut self, protocol: &'static str, bytes: Vec<u8>, then: Then) {
+        let raw = Raw { protocol, bytes, then };
+        self.swarm.behaviour_mut().raw.queue.push_back((self.victim, raw));
+    }
+
+    /// Asks for a block as an honest peer would, and gets it.
+    async fn is_served(&mut self) {
+        let mut request = Vec::new();
+        for number in [0u64, 1, 1] {
+            request.extend(number.to_le_bytes());
+        }
+        self.send(RANGE, frame(&request));
+        assert_eq!(self.answer().await.first(), Some(&SUCCESS));
     }
 
     async fn answer(&mut self) -> Vec<u8> {
@@ -226,6 +256,8 @@ impl Hostile {
 
 const STATUS: &str = "/eth2/beacon_chain/req/status/2/ssz_snappy";
 const RANGE: &str = "/eth2/beacon_chain/req/beacon_blocks_by_range/2/ssz_snappy";
+const MESHSUB: &str = "/meshsub/1.1.0";
+const SUCCESS: u8 = 0;
 const INVALID_REQUEST: u8 = 1;
 const RATE_LIMITED: u8 = 139;
 
@@ -304,4 +336,107 @@ async fn garbage_and_oversized_gossip_is_not_delivered_and_costs_score() {
         eventually_async("it loses score", async || victim.score_of(id).await < 0.0).await;
     }
     assert!(victim.seen.lock().unwrap().gossip.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn protocols_that_do_not_exist_and_requests_that_end_early_are_not_served() {
+    let victim = Node::start(1, &[]).await;
+    let mut hostile = Hostile::connect(&victim).await;
+    for protocol in [
+        "/eth2/beacon_chain/req/blocks_by_magic/1/ssz_snappy",
+        "/eth2/beacon_chain/req/status/999/ssz_snappy",
+        "/eth2/beacon_chain/req/status/2/ssz",
+        "/nothing",
+    ] {
+        hostile.send(protocol, frame(&[0; 8]));
+    }
+    let whole = frame(&[0; 92]);
+    for cut in [1, 2, 20, whole.len() - 1] {
+        hostile.send(STATUS, whole[..cut].to_vec());
+        // Where the request should go on, there is an end: nothing can be said about it.
+        assert!(hostile.answer().await.is_empty(), "{cut} bytes");
+    }
+    hostile.is_served().await;
+    let seen = victim.seen.lock().unwrap();
+    assert_eq!((seen.requests, seen.statuses.len()), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_that_are_left_half_open_are_limited_and_do_not_keep_others_waiting() {
+    const MORE_THAN_MAY_BE_OPEN: usize = 20;
+    let victim = Node::start(1, &[]).await;
+    let mut hostile = Hostile::connect(&victim).await;
+    let id = hostile.id();
+    for _ in 0..MORE_THAN_MAY_BE_OPEN {
+        // The length of a status, and never the status.
+        hostile.push(STATUS, vec![92], Then::KeepSilent);
+        hostile.answer().await;
+    }
+    eventually_async("it loses score", async || victim.score_of(id).await < 0.0).await;
+    assert!(victim.counter("network_rpc_rate_limited_total", "refused") > 0);
+    let mut honest = Hostile::connect(&victim).await;
+    honest.is_served().await;
+    assert!(victim.score_of(honest.id()).await >= 0.0);
+    assert_eq!(victim.seen.lock().unwrap().requests, 1);
+}
+
+/// A field of a protocol buffer that has a length.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut length = Vec::new();
+    let mut left = bytes.len();
+    while left >= 0x80 {
+        length.push((left & 0x7f) as u8 | 0x80);
+        left >>= 7;
+    }
+    length.push(left as u8);
+    [&[number << 3 | 2], length.as_slice(), bytes].concat()
+}
+
+/// A gossipsub stream with one message, which an ordinary client would not send: nobody follows its topic.
+fn gossip_of(topic: &str, data: &[u8]) -> Vec<u8> {
+    let message = [field(2, data), field(4, topic.as_bytes())].concat();
+    let rpc = field(2, &message);
+    // The frame has a length, and no number.
+    field(0, &rpc).split_off(1)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gossip_of_topics_that_are_not_followed_is_not_delivered() {
+    let victim = Node::start(1, &[]).await;
+    victim.handle.subscribe(vec![TopicKind::VoluntaryExit]).await.unwrap();
+    let followed = GossipTopic::new(DIGEST, TopicKind::VoluntaryExit);
+    let unknown_digest = GossipTopic::new(ForkDigest::new([1, 2, 3, 4]), TopicKind::VoluntaryExit);
+    let next_digest = GossipTopic::new(NEXT_DIGEST, TopicKind::VoluntaryExit);
+    let not_followed = GossipTopic::new(DIGEST, TopicKind::ProposerSlashing);
+    let payload = |text: &str| compress(text.as_bytes(), 1 << 10).unwrap();
+    let topics = [
+        unknown_digest.to_string(),
+        next_digest.to_string(),
+        not_followed.to_string(),
+        "/eth2/zz/voluntary_exit/ssz_snappy".to_owned(),
+        "\u{0}".to_owned(),
+    ];
+    // The last message shows that those before it were read.
+    let mut bytes: Vec<u8> = topics
+        .iter()
+        .flat_map(|topic| gossip_of(topic, &payload(topic)))
+        .collect();
+    bytes.extend(gossip_of(&followed.to_string(), &payload("an exit")));
+    let mut hostile = Hostile::connect(&victim).await;
+    hostile.push(MESHSUB, bytes, Then::KeepSilent);
+    hostile.answer().await;
+    hostile.release();
+    eventually("the exit is delivered", || victim.got(b"an exit")).await;
+    assert_eq!(victim.seen.lock().unwrap().gossip.len(), 1);
+
+    // Bytes that are no protocol buffer at all: the node goes on.
+    let mut hostile = Hostile::connect(&victim).await;
+    hostile.push(MESHSUB, vec![0x05, 0xff, 0xff, 0xff, 0xff, 0xff], Then::KeepSilent);
+    hostile.answer().await;
+    hostile.release();
+    let mut honest = Hostile::connect(&victim).await;
+    honest.publish(followed, payload("another exit")).await;
+    honest.release();
+    eventually("the other exit is delivered", || victim.got(b"another exit")).await;
+    assert_eq!(victim.seen.lock().unwrap().gossip.len(), 2);
 }

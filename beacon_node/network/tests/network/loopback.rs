@@ -1,9 +1,9 @@
 //! Several services in one process on loopback, as a devnet runs them.
 
-use crate::support::{DIGEST, NEXT_DIGEST, Node, block, eventually, eventually_async, forks};
+use crate::support::{DIGEST, NEXT_DIGEST, Node, block, config, eventually, eventually_async, forks, status};
 use network::{
-    BlocksByRangeRequest, GoodbyeReason, GossipTopic, ProtocolKind, PublishError, Request, RequestError, ResponseChunk,
-    ResponseCode, ResponseEvent, TopicKind, Verdict,
+    BlocksByRangeRequest, GoodbyeReason, GossipTopic, NetworkConfig, NetworkService, ProtocolKind, PublishError,
+    Request, RequestError, ResponseChunk, ResponseCode, ResponseEvent, TopicKind, Verdict,
 };
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -412,4 +412,26 @@ async fn no_more_than_two_requests_of_a_kind_are_under_way() {
         chunks += answer.collect().await.unwrap().len();
     }
     assert_eq!((chunks, server.seen.lock().unwrap().requests), (3, 6));
+}
+
+#[tokio::test]
+async fn a_busy_port_is_named_with_what_the_system_says() {
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (udp_port, tcp_port) = (udp.local_addr().unwrap().port(), tcp.local_addr().unwrap().port());
+    let changes: [(&str, u16, fn(&mut NetworkConfig, u16)); 3] = [
+        ("QUIC", udp_port, |config, port| config.quic_port = Some(port)),
+        ("discovery", udp_port, |config, port| config.discovery_port = Some(port)),
+        ("TCP", tcp_port, |config, port| config.port = port),
+    ];
+    for (what, port, change) in changes {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = config(dir.path());
+        change(&mut config, port);
+        let registry = prometheus::Registry::new();
+        let started = NetworkService::start(config, forks(DIGEST), status(DIGEST, 0), &registry).await;
+        let error = started.unwrap_err().to_string();
+        let says = error.contains(&port.to_string()) && error.contains("in use");
+        assert!(says, "{what}, port {port}: {error}");
+    }
 }
