@@ -43,6 +43,11 @@ impl ApiFailure {
         Self(ErrorMessage::of_items(failures))
     }
 
+    /// 400: a list that is handed in item by item cannot be read, and nothing of it was taken.
+    pub(crate) fn unreadable_list(message: impl Display, failures: Vec<Failure>) -> Self {
+        Self(ErrorMessage::of_list(message.to_string(), failures))
+    }
+
     /// The status.
     pub(crate) fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.0.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)

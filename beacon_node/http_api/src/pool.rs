@@ -122,7 +122,7 @@ async fn address_changes<P: Preset>(State(reader): Context<P>) -> Answer {
 }
 
 async fn submit_address_changes<P: Preset>(State(reader): Context<P>, body: RequestBody) -> Answer {
-    let changes: Vec<SignedBLSToExecutionChange> = body.json()?;
+    let changes: Vec<SignedBLSToExecutionChange> = body.json_list()?;
     let mut results = Vec::with_capacity(changes.len());
     for change in changes {
         results.push(match reader.intake.submit_bls_to_execution_change(change).await {

@@ -5,8 +5,9 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use beacon_api::{CONSENSUS_VERSION_HEADER, JSON, SSZ, list_from_json_by_fork, list_from_json_of_either};
+use beacon_api::{CONSENSUS_VERSION_HEADER, Failure, JSON, SSZ, from_json_of_either};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use types::{ForkName, ForkVersioned};
 
 /// A body with what the headers say about it. Its size is limited by the server.
@@ -99,19 +100,46 @@ impl RequestBody {
         let value = serde_json::from_slice(&self.bytes).map_err(unreadable)?;
         match self.fork {
             Some(fork) => T::from_json_by_fork(value, fork),
-            None => beacon_api::from_json_of_either(value),
+            None => from_json_of_either(value),
         }
         .map_err(unreadable)
     }
 
-    /// Reads a list of containers in JSON, in the layout of the fork that the header names, or else in the layout
-    /// that fits.
+    /// Reads a list of messages in JSON whose layout is the same in all forks. The error names the items that cannot be
+    /// read.
+    pub(crate) fn json_list<T: DeserializeOwned>(&self) -> Result<Vec<T>, ApiFailure> {
+        self.list(serde_json::from_value)
+    }
+
+    /// As [`Self::json_list`], in the layout of the fork that the header names, or else in the layout that fits.
     pub(crate) fn versioned_list<T: ForkVersioned>(&self) -> Result<Vec<T>, ApiFailure> {
+        self.list(|value| match self.fork {
+            Some(fork) => T::from_json_by_fork(value, fork),
+            None => from_json_of_either(value),
+        })
+    }
+
+    fn list<T>(&self, read: impl Fn(Value) -> Result<T, serde_json::Error>) -> Result<Vec<T>, ApiFailure> {
         self.expect_json()?;
-        match self.fork {
-            Some(fork) => list_from_json_by_fork(&self.bytes, fork),
-            None => list_from_json_of_either(&self.bytes),
+        let values: Vec<Value> = serde_json::from_slice(&self.bytes)
+            .map_err(|error| ApiFailure::unreadable_list(format!("cannot read the body: {error}"), Vec::new()))?;
+        let mut items = Vec::with_capacity(values.len());
+        let mut failures = Vec::new();
+        for (index, value) in (0u64..).zip(values) {
+            match read(value) {
+                Ok(item) => items.push(item),
+                Err(error) => failures.push(Failure {
+                    index,
+                    message: error.to_string(),
+                }),
+            }
         }
-        .map_err(unreadable)
+        match failures.first() {
+            None => Ok(items),
+            Some(Failure { index, message }) => {
+                let message = format!("cannot read the body: item {index}: {message}");
+                Err(ApiFailure::unreadable_list(message, failures))
+            }
+        }
     }
 }

@@ -2,16 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Body of an error. With `failures` if single items of a list were refused.
+/// Body of an error. Where a list is handed in item by item, it has `failures`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorMessage {
     /// HTTP status.
     pub code: u16,
     /// What went wrong.
     pub message: String,
-    /// Items that were refused; the others were taken.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub failures: Vec<Failure>,
+    /// Items that are at fault; none if the list as a whole is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures: Option<Vec<Failure>>,
 }
 
 impl ErrorMessage {
@@ -20,16 +20,21 @@ impl ErrorMessage {
         Self {
             code,
             message: message.into(),
-            failures: Vec::new(),
+            failures: None,
         }
     }
 
     /// Some items of a list were refused.
     pub fn of_items(failures: Vec<Failure>) -> Self {
+        Self::of_list("some items were refused, the others were taken", failures)
+    }
+
+    /// A list that is handed in item by item is at fault.
+    pub fn of_list(message: impl Into<String>, failures: Vec<Failure>) -> Self {
         Self {
             code: 400,
-            message: "some items were refused, the others were taken".to_owned(),
-            failures,
+            message: message.into(),
+            failures: Some(failures),
         }
     }
 }

@@ -205,6 +205,18 @@ async fn votes_that_are_handed_in_reach_the_pool_and_a_wrong_one_is_named() {
     let error = node.client.submit_attestations(&votes).await.unwrap_err();
     assert_eq!(error.status(), Some(400));
     assert!(error.to_string().contains('1'), "{error}");
+    let (status, answer) = node
+        .post("/eth/v2/beacon/pool/attestations", serde_json::to_vec(&votes).unwrap())
+        .await;
+    assert_eq!((status, &answer["code"]), (400, &serde_json::json!(400)));
+    assert!(answer["message"].is_string());
+    let failures = answer["failures"].as_array().unwrap();
+    assert_eq!(
+        (failures.len(), &failures[0]["index"]),
+        (1, &serde_json::json!(1)),
+        "{answer}"
+    );
+    assert!(failures[0]["message"].is_string());
     let pooled = node
         .client
         .pool_attestations::<Minimal>(Some(slot), None)

@@ -119,6 +119,11 @@ async fn a_body_that_cannot_be_read_is_refused_with_its_first_wrong_item() {
     let (status, answer) = node.post("/eth/v2/beacon/pool/attestations", body).await;
     assert_eq!((status, &answer["code"]), (400, &serde_json::json!(400)));
     assert!(answer["message"].as_str().unwrap().contains("item 1"), "{answer}");
+    let failures = answer["failures"].as_array().unwrap();
+    assert_eq!((failures.len(), &failures[0]["index"]), (1, &serde_json::json!(1)));
+    assert!(failures[0]["message"].is_string());
+    let (status, answer) = node.post("/eth/v1/beacon/pool/sync_committees", "[").await;
+    assert_eq!((status, &answer["failures"]), (400, &serde_json::json!([])));
     for path in [
         "/eth/v1/validator/duties/attester/1",
         "/eth/v1/beacon/pool/sync_committees",

@@ -148,7 +148,7 @@ impl BeaconClient {
             endpoint: endpoint(),
             status: status.as_u16(),
             message: message.message,
-            failures: message.failures,
+            failures: message.failures.unwrap_or_default(),
         })
     }
 
