@@ -11,10 +11,12 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use axum::routing::get;
 use beacon_api::{
-    BlockEvent, ChainReorgEvent, Event, EventTopic, FinalizedCheckpointEvent, GroupBlockEvent, HeadEvent, Query,
+    BlockEvent, BlockGossipEvent, ChainReorgEvent, DataColumnSidecarEvent, Event, EventTopic, FinalizedCheckpointEvent,
+    GroupBlockEvent, HeadEvent, Query,
 };
 use beacon_chain::ChainEvent;
 use futures::stream::unfold;
+use intake::Accepted;
 use runtime::Shutdown;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -39,7 +41,10 @@ async fn events<P: Preset>(State(reader): State<Arc<Reader<P>>>, RawQuery(query)
     }
     let mut keep_alive = interval(KEEP_ALIVE);
     keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // Votes are many: whoever does not want them does not fall behind because of them.
+    let wants_accepted = topics.iter().any(|topic| is_of_accepted(*topic));
     let stream = Stream {
+        accepted: wants_accepted.then(|| reader.intake.subscribe()),
         chain: reader.chain.subscribe(),
         groups: reader.proposals.subscribe(),
         shutdown: reader.shutdown.clone(),
@@ -58,7 +63,60 @@ async fn events<P: Preset>(State(reader): State<Arc<Reader<P>>>, RawQuery(query)
     Ok(with_header(response, "x-accel-buffering", "no"))
 }
 
+/// Whether events of a topic are messages that were accepted.
+fn is_of_accepted(topic: EventTopic) -> bool {
+    match topic {
+        EventTopic::Head
+        | EventTopic::Block
+        | EventTopic::FinalizedCheckpoint
+        | EventTopic::ChainReorg
+        | EventTopic::GroupBlock => false,
+        EventTopic::BlockGossip
+        | EventTopic::Attestation
+        | EventTopic::SingleAttestation
+        | EventTopic::VoluntaryExit
+        | EventTopic::BlsToExecutionChange
+        | EventTopic::ProposerSlashing
+        | EventTopic::AttesterSlashing
+        | EventTopic::ContributionAndProof
+        | EventTopic::DataColumnSidecar
+        | EventTopic::KeySetChange => true,
+    }
+}
+
+fn of_accepted<P: Preset>(accepted: Accepted<P>) -> Event<P> {
+    match accepted {
+        Accepted::Block { slot, root } => Event::BlockGossip(Box::new(BlockGossipEvent { slot, block: root })),
+        Accepted::DataColumn {
+            slot,
+            block_root,
+            index,
+        } => Event::DataColumnSidecar(Box::new(DataColumnSidecarEvent {
+            block_root,
+            index,
+            slot,
+        })),
+        Accepted::SingleAttestation(vote) => Event::SingleAttestation(Box::new(Arc::unwrap_or_clone(vote))),
+        Accepted::Aggregate(aggregate) => Event::Attestation(Box::new(Arc::unwrap_or_clone(aggregate))),
+        Accepted::Contribution(signed) => Event::ContributionAndProof(Box::new(Arc::unwrap_or_clone(signed))),
+        Accepted::VoluntaryExit(exit) => Event::VoluntaryExit(Box::new(Arc::unwrap_or_clone(exit))),
+        Accepted::ProposerSlashing(slashing) => Event::ProposerSlashing(Box::new(Arc::unwrap_or_clone(slashing))),
+        Accepted::AttesterSlashing(slashing) => Event::AttesterSlashing(Box::new(Arc::unwrap_or_clone(slashing))),
+        Accepted::BlsToExecutionChange(change) => Event::BlsToExecutionChange(Box::new(Arc::unwrap_or_clone(change))),
+        Accepted::KeySetChange(change) => Event::KeySetChange(Box::new(Arc::unwrap_or_clone(change))),
+    }
+}
+
+/// The next message of a channel; waits for ever without one.
+async fn next_of<T: Clone>(receiver: &mut Option<Receiver<T>>) -> Result<T, RecvError> {
+    match receiver {
+        Some(receiver) => receiver.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
 struct Stream<P: Preset> {
+    accepted: Option<Receiver<Accepted<P>>>,
     chain: Receiver<ChainEvent>,
     groups: Receiver<GroupBlockEvent>,
     shutdown: Shutdown,
@@ -75,6 +133,7 @@ impl<P: Preset> Stream<P> {
         loop {
             let event = tokio::select! {
                 event = self.chain.recv() => self.of_chain(self.received(event)?),
+                event = next_of(&mut self.accepted) => of_accepted(self.received(event)?),
                 event = self.groups.recv() => Event::GroupBlock(Box::new(self.received(event)?)),
                 _ = self.keep_alive.tick() => return Some(":\n\n".to_owned()),
                 _ = self.shutdown.wait() => return None,

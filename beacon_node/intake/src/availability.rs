@@ -1,6 +1,6 @@
 //! Data columns of this node's custody, and blocks that wait for theirs.
 
-use crate::Intake;
+use crate::{Accepted, Intake};
 use beacon_chain::ImportError;
 use data_columns::{DataColumnError, compute_columns_for_custody_group, get_custody_groups};
 use gossip_validation::{DataColumnGossipError, VerifiedBlock};
@@ -102,6 +102,11 @@ impl<P: Preset> Intake<P> {
     ) -> Result<Option<VerifiedBlock<P>>, DataColumnGossipError> {
         let verified = self.gossip.verify_data_column(sidecar, subnet).await?;
         let root = verified.block_root;
+        self.tell(|| Accepted::DataColumn {
+            slot: verified.sidecar.block_header().slot,
+            block_root: root,
+            index: verified.sidecar.index(),
+        });
         if self.availability.custody.columns.contains(&verified.sidecar.index())
             && let Err(error) = self.chain().storage().put_data_column(&root, &verified.sidecar)
         {

@@ -1,6 +1,6 @@
 //! Complete blocks.
 
-use crate::Intake;
+use crate::{Accepted, Intake};
 use beacon_chain::{ExecutedBlock, ImportError};
 use gossip_validation::{BlockGossipError, VerifiedBlock};
 use hashlink::LruCache;
@@ -30,7 +30,12 @@ impl<P: Preset> Intake<P> {
 
     /// A complete block from the network: whether it meets the conditions of gossip. To be imported then.
     pub async fn receive_block(&self, block: Arc<SignedBeaconBlock<P>>) -> Result<VerifiedBlock<P>, BlockGossipError> {
-        self.gossip.verify_block(block).await
+        let verified = self.gossip.verify_block(block).await?;
+        self.tell(|| Accepted::Block {
+            slot: verified.block.slot(),
+            root: verified.root,
+        });
+        Ok(verified)
     }
 
     /// Imports a block whose proposer's signature was verified. Gives its root.

@@ -5,17 +5,20 @@
 //! network --receive_*--+--> gossip conditions --> fork choice, pool, chain
 //! API ------submit_*---+                              |
 //!    ^                                                +--> Outgoing (API only): to be published
+//!    |                                                +--> Accepted: for whoever listens
 //!    +--- the error says what was wrong
 //! ```
 //!
 //! Blocks wait here for their data columns, and a block that was executed ahead of its signature is not executed again.
 
+mod accepted;
 mod availability;
 mod blocks;
 mod operations;
 mod outgoing;
 mod votes;
 
+pub use accepted::Accepted;
 pub use availability::Custody;
 pub use outgoing::Outgoing;
 
@@ -26,6 +29,7 @@ use gossip_validation::GossipValidator;
 use operation_pool::OperationPool;
 use runtime::Sender;
 use std::sync::Arc;
+use tokio::sync::broadcast;
 use types::Preset;
 
 /// The door. Shared as `Arc`.
@@ -36,6 +40,7 @@ pub struct Intake<P: Preset> {
     outgoing: Sender<Outgoing<P>>,
     executed: ExecutedBlocks<P>,
     availability: Availability<P>,
+    accepted: broadcast::Sender<Accepted<P>>,
 }
 
 impl<P: Preset> Intake<P> {
@@ -53,6 +58,7 @@ impl<P: Preset> Intake<P> {
             outgoing,
             executed: ExecutedBlocks::default(),
             availability: Availability::new(custody),
+            accepted: broadcast::channel(accepted::BACKLOG).0,
         })
     }
 

@@ -1,11 +1,12 @@
 //! Exits, slashings, changes: what waits in the pool for a block.
 
-use crate::{Intake, Outgoing};
+use crate::{Accepted, Intake, Outgoing};
 use gossip_validation::{
     AddressChangeGossipError, AttesterSlashingGossipError, ExitGossipError, KeySetChangeGossipError,
     ProposerSlashingGossipError, VerifiedExit, VerifiedKeySetChange,
 };
 use state_transition::dvt::signers::Quorum;
+use std::sync::Arc;
 use types::{
     AttesterSlashing, Preset, ProposerSlashing, SignedBLSToExecutionChange, SignedKeySetChange, SignedVoluntaryExit,
 };
@@ -14,6 +15,7 @@ impl<P: Preset> Intake<P> {
     /// An exit from the network: complete.
     pub async fn receive_voluntary_exit(&self, exit: SignedVoluntaryExit) -> Result<(), ExitGossipError> {
         let VerifiedExit { exit, .. } = self.gossip.verify_voluntary_exit(exit, Quorum::Threshold).await?;
+        self.tell(|| Accepted::VoluntaryExit(Arc::new(exit.clone())));
         self.pool.insert_voluntary_exit(exit);
         Ok(())
     }
@@ -36,7 +38,10 @@ impl<P: Preset> Intake<P> {
             }
         };
         match complete {
-            Some(exit) => self.publish(Outgoing::VoluntaryExit(Box::new(exit))).await,
+            Some(exit) => {
+                self.tell(|| Accepted::VoluntaryExit(Arc::new(exit.clone())));
+                self.publish(Outgoing::VoluntaryExit(Box::new(exit))).await;
+            }
             None => tracing::info!("Part of an exit is kept until enough members have signed"),
         }
         Ok(())
@@ -45,6 +50,7 @@ impl<P: Preset> Intake<P> {
     /// A key-set change from the network: complete.
     pub async fn receive_key_set_change(&self, change: SignedKeySetChange) -> Result<(), KeySetChangeGossipError> {
         let verified = self.gossip.verify_key_set_change(change, Quorum::Threshold).await?;
+        self.tell(|| Accepted::KeySetChange(Arc::new(verified.change.clone())));
         self.pool.insert_key_set_change(verified.change);
         Ok(())
     }
@@ -72,7 +78,10 @@ impl<P: Preset> Intake<P> {
             }
         };
         match complete {
-            Some(change) => self.publish(Outgoing::KeySetChange(Box::new(change))).await,
+            Some(change) => {
+                self.tell(|| Accepted::KeySetChange(Arc::new(change.clone())));
+                self.publish(Outgoing::KeySetChange(Box::new(change))).await;
+            }
             None => tracing::info!("Part of a key-set change is kept until enough members have signed"),
         }
         Ok(())
@@ -85,6 +94,7 @@ impl<P: Preset> Intake<P> {
     ) -> Result<ProposerSlashing, ProposerSlashingGossipError> {
         let slashing = self.gossip.verify_proposer_slashing(slashing).await?;
         self.pool.insert_proposer_slashing(slashing.clone());
+        self.tell(|| Accepted::ProposerSlashing(Arc::new(slashing.clone())));
         Ok(slashing)
     }
 
@@ -106,6 +116,7 @@ impl<P: Preset> Intake<P> {
         let verified = self.gossip.verify_attester_slashing(slashing).await?;
         self.chain().apply_attester_slashing(verified.slashable);
         self.pool.insert_attester_slashing(verified.slashing.clone());
+        self.tell(|| Accepted::AttesterSlashing(Arc::new(verified.slashing.clone())));
         Ok(verified.slashing)
     }
 
@@ -126,6 +137,7 @@ impl<P: Preset> Intake<P> {
     ) -> Result<SignedBLSToExecutionChange, AddressChangeGossipError> {
         let change = self.gossip.verify_bls_to_execution_change(change).await?;
         self.pool.insert_bls_to_execution_change(change.clone());
+        self.tell(|| Accepted::BlsToExecutionChange(Arc::new(change.clone())));
         Ok(change)
     }
 

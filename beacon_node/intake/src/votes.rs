@@ -1,6 +1,6 @@
 //! Votes: attestations, aggregates, and the sync committee's.
 
-use crate::{Intake, Outgoing};
+use crate::{Accepted, Intake, Outgoing};
 use gossip_validation::{
     AggregateGossipError, AttestationGossipError, SyncGossipError, VerifiedAggregate, VerifiedAttestation,
     VerifiedContribution, VerifiedSyncMessage,
@@ -46,6 +46,7 @@ impl<P: Preset> Intake<P> {
     }
 
     fn apply_attestation(&self, verified: &VerifiedAttestation) {
+        self.tell(|| Accepted::SingleAttestation(Arc::new(verified.attestation.clone())));
         if let Err(error) = self.chain().apply_vote(&[verified.signer], verified.data()) {
             tracing::debug!(signer = %verified.signer, %error, "Vote has no weight");
         }
@@ -67,6 +68,7 @@ impl<P: Preset> Intake<P> {
         }
         self.pool
             .insert_aggregate(&verified.aggregate, verified.committee_index, &verified.seats);
+        self.tell(|| Accepted::Aggregate(Arc::new(verified.aggregate.clone())));
         Ok(verified)
     }
 
@@ -120,6 +122,7 @@ impl<P: Preset> Intake<P> {
     ) -> Result<VerifiedContribution<P>, SyncGossipError> {
         let verified = self.gossip.verify_contribution(contribution).await?;
         self.pool.insert_contribution(&verified.signed.message.contribution);
+        self.tell(|| Accepted::Contribution(Arc::new(verified.signed.clone())));
         Ok(verified)
     }
 

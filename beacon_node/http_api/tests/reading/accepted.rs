@@ -1,0 +1,160 @@
+//! Events of messages that were accepted, on a chain without groups.
+
+use crate::support::{Node, everybody};
+use beacon_api::{BroadcastValidation, Event, EventTopic, SignedBlockContents};
+use chain_harness::BlockPlan;
+use futures::{Stream, StreamExt as _};
+use http_api::ApiSettings;
+use state_transition::dvt::accessors::get_signer_key;
+use state_transition::helpers::accessors::{get_block_root, get_domain};
+use std::time::Duration;
+use tree_hash::TreeHash;
+use types::constants::{DOMAIN_BEACON_ATTESTER, DOMAIN_BEACON_PROPOSER, DOMAIN_VOLUNTARY_EXIT};
+use types::*;
+
+/// What a validator signs, in the epoch of the head.
+fn sign(node: &Node, validator: u64, message: &impl TreeHash, domain: Domain) -> SignatureBytes {
+    let state = &node.chain.head().state;
+    let signer = SignerIndex::new(validator);
+    let key = get_signer_key(state, signer, state.current_epoch()).unwrap();
+    let root = compute_signing_root(message, domain);
+    node.producer.keys.get(&key.as_bls().unwrap()).sign(&root).to_bytes()
+}
+
+fn domain(node: &Node, domain_type: DomainType) -> Domain {
+    let state = &node.chain.head().state;
+    get_domain(state, domain_type, Some(state.current_epoch()))
+}
+
+fn vote_data(node: &Node, head: Root) -> AttestationData {
+    let state = &node.chain.head().state;
+    let epoch = state.current_epoch();
+    AttestationData {
+        slot: node.chain.head().slot(),
+        index: 0,
+        beacon_block_root: head,
+        source: state.current_justified_checkpoint(),
+        target: Checkpoint {
+            epoch,
+            root: get_block_root(state, epoch).unwrap(),
+        },
+    }
+}
+
+async fn next<E: std::fmt::Debug>(
+    events: &mut (impl Stream<Item = Result<Event<Minimal>, E>> + Unpin),
+) -> Event<Minimal> {
+    let next = tokio::time::timeout(Duration::from_secs(10), events.next());
+    next.await.expect("an event comes").unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn what_is_handed_in_and_accepted_is_told_to_whoever_listens() {
+    let mut node = Node::start(ForkName::Fulu, ApiSettings::default()).await;
+    node.run_to(11).await;
+    let topics = [
+        EventTopic::BlockGossip,
+        EventTopic::SingleAttestation,
+        EventTopic::Attestation,
+        EventTopic::VoluntaryExit,
+        EventTopic::ProposerSlashing,
+        EventTopic::AttesterSlashing,
+        EventTopic::BlsToExecutionChange,
+        EventTopic::ContributionAndProof,
+        EventTopic::DataColumnSidecar,
+        EventTopic::KeySetChange,
+    ];
+    let mut events = Box::pin(node.client.events::<Minimal>(&topics).await.unwrap());
+    let mut only_exits = Box::pin(
+        node.client
+            .events::<Minimal>(&[EventTopic::VoluntaryExit])
+            .await
+            .unwrap(),
+    );
+    let head = node.chain.head();
+
+    let everyone: Vec<SignerIndex> = (1..crate::support::VALIDATORS).map(SignerIndex::new).collect();
+    let duties = node
+        .client
+        .attester_duties(Epoch::new(1), &everyone)
+        .await
+        .unwrap()
+        .data;
+    let duty = duties.iter().find(|duty| duty.slot == head.slot()).unwrap();
+    let data = vote_data(&node, head.root);
+    let voter = duty.validator_index.as_u64();
+    let vote = SingleAttestation::Fulu(SingleAttestationFulu {
+        committee_index: duty.committee_index,
+        attester_index: duty.validator_index,
+        data,
+        signature: sign(&node, voter, &data, domain(&node, DOMAIN_BEACON_ATTESTER)),
+    });
+    node.client
+        .submit_attestations(std::slice::from_ref(&vote))
+        .await
+        .unwrap();
+    assert_eq!(next(&mut events).await, Event::SingleAttestation(Box::new(vote)));
+
+    let header = |body: u8| {
+        let message = BeaconBlockHeader {
+            slot: head.slot(),
+            proposer_index: ValidatorIndex::new(3),
+            parent_root: Root::repeat_byte(1),
+            state_root: Root::repeat_byte(2),
+            body_root: Root::repeat_byte(body),
+        };
+        SignedBeaconBlockHeaderFulu {
+            message,
+            signature: sign(&node, 3, &message, domain(&node, DOMAIN_BEACON_PROPOSER)),
+        }
+    };
+    let slashing = ProposerSlashing::Fulu(ProposerSlashingFulu {
+        signed_header_1: header(3),
+        signed_header_2: header(4),
+    });
+    node.client.submit_proposer_slashing(&slashing).await.unwrap();
+    assert_eq!(next(&mut events).await, Event::ProposerSlashing(Box::new(slashing)));
+
+    let side = |head: Root| {
+        let data = vote_data(&node, head);
+        IndexedAttestationFulu {
+            attesting_indices: vec![SignerIndex::new(5)].try_into().unwrap(),
+            data,
+            signature: sign(&node, 5, &data, domain(&node, DOMAIN_BEACON_ATTESTER)),
+        }
+    };
+    let slashing = AttesterSlashing::Fulu(AttesterSlashingFulu {
+        attestation_1: side(head.root),
+        attestation_2: side(Root::repeat_byte(9)),
+    });
+    node.client.submit_attester_slashing(&slashing).await.unwrap();
+    assert_eq!(next(&mut events).await, Event::AttesterSlashing(Box::new(slashing)));
+
+    let message = VoluntaryExit {
+        epoch: Epoch::new(0),
+        validator_index: ValidatorIndex::new(7),
+    };
+    let version = node.chain.spec().capella_fork_version;
+    let exit_domain = compute_domain(DOMAIN_VOLUNTARY_EXIT, version, node.chain.genesis_validators_root());
+    let exit = SignedVoluntaryExit::Fulu(SignedVoluntaryExitFulu {
+        message,
+        signature: sign(&node, 7, &message, exit_domain),
+    });
+    node.client.submit_voluntary_exit(&exit).await.unwrap();
+    let event = Event::VoluntaryExit(Box::new(exit));
+    assert_eq!(next(&mut events).await, event);
+    assert_eq!(next(&mut only_exits).await, event, "and nothing of other topics");
+
+    let block = node.producer.build(&everybody, BlockPlan::default()).unwrap();
+    let (slot, root) = (block.slot(), block.block_root());
+    node.set_slot(slot.as_u64());
+    let contents = SignedBlockContents::from(block);
+    node.client
+        .publish_block(&contents, BroadcastValidation::Gossip)
+        .await
+        .unwrap();
+    match next(&mut events).await {
+        Event::BlockGossip(event) => assert_eq!((event.slot, event.block), (slot, root)),
+        other => panic!("not the block: {other:?}"),
+    }
+}
