@@ -7,7 +7,7 @@ use crate::error::impl_shared;
 use crate::selection::{SelectionError, is_aggregator};
 use crate::{GossipValidator, SharedError, Verdict};
 use runtime::Priority;
-use signature_scheme::{SignatureSet, SignerKey};
+use signature_scheme::SignatureSet;
 use state_transition::block::operations::attestation::{
     AttestationError, IndexedAttestationError, check_indexed_attestation, get_indexed_attestation,
 };
@@ -18,7 +18,7 @@ use tree_hash::TreeHash as _;
 use types::constants::{DOMAIN_AGGREGATE_AND_PROOF, DOMAIN_SELECTION_PROOF};
 use types::{
     AggregateAndProofRef, Attestation, BeaconState, CommitteeIndex, Epoch, Leaf, Preset, SchemeProofs,
-    SignedAggregateAndProof, SignerIndex, compute_signing_root,
+    SignedAggregateAndProof, SignerIndex, SignerKey, compute_signing_root,
 };
 
 /// An aggregate is not passed on.

@@ -1,7 +1,7 @@
 //! Who aggregates.
 
 use ethereum_hashing::hash;
-use signature_scheme::{SignatureError, SignatureSet};
+use signature_scheme::{SignatureError, SignatureSet, selection_value};
 use state_transition::StateError;
 use state_transition::helpers::accessors::get_seed;
 use types::constants::{
@@ -16,8 +16,7 @@ fn is_selected(value: &[u8], modulo: u64) -> bool {
 }
 
 /// Whether a committee member aggregates: the more seats, the fewer of them do. The set is that of the selection
-/// proof. Whoever makes a hash-based key may choose what it opens, so that value is mixed with a seed that nobody
-/// could know then.
+/// proof.
 ///
 /// Spec: dvt/validator.md#is_aggregator
 pub fn is_aggregator<P: Preset>(
@@ -31,7 +30,10 @@ pub fn is_aggregator<P: Preset>(
         .unwrap_or(1)
         .max(1);
     let seed = get_seed(state, epoch, DOMAIN_SELECTION_PROOF)?;
-    let value = selection.selection_value(&seed)?;
+    let [signer] = selection.signers.as_slice() else {
+        return Ok(false);
+    };
+    let value = selection_value(signer, &selection.signature, &selection.proofs, Some(&seed))?;
     Ok(is_selected(value.as_slice(), modulo))
 }
 

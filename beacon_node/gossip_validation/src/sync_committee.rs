@@ -6,7 +6,7 @@ use crate::error::impl_shared;
 use crate::selection::is_sync_committee_aggregator;
 use crate::{GossipValidator, SharedError, Verdict};
 use runtime::Priority;
-use signature_scheme::{SignatureSet, SignerKey};
+use signature_scheme::SignatureSet;
 use state_transition::StateError;
 use state_transition::helpers::accessors::{get_domain, get_validator};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use types::constants::{
     SYNC_COMMITTEE_SUBNET_COUNT,
 };
 use types::{
-    BeaconState, Leaf, Preset, PublicKeyBytes, SchemeProofs, SignedContributionAndProof, SignerIndex, Slot,
+    BeaconState, Leaf, Preset, PublicKeyBytes, SchemeProofs, SignedContributionAndProof, SignerIndex, SignerKey, Slot,
     SyncAggregatorSelectionData, SyncCommitteeMessage, compute_signing_root,
 };
 
@@ -310,7 +310,7 @@ impl<P: Preset> GossipValidator<P> {
             .skip((subcommittee as usize).saturating_mul(size))
             .zip(&bits)
             .filter(|(_, bit)| **bit)
-            .map(|((_, pubkey), _)| SignerKey::bls(pubkey))
+            .map(|((_, pubkey), _)| SignerKey::from(pubkey))
             .collect();
         signature_scheme::verify_batch(&[
             SignatureSet::bls(selection_root, key, message.selection_proof),

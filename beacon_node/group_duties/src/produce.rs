@@ -7,7 +7,7 @@ use beacon_api::{BlockContents, ProducedBlock, ProducedBlockAnswer};
 use block_production::{BlockRequest, Parent, ProductionError};
 use gossip_validation::{ProposingGroup, proposing_group};
 use runtime::Priority;
-use signature_scheme::{SignatureSet, SignerKey};
+use signature_scheme::SignatureSet;
 use ssz_types::VariableList;
 use state_transition::dvt::accessors::get_key_set;
 use state_transition::helpers::accessors::{get_beacon_proposer_index, get_domain};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tree_hash::TreeHash as _;
 use types::constants::DOMAIN_RANDAO;
 use types::{
-    BeaconState, Leaf, Preset, Root, SchemeProofs, SignatureBytes, SignedBeaconBlock, Slot, Uint256,
+    BeaconState, Leaf, Preset, Root, SchemeProofs, SignatureBytes, SignedBeaconBlock, SignerKey, Slot, Uint256,
     compute_signing_root,
 };
 

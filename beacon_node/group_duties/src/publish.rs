@@ -7,14 +7,13 @@ use beacon_chain::ImportError;
 use gossip_validation::{BlockGossipError, GroupBlockGossipError, ProposingGroup, proposing_group};
 use intake::Outgoing;
 use runtime::Priority;
-use signature_scheme::SignerKey;
 use state_transition::block::header::block_signing_root;
 use state_transition::dvt::accessors::get_key_set;
 use std::sync::Arc;
 use tree_hash::TreeHash as _;
 use types::{
     BeaconBlockHeader, BeaconState, Leaf, Preset, Root, SchemeProofs, SignatureBytes, SignedBeaconBlock,
-    SignedBeaconBlockHeader, SignedBeaconBlockHeaderDvt, Signers,
+    SignedBeaconBlockHeader, SignedBeaconBlockHeaderDvt, SignerKey, Signers,
 };
 
 /// What a client signed.

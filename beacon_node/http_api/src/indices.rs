@@ -2,14 +2,14 @@
 
 use crate::ApiFailure;
 use crate::locate::{FoundState, Reader};
-use beacon_api::{ValidatorEntry, ValidatorId, ValidatorStatus};
+use beacon_api::{ValidatorData, ValidatorEntry, ValidatorId, ValidatorStatus};
 use beacon_chain::BeaconChain;
 use state_transition::dvt::accessors::{get_key_set, get_signer_key};
 use state_transition::helpers::accessors::get_validator_index;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tree_hash::TreeHash as _;
-use types::{BeaconState, Epoch, Gwei, Preset, PublicKeyBytes, Root, SignerIndex, Validator};
+use types::{BeaconState, Epoch, Gwei, Preset, Root, SignerIndex, SignerKey, Validator};
 
 /// Tables that are kept: of the head's epoch, the one before, and a few that are asked about.
 const KEPT_TABLES: usize = 4;
@@ -19,7 +19,7 @@ const KEPT_TABLES: usize = 4;
 pub(crate) struct SignerTable {
     /// Root of the list of groups, and the epoch.
     key: (Root, Epoch),
-    by_public_key: HashMap<PublicKeyBytes, SignerIndex>,
+    by_public_key: HashMap<SignerKey, SignerIndex>,
 }
 
 impl SignerTable {
@@ -32,10 +32,8 @@ impl SignerTable {
                 continue;
             };
             for (number, virtual_key) in (0u8..).zip(key_set.keys.iter()) {
-                if let Some(public_key) = virtual_key.as_bls()
-                    && let Ok(index) = SignerIndex::virtual_index(group.validator_index, number)
-                {
-                    by_public_key.insert(public_key, index);
+                if let Ok(index) = SignerIndex::virtual_index(group.validator_index, number) {
+                    by_public_key.insert(SignerKey::from(virtual_key), index);
                 }
             }
         }
@@ -107,7 +105,7 @@ impl<P: Preset> Identities<P> {
                 .table
                 .as_ref()
                 .and_then(|table| table.by_public_key.get(&public_key).copied())
-                .or_else(|| get_validator_index(&*self.state, &public_key).map(SignerIndex::from)),
+                .or_else(|| get_validator_index(&*self.state, &public_key.as_bls()?).map(SignerIndex::from)),
             ValidatorId::Index(index) => self.exists(index).then_some(index),
         }
     }
@@ -134,22 +132,20 @@ impl<P: Preset> Identities<P> {
 
     /// What the API shows of an index that exists.
     pub(crate) fn entry(&self, index: SignerIndex) -> Option<ValidatorEntry> {
-        let validator = self.validator(index)?.clone();
-        self.entry_of(index, validator, self.balance(index)?)
+        self.entry_of(index, self.validator(index)?, self.balance(index)?)
     }
 
-    fn entry_of(&self, index: SignerIndex, mut validator: Validator, balance: Gwei) -> Option<ValidatorEntry> {
-        if index.is_virtual() {
-            // Keys of other schemes do not fit the field; their entry has the registry's key.
-            if let Some(public_key) = get_signer_key(&*self.state, index, self.epoch).ok()?.as_bls() {
-                validator.pubkey = public_key;
-            }
-        }
+    fn entry_of(&self, index: SignerIndex, validator: &Validator, balance: Gwei) -> Option<ValidatorEntry> {
+        let key = if index.is_virtual() {
+            get_signer_key(&*self.state, index, self.epoch).ok()?
+        } else {
+            SignerKey::from(validator.pubkey)
+        };
         Some(ValidatorEntry {
             index,
             balance,
-            status: ValidatorStatus::of(&validator, balance, self.state.current_epoch()),
-            validator,
+            status: ValidatorStatus::of(validator, balance, self.state.current_epoch()),
+            validator: ValidatorData::new(key, validator),
         })
     }
 
@@ -157,8 +153,6 @@ impl<P: Preset> Identities<P> {
     pub(crate) fn registry(&self) -> impl Iterator<Item = ValidatorEntry> + '_ {
         (0u64..)
             .zip(self.state.validators().iter().zip(self.state.balances().iter()))
-            .filter_map(|(index, (validator, balance))| {
-                self.entry_of(SignerIndex::new(index), validator.clone(), *balance)
-            })
+            .filter_map(|(index, (validator, balance))| self.entry_of(SignerIndex::new(index), validator, *balance))
     }
 }

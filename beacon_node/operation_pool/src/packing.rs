@@ -17,6 +17,11 @@ use types::{
     SafeArith, SchemeProofs, ValidatorIndex,
 };
 
+/// Bytes of proofs that the votes of a block may have: a message holds 10 MiB, and the payload is in it as well.
+///
+/// Spec: dvt/validator.md#attestations
+const MAX_PROOF_BYTES: usize = 4 << 20;
+
 /// Votes of one registry entry: bit `k` for key `k` of a group, bit 0 for a solo validator.
 #[derive(Debug, Clone, Copy)]
 struct EntryVotes {
@@ -33,6 +38,25 @@ struct Candidate<'a, P: Preset> {
     entries: Vec<EntryVotes>,
     flag_indices: Vec<usize>,
     is_current_epoch: bool,
+}
+
+impl<'a, P: Preset> Candidate<'a, P> {
+    fn proof_bytes(&self) -> usize {
+        self.parts
+            .iter()
+            .map(|(_, _, part)| part.proof_bytes())
+            .fold(0, usize::saturating_add)
+    }
+
+    /// With the votes of BLS keys alone, if there are any.
+    fn without_proofs(&self, state: &BeaconState<P>) -> Option<Self> {
+        let parts = self
+            .parts
+            .iter()
+            .filter_map(|(index, seats, part)| Some((*index, *seats, part.retain(|_| false)?)))
+            .collect();
+        candidate(state, self.votes, parts).filter(|smaller| smaller.proof_bytes() == 0)
+    }
 }
 
 /// The participation of an epoch, as it will be with what is chosen so far.
@@ -231,7 +255,8 @@ pub(crate) fn pack_attestations<P: Preset>(
     choose(candidates, state, spec)
 }
 
-/// Rewards only shrink as more is chosen, so that a candidate which still has its old reward is the best.
+/// Rewards only shrink as more is chosen, so that a candidate which still has its old reward is the best. Of one whose
+/// proofs find no room any more the votes that need them are left out, and what remains is offered again.
 fn choose<P: Preset>(
     candidates: Vec<Candidate<'_, P>>,
     state: &BeaconState<P>,
@@ -242,7 +267,9 @@ fn choose<P: Preset>(
     for (place, candidate) in candidates.iter().enumerate() {
         heap.push((cover.reward(candidate, false)?, place));
     }
+    let mut candidates = candidates;
     let mut chosen = Vec::new();
+    let mut room = MAX_PROOF_BYTES;
     while let Some((reward, place)) = heap.pop() {
         if reward == 0 || chosen.len() as u64 >= P::MAX_ATTESTATIONS_ELECTRA {
             break;
@@ -253,10 +280,19 @@ fn choose<P: Preset>(
             heap.push((now, place));
             continue;
         }
+        let bytes = candidate.proof_bytes();
+        if bytes > room {
+            if let Some(smaller) = candidate.without_proofs(state) {
+                heap.push((cover.reward(&smaller, false)?, candidates.len()));
+                candidates.push(smaller);
+            }
+            continue;
+        }
         match sign(candidate, state) {
             Ok(attestation) => {
                 cover.reward(candidate, true)?;
                 chosen.push(attestation);
+                room = room.saturating_sub(bytes);
             }
             Err(error) => tracing::warn!(
                 slot = %candidate.votes.data.slot,

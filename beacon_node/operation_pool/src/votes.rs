@@ -1,7 +1,8 @@
 //! Votes of one committee for one thing, by seat.
 
-use signature_scheme::{SignatureError, SignedPart, aggregate};
+use signature_scheme::{SignatureError, SignedPart, aggregate, retain};
 use std::collections::BTreeMap;
+use types::constants::BLS_SCHEME;
 use types::{SchemeProofs, SignatureBytes, SignerIndex};
 
 /// Aggregates of one committee for one thing that are kept beside the single votes.
@@ -38,6 +39,65 @@ impl Part {
     fn is_disjoint(&self, other: &Self) -> bool {
         !other.votes.iter().any(|vote| self.has(vote.seat))
     }
+
+    /// Who signed, ascending.
+    fn signers(&self) -> Vec<(SignerIndex, u8)> {
+        let mut signers: Vec<_> = self.votes.iter().map(|vote| (vote.signer, vote.scheme)).collect();
+        signers.sort_unstable();
+        signers
+    }
+
+    /// Bytes of the proofs.
+    pub(crate) fn proof_bytes(&self) -> usize {
+        self.proofs
+            .iter()
+            .map(|proof| proof.data.len())
+            .fold(0, usize::saturating_add)
+    }
+
+    /// The votes with proofs for which `keep` is true, alone. `None` if there are none, or if they cannot be taken out.
+    fn hash_based(&self, keep: impl Fn(&Vote) -> bool) -> Option<Self> {
+        let votes = self.votes.iter().filter(|vote| vote.scheme != BLS_SCHEME && keep(vote));
+        let votes: Vec<Vote> = votes.copied().collect();
+        let part = self.retain(keep)?;
+        let is_taken = part.votes.iter().filter(|vote| vote.scheme != BLS_SCHEME).eq(&votes);
+        (is_taken && !votes.is_empty()).then_some(Self {
+            votes,
+            signature: bls::INFINITY_SIGNATURE,
+            proofs: part.proofs,
+        })
+    }
+
+    /// Takes out votes that `keep` refuses, as far as that can be done: not those of BLS keys, whose signatures are one
+    /// sum. `None` if nothing is left.
+    pub(crate) fn retain(&self, keep: impl Fn(&Vote) -> bool) -> Option<Self> {
+        let stays = |vote: &Vote| vote.scheme == BLS_SCHEME || keep(vote);
+        let gone: Vec<SignerIndex> = self
+            .votes
+            .iter()
+            .filter(|vote| !stays(vote))
+            .map(|vote| vote.signer)
+            .collect();
+        if gone.is_empty() {
+            return Some(self.clone());
+        }
+        let signers = self.signers();
+        let part = SignedPart {
+            signers: &signers,
+            signature: &self.signature,
+            proofs: &self.proofs,
+        };
+        // What cannot be taken apart stays as it is.
+        let Ok(proofs) = retain(&part, |signer| !gone.contains(&signer)) else {
+            return Some(self.clone());
+        };
+        let votes: Vec<Vote> = self.votes.iter().filter(|vote| stays(vote)).copied().collect();
+        (!votes.is_empty()).then_some(Self {
+            votes,
+            signature: self.signature,
+            proofs,
+        })
+    }
 }
 
 /// One signature for the votes of all parts, which must not share voters. Seats of different committees may be the
@@ -47,14 +107,7 @@ pub(crate) fn union<'a>(parts: impl IntoIterator<Item = &'a Part>) -> Result<Par
     if let [part] = parts.as_slice() {
         return Ok(Part::clone(part));
     }
-    let signers: Vec<Vec<(SignerIndex, u8)>> = parts
-        .iter()
-        .map(|part| {
-            let mut signers: Vec<_> = part.votes.iter().map(|vote| (vote.signer, vote.scheme)).collect();
-            signers.sort_unstable();
-            signers
-        })
-        .collect();
+    let signers: Vec<Vec<(SignerIndex, u8)>> = parts.iter().map(|part| part.signers()).collect();
     let signed: Vec<SignedPart<'_>> = parts
         .iter()
         .zip(&signers)
@@ -145,17 +198,25 @@ impl CommitteeVotes {
             .filter(|part| with_singles(part) > self.singles.len())
             .cloned();
         let Some(base) = base else { return self.merged() };
-        let mut parts = vec![&base];
         let mut taken = base.clone();
+        let mut parts = vec![base];
         for other in &self.aggregates {
-            if taken.is_disjoint(other) {
-                taken.votes.extend(&other.votes);
+            // What is there already is not repeated, where signatures can be taken apart.
+            let is_new = |vote: &Vote| !taken.has(vote.seat);
+            let new = other.retain(is_new).filter(|new| taken.is_disjoint(new));
+            if let Some(new) = new.or_else(|| other.hash_based(is_new)) {
+                taken.votes.extend(&new.votes);
                 taken.votes.sort_unstable();
-                parts.push(other);
+                parts.push(new);
             }
         }
-        parts.extend(self.singles.values().filter(|single| taken.is_disjoint(single)));
-        union(parts).map(Some)
+        parts.extend(
+            self.singles
+                .values()
+                .filter(|single| taken.is_disjoint(single))
+                .cloned(),
+        );
+        union(&parts).map(Some)
     }
 
     /// The best aggregate, and those that add votes to the ones before.
@@ -178,8 +239,12 @@ impl CommitteeVotes {
         let mut layers = vec![best];
         let merged = self.merged()?;
         for part in merged.iter().chain(&self.aggregates) {
-            if layers.len() < MAX_LAYERS && mark(&mut seen, part) > 0 {
-                layers.push(part.clone());
+            let is_new = |vote: &Vote| seen.get(vote.seat) == Some(&false);
+            if let Some(part) = part.retain(is_new)
+                && layers.len() < MAX_LAYERS
+                && mark(&mut seen, &part) > 0
+            {
+                layers.push(part);
             }
         }
         Ok(layers)
@@ -195,8 +260,8 @@ impl CommitteeVotes {
 mod tests {
     use super::*;
     use bls::SecretKey;
-    use types::Root;
-    use types::constants::BLS_SCHEME;
+    use types::constants::SHORT_LIVED_XMSS_SCHEME;
+    use types::{Root, SchemeProof};
 
     fn single(seat: usize) -> Part {
         let key = SecretKey::derive_master(&[seat as u8 + 1; 32]).unwrap();
@@ -214,6 +279,63 @@ mod tests {
     fn part(seats: &[usize]) -> Part {
         let singles: Vec<Part> = seats.iter().map(|seat| single(*seat)).collect();
         union(&singles).unwrap()
+    }
+
+    /// A hash-based vote as far as sums go: bytes that tell whose they are.
+    fn hash_based_vote(seat: usize) -> Part {
+        const SIGNATURE_BYTES: usize = 40 + 32 * (18 + 46);
+        let data = vec![seat as u8; SIGNATURE_BYTES].try_into().unwrap();
+        let scheme = SHORT_LIVED_XMSS_SCHEME;
+        Part {
+            votes: vec![Vote {
+                seat,
+                signer: SignerIndex::new(seat as u64),
+                scheme,
+            }],
+            signature: bls::INFINITY_SIGNATURE,
+            proofs: vec![SchemeProof { scheme, data }].try_into().unwrap(),
+        }
+    }
+
+    fn sum(parts: &[Part]) -> Part {
+        union(parts).unwrap()
+    }
+
+    #[test]
+    fn hash_based_votes_are_taken_from_overlapping_aggregates_and_stand_once() {
+        let mut votes = CommitteeVotes::new(8);
+        assert!(votes.insert_aggregate(sum(&[single(0), hash_based_vote(1), hash_based_vote(5)])));
+        assert!(votes.insert_aggregate(sum(&[hash_based_vote(1), hash_based_vote(4)])));
+        assert!(votes.insert_single(hash_based_vote(6)) && votes.insert_single(hash_based_vote(5)));
+        let expected = [1, 4, 5, 6].map(hash_based_vote);
+        let best = votes.best().unwrap().unwrap();
+        assert_eq!(best, sum(&[vec![single(0)], expected.to_vec()].concat()));
+        assert_eq!(votes.layers().unwrap(), [best]);
+    }
+
+    #[test]
+    fn a_further_layer_repeats_no_hash_based_vote() {
+        let mut votes = CommitteeVotes::new(8);
+        assert!(votes.insert_aggregate(sum(&[single(0), single(2), hash_based_vote(1), hash_based_vote(3)])));
+        assert!(votes.insert_aggregate(sum(&[single(2), single(4), hash_based_vote(1), hash_based_vote(6)])));
+        let layers = votes.layers().unwrap();
+        let best = sum(&[
+            single(2),
+            single(4),
+            hash_based_vote(1),
+            hash_based_vote(3),
+            hash_based_vote(6),
+        ]);
+        assert_eq!(layers, [best, sum(&[single(0), single(2)])]);
+    }
+
+    #[test]
+    fn votes_of_bls_keys_remain_when_proofs_have_to_go() {
+        let mixed = sum(&[single(0), hash_based_vote(1), single(2)]);
+        assert_eq!(mixed.retain(|_| false), Some(part(&[0, 2])));
+        assert_eq!(mixed.retain(|_| true), Some(mixed.clone()));
+        assert_eq!(hash_based_vote(1).retain(|_| false), None);
+        assert!(mixed.proof_bytes() > 2000);
     }
 
     fn seats(part: &Part) -> Vec<usize> {

@@ -50,7 +50,7 @@ pub fn aggregate(parts: &[SignedPart<'_>]) -> Result<(SignatureBytes, SchemeProo
             by_scheme.entry(proof.scheme).or_default().push((signers, &proof.data));
         }
     }
-    let mut proofs = SchemeProofs::empty();
+    let mut merged = Vec::with_capacity(by_scheme.len());
     for (number, parts) in by_scheme {
         let data = match parts.as_slice() {
             [(_, data)] => data.to_vec(),
@@ -64,12 +64,44 @@ pub fn aggregate(parts: &[SignedPart<'_>]) -> Result<(SignatureBytes, SchemeProo
                     .map_err(|source| SignatureError::Scheme { scheme: number, source })?
             }
         };
-        let bytes = data.len();
-        let too_long = SignatureError::ProofTooLong { scheme: number, bytes };
-        let data = data.try_into().map_err(|_| too_long.clone())?;
-        proofs
-            .push(SchemeProof { scheme: number, data })
-            .map_err(|_| too_long)?;
+        merged.push((number, data));
     }
-    Ok((signature, proofs))
+    Ok((signature, to_proofs(merged)?))
+}
+
+/// The proofs of a part without the signatures of those signers that `keep` refuses. Signatures of BLS keys are one sum
+/// and stay, whatever it says.
+pub fn retain(part: &SignedPart<'_>, keep: impl Fn(SignerIndex) -> bool) -> Result<SchemeProofs, SignatureError> {
+    let mut kept = Vec::with_capacity(part.proofs.len());
+    for proof in part.proofs {
+        let of_scheme = part.signers.iter().filter(|(_, number)| *number == proof.scheme);
+        let keep: Vec<bool> = of_scheme.map(|(signer, _)| keep(*signer)).collect();
+        if keep.contains(&false) {
+            let data = scheme::find(proof.scheme)?
+                .retain(&keep, &proof.data)
+                .map_err(|source| SignatureError::Scheme {
+                    scheme: proof.scheme,
+                    source,
+                })?;
+            if keep.contains(&true) {
+                kept.push((proof.scheme, data));
+            }
+        } else {
+            kept.push((proof.scheme, proof.data.to_vec()));
+        }
+    }
+    to_proofs(kept)
+}
+
+fn to_proofs(proofs: Vec<(u8, Vec<u8>)>) -> Result<SchemeProofs, SignatureError> {
+    let mut list = SchemeProofs::empty();
+    for (scheme, data) in proofs {
+        let too_long = SignatureError::ProofTooLong {
+            scheme,
+            bytes: data.len(),
+        };
+        let data = data.try_into().map_err(|_| too_long.clone())?;
+        list.push(SchemeProof { scheme, data }).map_err(|_| too_long)?;
+    }
+    Ok(list)
 }

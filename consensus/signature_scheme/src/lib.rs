@@ -23,10 +23,10 @@ mod signature_set;
 mod signer_key;
 mod xmss_scheme;
 
-pub use aggregate::{SignedPart, aggregate};
+pub use aggregate::{SignedPart, aggregate, retain};
 pub use scheme::{Scheme, SchemeError, register};
-pub use signature_set::{Batch, SignatureSet, find_invalid, verify, verify_batch};
-pub use signer_key::SignerKey;
+pub use signature_set::{Batch, SignatureSet, find_invalid, selection_value, verify, verify_batch};
+pub use signer_key::validate_key;
 
 use bls::BlsError;
 use types::SchemeProof;
@@ -72,6 +72,9 @@ pub enum SignatureError {
     /// Signers appear in more than one of the parts to aggregate.
     #[error("signer {0} is in more than one of the aggregated signatures")]
     OverlappingSigners(types::SignerIndex),
+    /// Nobody can say whether a key that has leaves aggregates without the epoch's seed.
+    #[error("the seed that decides who aggregates is not known")]
+    NoSelectionSeed,
     /// A merged proof exceeds the container's limit.
     #[error("merged proof of scheme {scheme} has {bytes} bytes, more than a proof can hold")]
     ProofTooLong {

@@ -19,6 +19,9 @@ pub enum SchemeError {
     /// The proof does not verify.
     #[error("proof does not verify")]
     Invalid,
+    /// Signatures that cannot be taken out of a proof.
+    #[error("signatures of this scheme cannot be taken out of a proof")]
+    Inseparable,
     /// A message of a kind that keys of the scheme do not sign.
     #[error("keys of this scheme do not sign messages of this kind")]
     NoLeaf,
@@ -45,6 +48,12 @@ pub trait Scheme: Send + Sync {
     /// Merges proofs over one signing root by disjoint signers. Each part names its signers, ascending; the result
     /// is for all of them, ascending.
     fn merge(&self, parts: &[(&[SignerIndex], &[u8])]) -> Result<Vec<u8>, SchemeError>;
+
+    /// A proof without the signatures of those keys, in their order, for which `keep` is false. Schemes whose signatures
+    /// cannot be taken apart refuse.
+    fn retain(&self, _keep: &[bool], _proof: &[u8]) -> Result<Vec<u8>, SchemeError> {
+        Err(SchemeError::Inseparable)
+    }
 
     /// A value that only the holder of `key` could know before, and of which there is only one for a signing root or
     /// opened leaf: for RANDAO and the selection of aggregators. `proof` has the form of one that verifies.

@@ -1,6 +1,6 @@
 //! One signing root, its signers and their signatures.
 
-use crate::{SignatureError, SignerKey, scheme, schemes_of};
+use crate::{SignatureError, scheme, schemes_of};
 use bls::{INFINITY_SIGNATURE, SignedMessage};
 use ethereum_hashing::hash;
 use parking_lot::Mutex;
@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use types::constants::BLS_SCHEME;
-use types::{Leaf, Root, SchemeProofs, SignatureBytes};
+use types::{Leaf, Root, SchemeProof, SchemeProofs, SignatureBytes, SignerKey};
 
 /// What was signed, by whom, and the signatures.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl SignatureSet {
         Self {
             signing_root,
             leaf: Leaf::None,
-            signers: vec![SignerKey::bls(pubkey)],
+            signers: vec![SignerKey::from(pubkey)],
             signature,
             proofs: SchemeProofs::empty(),
         }
@@ -101,46 +101,54 @@ impl SignatureSet {
     ///
     /// Spec: dvt/beacon-chain.md#process_randao
     pub fn randao_value(&self) -> Result<Root, SignatureError> {
-        let value = match self.unique_value()? {
-            Some(value) => hash(value.as_slice()),
+        let value = match self.signers.as_slice() {
+            [signer] => opened_digest(signer, &self.proofs)?,
+            _ => None,
+        };
+        let value = match value {
+            Some(digest) => hash(digest.as_slice()),
             None => hash(self.signature.as_slice()),
         };
         Ok(Root::from_slice(&value))
     }
+}
 
-    /// The value that decides whether a single signer aggregates; only that of a verified set means something. Whoever
-    /// makes a hash-based key may choose its digests: those are mixed with a seed that was not known then.
-    ///
-    /// Spec: dvt/validator.md#is_aggregator
-    pub fn selection_value(&self, seed: &Root) -> Result<Root, SignatureError> {
-        let value = match self.unique_value()? {
-            Some(value) => hash(&[value.as_slice(), seed.as_slice()].concat()),
-            None => hash(self.signature.as_slice()),
-        };
-        Ok(Root::from_slice(&value))
-    }
-
-    /// The unique value of a single signer's proof; `None` if the signer has a BLS key, whose signature is unique.
-    fn unique_value(&self) -> Result<Option<Root>, SignatureError> {
-        let ([signer], Some(proof)) = (self.signers.as_slice(), self.proofs.first()) else {
-            return Ok(None);
-        };
-        if signer.scheme() != proof.scheme {
-            return Err(SignatureError::ProofSchemes {
-                found: schemes_of(&self.proofs),
-                expected: Some(signer.scheme())
-                    .filter(|scheme| *scheme != BLS_SCHEME)
-                    .into_iter()
-                    .collect(),
-            });
+/// The value that decides whether a key aggregates, from its selection proof; only that of a proof that verifies means
+/// something. Whoever makes a hash-based key may choose its digests: those are mixed with a seed that was not known
+/// then. BLS keys need no seed.
+///
+/// Spec: dvt/validator.md#is_aggregator
+pub fn selection_value(
+    signer: &SignerKey,
+    signature: &SignatureBytes,
+    proofs: &[SchemeProof],
+    seed: Option<&Root>,
+) -> Result<Root, SignatureError> {
+    let value = match opened_digest(signer, proofs)? {
+        Some(digest) => {
+            let seed = seed.ok_or(SignatureError::NoSelectionSeed)?;
+            hash(&[digest.as_slice(), seed.as_slice()].concat())
         }
-        scheme::find(proof.scheme)?
+        None => hash(signature.as_slice()),
+    };
+    Ok(Root::from_slice(&value))
+}
+
+/// The digest that a key shows in place of a unique signature; `None` for a BLS key, whose signature is unique.
+fn opened_digest(signer: &SignerKey, proofs: &[SchemeProof]) -> Result<Option<Root>, SignatureError> {
+    let number = signer.scheme();
+    if number == BLS_SCHEME {
+        return Ok(None);
+    }
+    match proofs {
+        [proof] if proof.scheme == number => scheme::find(number)?
             .unique_value(signer.as_bytes(), &proof.data)
             .map(Some)
-            .map_err(|source| SignatureError::Scheme {
-                scheme: proof.scheme,
-                source,
-            })
+            .map_err(|source| SignatureError::Scheme { scheme: number, source }),
+        _ => Err(SignatureError::ProofSchemes {
+            found: schemes_of(proofs),
+            expected: vec![number],
+        }),
     }
 }
 

@@ -129,6 +129,16 @@ impl<P: Parameters> Scheme for Xmss<P> {
         Ok(signatures.into_iter().flat_map(|(_, bytes)| bytes).copied().collect())
     }
 
+    fn retain(&self, keep: &[bool], proof: &[u8]) -> Result<Vec<u8>, SchemeError> {
+        let expected = keep.len().saturating_mul(P::SIGNATURE_LEN);
+        if proof.len() != expected {
+            return Err(bad_length(proof.len(), expected));
+        }
+        let signatures = proof.chunks_exact(P::SIGNATURE_LEN).zip(keep);
+        let kept = signatures.filter(|(_, keep)| **keep).flat_map(|(bytes, _)| bytes);
+        Ok(kept.copied().collect())
+    }
+
     /// Spec: dvt/signatures.md#get_xmss_unique_value
     fn unique_value(&self, _: &[u8], proof: &[u8]) -> Result<Root, SchemeError> {
         let opening = Opening::<P>::from_bytes(proof).map_err(bad_proof)?;

@@ -6,7 +6,7 @@
 use bls::{INFINITY_SIGNATURE, SecretKey};
 use ethereum_hashing::hash;
 use signature_scheme::*;
-use types::{Leaf, Root, SchemeProof, SchemeProofs, SignerIndex, VirtualKey};
+use types::{Leaf, Root, SchemeProof, SchemeProofs, SignerIndex, SignerKey, VirtualKey};
 
 const TOY: u8 = 200;
 
@@ -77,7 +77,7 @@ fn keys_of_two_schemes_sign_together() {
     assert!(!register(&Toy), "a number is taken once");
     let root = Root::repeat_byte(3);
     let secret = SecretKey::derive_master(&[5; 32]).unwrap();
-    let bls_key = SignerKey::bls(secret.public_key().to_bytes());
+    let bls_key = SignerKey::from(secret.public_key().to_bytes());
     let signature = secret.sign(&root).to_bytes();
 
     let set = SignatureSet {
@@ -181,9 +181,9 @@ fn keys_of_two_schemes_sign_together() {
         SignatureError::OverlappingSigners(index(9))
     );
 
-    assert_eq!(SignerKey::from(&toy_key(1)).validate(), Ok(()));
+    assert_eq!(validate_key(&SignerKey::from(&toy_key(1))), Ok(()));
     assert!(matches!(
-        SignerKey::from(&toy_key(0)).validate(),
+        validate_key(&SignerKey::from(&toy_key(0))),
         Err(SignatureError::Scheme { .. })
     ));
     let short = VirtualKey {
@@ -191,7 +191,7 @@ fn keys_of_two_schemes_sign_together() {
         pubkey: vec![1; 7].try_into().unwrap(),
     };
     assert_eq!(
-        SignerKey::from(&short).validate(),
+        validate_key(&SignerKey::from(&short)),
         Err(SignatureError::KeyLength {
             scheme: TOY,
             found: 7,
@@ -203,7 +203,7 @@ fn keys_of_two_schemes_sign_together() {
         pubkey: vec![1; 8].try_into().unwrap(),
     };
     assert_eq!(
-        SignerKey::from(&unknown).validate(),
+        validate_key(&SignerKey::from(&unknown)),
         Err(SignatureError::UnknownScheme(77))
     );
 }

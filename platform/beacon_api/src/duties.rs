@@ -1,13 +1,13 @@
 //! Duties of validators, and of virtual validators, which are told theirs in the same form.
 
 use serde::{Deserialize, Serialize};
-use types::{CommitteeIndex, PublicKeyBytes, SignerIndex, Slot};
+use types::{CommitteeIndex, Root, SignerIndex, SignerKey, Slot};
 
 /// An entry of `/eth/v1/validator/duties/attester/{epoch}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AttesterDuty {
     /// Key that signs.
-    pub pubkey: PublicKeyBytes,
+    pub pubkey: SignerKey,
     /// Who attests.
     pub validator_index: SignerIndex,
     /// Committee of the slot.
@@ -24,6 +24,9 @@ pub struct AttesterDuty {
     pub validator_committee_index: u64,
     /// When to attest.
     pub slot: Slot,
+    /// With the digest of an opened leaf it decides who aggregates. Only for keys that have leaves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection_seed: Option<Root>,
 }
 
 /// An entry of `/eth/v1/validator/duties/proposer/{epoch}`. A slot of a group has an entry for each of its keys: whose
@@ -31,7 +34,7 @@ pub struct AttesterDuty {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ProposerDuty {
     /// Key that signs.
-    pub pubkey: PublicKeyBytes,
+    pub pubkey: SignerKey,
     /// Who proposes.
     pub validator_index: SignerIndex,
     /// When to propose.
@@ -42,7 +45,7 @@ pub struct ProposerDuty {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SyncDuty {
     /// Key that signs.
-    pub pubkey: PublicKeyBytes,
+    pub pubkey: SignerKey,
     /// Who signs.
     pub validator_index: SignerIndex,
     /// Positions in the sync committee.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
-use types::{PublicKeyBytes, Root, SignerIndex, Slot};
+use types::{Root, SignerIndex, SignerKey, Slot};
 
 /// A name in a path is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -102,14 +102,14 @@ pub enum ValidatorId {
     /// By index.
     Index(SignerIndex),
     /// By public key.
-    PublicKey(PublicKeyBytes),
+    PublicKey(SignerKey),
 }
 
 impl fmt::Display for ValidatorId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Index(index) => index.fmt(f),
-            Self::PublicKey(pubkey) => write!(f, "{pubkey:?}"),
+            Self::PublicKey(pubkey) => pubkey.fmt(f),
         }
     }
 }
@@ -118,7 +118,7 @@ impl FromStr for ValidatorId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        if text.starts_with("0x") {
+        if text.contains("0x") {
             text.parse().ok().map(Self::PublicKey)
         } else {
             text.parse().ok().map(Self::Index)
@@ -127,7 +127,7 @@ impl FromStr for ValidatorId {
             IdError::new(
                 "validator id",
                 text,
-                "an index, or a public key of 48 bytes in hex with 0x",
+                "an index, a public key of 48 bytes in hex with 0x, or one of another scheme with its number in front, as in 1-0x...",
             )
         })
     }
@@ -150,6 +150,7 @@ impl<'de> Deserialize<'de> for ValidatorId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use types::PublicKeyBytes;
 
     #[test]
     fn names_are_read_as_they_are_written() {
@@ -163,7 +164,8 @@ mod tests {
         }
         for id in [
             ValidatorId::Index(SignerIndex::new(1 << 48)),
-            ValidatorId::PublicKey(PublicKeyBytes::repeat_byte(0xcd)),
+            ValidatorId::PublicKey(PublicKeyBytes::repeat_byte(0xcd).into()),
+            ValidatorId::PublicKey(SignerKey::new(1, &[7; 52]).unwrap()),
         ] {
             assert_eq!(id.to_string().parse(), Ok(id));
             let json = serde_json::to_string(&id).unwrap();

@@ -54,9 +54,9 @@ pub use rewards::{
 };
 pub use state::{
     BlockHeaderEntry, Committee, FinalityCheckpoints, Randao, RootEntry, SyncCommitteeMembers, ValidatorBalance,
-    ValidatorEntry, ValidatorStatus, ValidatorsRequest,
+    ValidatorData, ValidatorEntry, ValidatorStatus, ValidatorsRequest,
 };
 pub use validator::{
-    BroadcastValidation, CommitteeSubscription, ProposerPreparation, SignedValidatorRegistration,
+    BroadcastValidation, CommitteeSubscription, ProposerPreparation, RandaoProof, SignedValidatorRegistration,
     SyncCommitteeSubscription, ValidatorRegistration,
 };

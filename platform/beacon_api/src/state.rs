@@ -6,7 +6,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use types::constants::FAR_FUTURE_EPOCH;
-use types::{Checkpoint, CommitteeIndex, Epoch, Gwei, Root, SignedBeaconBlockHeader, SignerIndex, Slot, Validator};
+use types::{
+    Checkpoint, CommitteeIndex, Epoch, Gwei, Hash32, Root, SignedBeaconBlockHeader, SignerIndex, SignerKey, Slot,
+    Validator,
+};
 
 /// `/eth/v1/beacon/states/{id}/root` and `/eth/v1/beacon/blocks/{id}/root`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,7 +168,45 @@ pub struct ValidatorEntry {
     /// Where it is on its way.
     pub status: ValidatorStatus,
     /// Registry entry.
-    pub validator: Validator,
+    pub validator: ValidatorData,
+}
+
+/// A registry entry as the API shows it: under the key that was asked for, which may be one of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValidatorData {
+    /// The key.
+    pub pubkey: SignerKey,
+    /// Commitment to the owner of the stake.
+    pub withdrawal_credentials: Hash32,
+    /// Balance at stake, in Gwei.
+    #[serde(with = "serde_utils::quoted_u64")]
+    pub effective_balance: Gwei,
+    /// Whether it was slashed.
+    pub slashed: bool,
+    /// When it became eligible for activation.
+    pub activation_eligibility_epoch: Epoch,
+    /// First active epoch.
+    pub activation_epoch: Epoch,
+    /// First epoch after its duties.
+    pub exit_epoch: Epoch,
+    /// When its stake can be withdrawn.
+    pub withdrawable_epoch: Epoch,
+}
+
+impl ValidatorData {
+    /// An entry under one of its keys.
+    pub fn new(pubkey: SignerKey, validator: &Validator) -> Self {
+        Self {
+            pubkey,
+            withdrawal_credentials: validator.withdrawal_credentials,
+            effective_balance: validator.effective_balance,
+            slashed: validator.slashed,
+            activation_eligibility_epoch: validator.activation_eligibility_epoch,
+            activation_epoch: validator.activation_epoch,
+            exit_epoch: validator.exit_epoch,
+            withdrawable_epoch: validator.withdrawable_epoch,
+        }
+    }
 }
 
 /// An entry of `/eth/v1/beacon/states/{id}/validator_balances`.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use tree_hash_derive::TreeHash;
-use types::{CommitteeIndex, Epoch, ExecutionAddress, PublicKeyBytes, SignatureBytes, SignerIndex, Slot};
+use types::{CommitteeIndex, Epoch, ExecutionAddress, PublicKeyBytes, SchemeProof, SignatureBytes, SignerIndex, Slot};
 
 /// An item of `/eth/v1/validator/beacon_committee_subscriptions`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +70,33 @@ pub struct SignedValidatorRegistration {
     pub signature: SignatureBytes,
 }
 
+/// A reveal by a key that has leaves, as a query has it: the scheme's number and the bytes, as in `1-0x...`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RandaoProof(pub SchemeProof);
+
+impl fmt::Display for RandaoProof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-0x{}", self.0.scheme, hex::encode(&*self.0.data))
+    }
+}
+
+impl FromStr for RandaoProof {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once("-0x");
+        let proof = parts.and_then(|(scheme, data)| {
+            Some(SchemeProof {
+                scheme: scheme.parse().ok()?,
+                data: hex::decode(data).ok()?.try_into().ok()?,
+            })
+        });
+        proof
+            .map(Self)
+            .ok_or_else(|| "expected a scheme's number and an opening in hex, as in 1-0x...".to_owned())
+    }
+}
+
 /// What a node checks before it sends a block to others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BroadcastValidation {
@@ -107,5 +134,23 @@ impl FromStr for BroadcastValidation {
             .into_iter()
             .find(|level| level.as_str() == text)
             .ok_or_else(|| "expected gossip, consensus or consensus_and_equivocation".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reveal_is_read_as_it_is_written() {
+        let proof = RandaoProof(SchemeProof {
+            scheme: 2,
+            data: vec![1, 0xab, 0xff].try_into().unwrap(),
+        });
+        assert_eq!(proof.to_string(), "2-0x01abff");
+        assert_eq!(proof.to_string().parse(), Ok(proof));
+        for text in ["", "0x01", "1-01", "256-0x01", "1-0x1", "1-0xzz"] {
+            assert!(text.parse::<RandaoProof>().is_err(), "{text}");
+        }
     }
 }

@@ -173,7 +173,7 @@ async fn a_produced_block_is_full_or_blinded_as_the_header_says() {
                 let reveal = SignatureBytes::repeat_byte(9);
                 let read = server
                     .client
-                    .produce_block::<Minimal>(Slot::new(3), &reveal, Some(Hash32::ZERO), None)
+                    .produce_block::<Minimal>(Slot::new(3), &reveal, None, Some(Hash32::ZERO), None)
                     .await
                     .unwrap();
                 assert_eq!(read, expected);

@@ -1,15 +1,13 @@
 //! The files of a devnet: network, keys, secrets.
 
 use crate::error::DevnetError;
-use crate::layout::{Account, Duty, ETH, Layout, NodeNumber};
-use bls::{KeyPath, SecretKey};
-use keystore::account::derive_voting_key;
-use keystore::{Kdf, Keystore, Password, ValidatorsDir, write_atomically};
+use crate::keys::Keys;
+use crate::layout::{Duty, ETH, Layout, NodeNumber};
+use bls::SecretKey;
+use keystore::{Keystore, Password, ValidatorsDir, write_atomically};
 use mock_execution::{Block, GenesisParameters, genesis_block};
 use ssz::Encode as _;
 use state_transition::genesis::{GenesisGroup, GenesisValidator, genesis_state};
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fs;
 use std::path::{Path, PathBuf};
 use types::{ChainSpec, Epoch, Hash32, Minimal, PresetName, PublicKeyBytes, VirtualKey};
@@ -18,8 +16,6 @@ use types::{ChainSpec, Epoch, Hash32, Minimal, PresetName, PublicKeyBytes, Virtu
 pub(crate) const CHAIN_ID: u64 = 1337;
 /// Who gets the fees of every proposer: members of a group have to agree, and ordinary flags say it.
 pub(crate) const FEE_RECIPIENT: &str = "0x8943545177806ed17b9f23f0a21ee5948ecaa776";
-/// Nothing is of value here.
-const SEED: &[u8; 32] = b"fresnel devnet: keys of no value";
 
 /// Where a node keeps its things.
 #[derive(Debug, Clone)]
@@ -70,29 +66,6 @@ pub(crate) fn devnet_spec(genesis_time: u64, slot_ms: u64, dvt_fork_epoch: Epoch
     }
 }
 
-/// Secret keys of a layout, each derived once.
-#[derive(Default)]
-struct Keys(HashMap<Account, SecretKey>);
-
-impl Keys {
-    fn get(&mut self, node: NodeNumber, account: Account) -> Result<&SecretKey, DevnetError> {
-        match self.0.entry(account) {
-            Entry::Occupied(entry) => Ok(entry.into_mut()),
-            Entry::Vacant(entry) => {
-                let key = derive_voting_key(SEED, account.0).map_err(|error| DevnetError::Key {
-                    node,
-                    reason: error.to_string(),
-                })?;
-                Ok(entry.insert(key))
-            }
-        }
-    }
-
-    fn public(&mut self, node: NodeNumber, account: Account) -> Result<PublicKeyBytes, DevnetError> {
-        Ok(self.get(node, account)?.public_key().to_bytes())
-    }
-}
-
 fn registry(layout: &Layout, keys: &mut Keys) -> Result<Vec<GenesisValidator>, DevnetError> {
     let mut validators = Vec::new();
     for (index, planned) in layout.validators.iter().enumerate() {
@@ -122,7 +95,7 @@ fn member_keys(layout: &Layout, validator: usize, keys: &mut Keys) -> Result<Vec
     layout
         .member_accounts(validator)
         .into_iter()
-        .map(|(node, account)| Ok(VirtualKey::bls(keys.public(node, account)?)))
+        .map(|(node, account)| Ok(keys.signer_key(node, account)?.to_virtual_key()))
         .collect()
 }
 
@@ -145,12 +118,17 @@ pub(crate) fn registry_public_key(layout: &Layout, validator: usize) -> Result<P
 }
 
 /// Makes a directory with all that the processes need: complete, or not at all.
-pub(crate) fn write_network(network: &Path, layout: &Layout, spec: ChainSpec) -> Result<Genesis, DevnetError> {
+pub(crate) fn write_network(
+    network: &Path,
+    layout: &Layout,
+    spec: ChainSpec,
+    keys: Keys,
+) -> Result<Genesis, DevnetError> {
     let partial = network.with_extension("partial");
     if partial.exists() {
         fs::remove_dir_all(&partial).map_err(DevnetError::file("remove", &partial))?;
     }
-    let genesis = write_files(&partial, layout, spec)?;
+    let genesis = write_files(&partial, layout, spec, keys)?;
     if network.exists() {
         // Only an empty one can be removed.
         fs::remove_dir(network).map_err(|_| DevnetError::DirectoryInUse {
@@ -161,13 +139,12 @@ pub(crate) fn write_network(network: &Path, layout: &Layout, spec: ChainSpec) ->
     Ok(genesis)
 }
 
-fn write_files(network: &Path, layout: &Layout, spec: ChainSpec) -> Result<Genesis, DevnetError> {
+fn write_files(network: &Path, layout: &Layout, spec: ChainSpec, mut keys: Keys) -> Result<Genesis, DevnetError> {
     let invalid = |error: &dyn std::fmt::Display| DevnetError::Genesis {
         reason: error.to_string(),
     };
     spec.validate().map_err(|error| invalid(&error))?;
     let time = spec.min_genesis_time;
-    let mut keys = Keys::default();
     let validators = registry(layout, &mut keys)?;
     let execution = genesis_block(&GenesisParameters {
         extra_data: rand::random::<[u8; 8]>().to_vec().into(),
@@ -216,14 +193,7 @@ fn write_keys(dirs: &NodeDirs, layout: &Layout, node: NodeNumber, keys: &mut Key
     create_dir(&dirs.secrets)?;
     let dir = ValidatorsDir::open(&dirs.validators, &dirs.secrets).map_err(|error| failed(error.to_string()))?;
     for account in layout.accounts_of(node) {
-        let path = KeyPath::signing_key(account.0).to_string();
-        let password = Password::random();
-        let key = keys.get(node, account)?;
-        let keystore = Keystore::encrypt(key, &password, Kdf::insecure(), &path, None)
-            .map_err(|error| failed(error.to_string()))?;
-        // The client finds the keystores itself; definitions would name the directory before it has its name.
-        dir.store(&keystore, &password)
-            .map_err(|error| failed(error.to_string()))?;
+        keys.store(&dir, node, account)?;
     }
     Ok(())
 }
@@ -262,7 +232,7 @@ mod tests {
         let layout = Layout::new(start);
         let validators = layout.validators.len() as u64;
         let spec = devnet_spec(1_800_000_000, 3000, Epoch::new(dvt_fork_epoch), validators);
-        let genesis = write_network(&network, &layout, spec).unwrap();
+        let genesis = write_network(&network, &layout, spec, Keys::of(&layout, 8).unwrap()).unwrap();
         (dir, layout, genesis, network)
     }
 
@@ -287,6 +257,22 @@ mod tests {
             state.latest_execution_payload_header().block_hash,
             genesis.execution.hash
         );
+    }
+
+    #[test]
+    fn a_genesis_with_schemes_has_hash_based_keys_where_the_layout_says() {
+        let (_dir, _layout, _genesis, network) = written(Start::Schemes, 0);
+        let bytes = fs::read(network.join("testnet/genesis.ssz")).unwrap();
+        let state = BeaconState::<Minimal>::from_ssz_bytes_by_fork(&bytes, ForkName::Dvt).unwrap();
+        let schemes: Vec<Vec<u8>> = state
+            .groups()
+            .unwrap()
+            .iter()
+            .map(|group| group.key_sets[0].keys.iter().map(|key| key.scheme).collect())
+            .collect();
+        assert_eq!(schemes[0], [0; 7]);
+        assert_eq!(schemes[2], [0, 0, 0, 2, 2, 2, 2]);
+        assert_eq!(schemes[3], [2; 4]);
     }
 
     #[test]
@@ -318,7 +304,7 @@ mod tests {
         fs::write(network.join("mine"), "mine").unwrap();
         let layout = Layout::new(Start::Groups);
         let spec = devnet_spec(1_800_000_000, 3000, Epoch::new(0), 19);
-        let Err(error) = write_network(&network, &layout, spec) else {
+        let Err(error) = write_network(&network, &layout, spec, Keys::default()) else {
             panic!("the directory was taken")
         };
         assert!(matches!(error, DevnetError::DirectoryInUse { .. }), "{error}");

@@ -17,6 +17,7 @@ fn group(votes: u8) -> GroupEpoch {
         threshold: 5,
         size: 7,
         activation_epoch: 0,
+        schemes: vec![0; 7],
         source: seats(votes),
         target: seats(votes),
         head: seats(votes),

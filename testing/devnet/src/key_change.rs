@@ -90,6 +90,7 @@ pub(crate) fn hand_over(
 mod tests {
     use super::*;
     use crate::genesis::{devnet_spec, write_network};
+    use crate::keys::Keys;
     use crate::layout::Start;
     use state_transition::dvt::key_set_change::check_key_set_change;
     use state_transition::dvt::signers::Quorum;
@@ -101,7 +102,7 @@ mod tests {
         let network = dir.path().join("net");
         let layout = Layout::new(Start::Fulu);
         let spec = devnet_spec(1_800_000_000, 3000, Epoch::new(0), layout.validators.len() as u64);
-        write_network(&network, &layout, spec.clone()).unwrap();
+        write_network(&network, &layout, spec.clone(), Keys::default()).unwrap();
         let bytes = std::fs::read(network.join("testnet/genesis.ssz")).unwrap();
         let state =
             <types::BeaconState<Minimal> as types::ForkVersioned>::from_ssz_bytes_by_fork(&bytes, types::ForkName::Dvt)

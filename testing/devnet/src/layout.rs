@@ -16,6 +16,9 @@ pub(crate) enum Start {
     /// `dvt` from the first slot, with a 5-of-7 and a 3-of-4 group.
     #[default]
     Groups,
+    /// As with groups, and beside them a 5-of-7 group of three BLS and four hash-based keys and a 3-of-4 group of
+    /// hash-based keys.
+    Schemes,
     /// Fulu at first; everybody is solo. Nodes 1 to 7 hold keys that are not in the chain yet.
     Fulu,
 }
@@ -25,8 +28,12 @@ pub(crate) enum Start {
 pub(crate) enum Duty {
     /// The registry key, which this node holds.
     Solo { node: NodeNumber },
-    /// So many of the keys of these nodes, in the order of the key indices.
-    Group { threshold: u8, members: Vec<NodeNumber> },
+    /// So many of the keys of these nodes, in the order of the key indices. The last `hash_based` of them are.
+    Group {
+        threshold: u8,
+        members: Vec<NodeNumber>,
+        hash_based: usize,
+    },
 }
 
 /// An entry of the registry.
@@ -79,19 +86,25 @@ fn solo(name: String, balance_eth: u64, node: NodeNumber) -> PlannedValidator {
 impl Layout {
     pub(crate) fn new(start: Start) -> Self {
         let mut validators = Vec::new();
+        let group = |name: &str, balance_eth, threshold, size, hash_based| PlannedValidator {
+            name: name.to_owned(),
+            balance_eth,
+            duty: Duty::Group {
+                threshold,
+                members: (1..=size).collect(),
+                hash_based,
+            },
+            future_members: Vec::new(),
+        };
+        if start != Start::Fulu {
+            validators.push(group("5-of-7", LARGE, 5, 7, 0));
+            validators.push(group("3-of-4", SMALL, 3, 4, 0));
+        }
         match start {
-            Start::Groups => {
-                for (name, balance_eth, threshold, size) in [("5-of-7", LARGE, 5, 7), ("3-of-4", SMALL, 3, 4)] {
-                    validators.push(PlannedValidator {
-                        name: name.to_owned(),
-                        balance_eth,
-                        duty: Duty::Group {
-                            threshold,
-                            members: (1..=size).collect(),
-                        },
-                        future_members: Vec::new(),
-                    });
-                }
+            Start::Groups => {}
+            Start::Schemes => {
+                validators.push(group("5-of-7-mixed", SMALL, 5, 7, 4));
+                validators.push(group("3-of-4-xmss", SMALL, 3, 4, 4));
             }
             Start::Fulu => validators.push(PlannedValidator {
                 future_members: (1..=7).collect(),
@@ -149,6 +162,20 @@ impl Layout {
         accounts
     }
 
+    /// Keys that have leaves, with the nodes that hold them.
+    pub(crate) fn hash_based_accounts(&self) -> Vec<(NodeNumber, Account)> {
+        let of_group = |(index, validator): (usize, &PlannedValidator)| {
+            let count = match validator.duty {
+                Duty::Group { hash_based, .. } => hash_based,
+                Duty::Solo { .. } => 0,
+            };
+            let accounts = self.member_accounts(index);
+            let bls = accounts.len().saturating_sub(count);
+            accounts.into_iter().skip(bls)
+        };
+        self.validators.iter().enumerate().flat_map(of_group).collect()
+    }
+
     /// Registry index of the validator with a name.
     pub(crate) fn named(&self, name: &str) -> Option<usize> {
         self.validators.iter().position(|validator| validator.name == name)
@@ -174,7 +201,7 @@ mod tests {
 
     #[test]
     fn solo_validators_have_more_than_two_thirds_of_the_stake() {
-        for start in [Start::Groups, Start::Fulu] {
+        for start in [Start::Groups, Start::Schemes, Start::Fulu] {
             let layout = Layout::new(start);
             let total: u64 = layout.validators.iter().map(|validator| validator.balance_eth).sum();
             let solo: u64 = layout
@@ -190,7 +217,7 @@ mod tests {
 
     #[test]
     fn the_votes_of_a_last_slot_cannot_delay_finality() {
-        for start in [Start::Groups, Start::Fulu] {
+        for start in [Start::Groups, Start::Schemes, Start::Fulu] {
             let layout = Layout::new(start);
             let mut balances: Vec<u64> = layout
                 .validators
@@ -206,7 +233,7 @@ mod tests {
 
     #[test]
     fn the_control_has_the_balance_of_what_it_controls() {
-        for start in [Start::Groups, Start::Fulu] {
+        for start in [Start::Groups, Start::Schemes, Start::Fulu] {
             let layout = Layout::new(start);
             let control = layout.validators.get(layout.control).unwrap();
             assert_eq!(control.balance_eth, layout.validators.first().unwrap().balance_eth);
@@ -216,7 +243,7 @@ mod tests {
 
     #[test]
     fn each_key_is_held_once() {
-        for start in [Start::Groups, Start::Fulu] {
+        for start in [Start::Groups, Start::Schemes, Start::Fulu] {
             let layout = Layout::new(start);
             let all: Vec<Account> = (1..=layout.nodes).flat_map(|node| layout.accounts_of(node)).collect();
             let distinct: HashSet<Account> = all.iter().copied().collect();
@@ -224,6 +251,7 @@ mod tests {
             // Seven keys of the large group everywhere; four of the small one only with groups at genesis.
             let (keys, solo) = match start {
                 Start::Groups => (7 + 4, 17),
+                Start::Schemes => (7 + 4 + 7 + 4, 17),
                 Start::Fulu => (7, 18),
             };
             assert_eq!(all.len(), keys + solo);
@@ -236,6 +264,8 @@ mod tests {
         assert_eq!(layout.accounts_of(1).len(), 2);
         assert_eq!(layout.accounts_of(5).len(), 1);
         assert_eq!(layout.named("3-of-4"), Some(1));
+        assert_eq!(layout.hash_based_accounts(), []);
+        assert_eq!(Layout::new(Start::Schemes).hash_based_accounts().len(), 8);
         assert!(layout.is_or_becomes_group(0) && !layout.is_or_becomes_group(2));
     }
 }

@@ -15,6 +15,7 @@ mod genesis;
 mod guard;
 mod invariants;
 mod key_change;
+mod keys;
 mod layout;
 mod observe;
 mod ports;

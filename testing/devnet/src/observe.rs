@@ -487,6 +487,7 @@ fn group_epoch(group: &GroupEntry, epoch: u64, previous: bool) -> GroupEpoch {
         threshold: key_set.map_or(0, |key_set| u64::from(key_set.threshold)),
         size: key_set.map_or(0, |key_set| key_set.keys.len() as u64),
         activation_epoch: key_set.map_or(0, |key_set| key_set.activation_epoch.as_u64()),
+        schemes: key_set.map_or_else(Vec::new, |key_set| key_set.keys.iter().map(|key| key.scheme).collect()),
         source: positions(&votes.source),
         target: positions(&votes.target),
         head: positions(&votes.head),

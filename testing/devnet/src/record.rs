@@ -125,6 +125,8 @@ pub(crate) struct GroupEpoch {
     pub(crate) threshold: u64,
     pub(crate) size: u64,
     pub(crate) activation_epoch: u64,
+    /// Number of each key's scheme.
+    pub(crate) schemes: Vec<u8>,
     pub(crate) source: Vec<u8>,
     pub(crate) target: Vec<u8>,
     pub(crate) head: Vec<u8>,

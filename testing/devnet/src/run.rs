@@ -5,6 +5,7 @@ use crate::genesis::{Genesis, devnet_spec, write_network};
 use crate::guard::Guard;
 use crate::invariants::Violation;
 use crate::key_change::hand_over;
+use crate::keys::Keys;
 use crate::layout::{Layout, NodeNumber};
 use crate::observe::{Nodes, Observer, empty_record};
 use crate::processes::{Key, Processes, Role, Settings, process_name};
@@ -118,6 +119,11 @@ enum Ending {
     Asked(String),
 }
 
+/// Epochs that hash-based keys are made for if the devnet has no end: hours.
+const ENDLESS_EPOCHS: u64 = 512;
+/// Epochs beyond the end, so that no key is short of leaves in a run.
+const SPARE_EPOCHS: u64 = 16;
+
 struct Devnet {
     layout: Layout,
     scenario: Scenario,
@@ -136,6 +142,12 @@ struct Devnet {
 impl Devnet {
     async fn prepare(args: &DevnetArgs, scenario: Scenario, network: &Path, guard: Guard) -> Result<Self, DevnetError> {
         let layout = Layout::new(scenario.start);
+        let epochs = args.epochs.or(scenario.epochs);
+        // Before the clock starts to run: it takes some seconds.
+        let keys = Keys::of(
+            &layout,
+            epochs.map_or(ENDLESS_EPOCHS, |epochs| epochs.saturating_add(SPARE_EPOCHS)),
+        )?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let genesis_time = now.as_secs() + args.genesis_delay;
         let spec = devnet_spec(
@@ -144,7 +156,7 @@ impl Devnet {
             Epoch::new(scenario.dvt_fork_epoch),
             layout.validators.len() as u64,
         );
-        let genesis = write_network(network, &layout, spec)?;
+        let genesis = write_network(network, &layout, spec, keys)?;
         let settings = Settings {
             network: network.to_owned(),
             debug_level: args.node_log_level.clone(),
@@ -159,7 +171,7 @@ impl Devnet {
         let mut record = empty_record(&layout, genesis_time, args.slot_ms, Minimal::slots_per_epoch());
         record.scenario = Some(scenario.name.clone());
         Ok(Self {
-            epochs: args.epochs.or(scenario.epochs),
+            epochs,
             clock: SlotClock::system(genesis_time, &genesis.spec),
             observer: Observer::new(record, apis),
             table: Table::new(),

@@ -125,9 +125,9 @@ impl Scenario {
 
     fn validate(&self) -> Result<(), String> {
         let layout = Layout::new(self.start);
-        if self.start == Start::Groups && self.dvt_fork_epoch != 0 {
+        if self.start != Start::Fulu && self.dvt_fork_epoch != 0 {
             return Err(format!(
-                "dvt_fork_epoch is {}, expected 0 with start: groups; with start: fulu it can be any",
+                "dvt_fork_epoch is {}, expected 0 with groups from the start; with start: fulu it can be any",
                 self.dvt_fork_epoch
             ));
         }
@@ -210,6 +210,8 @@ mod tests {
             names,
             [
                 "fulu-to-groups",
+                "hash-based-keys",
+                "hash-based-keys-stopped",
                 "kill-in-the-middle",
                 "three-of-seven-stopped",
                 "two-of-seven-stopped"

@@ -4,6 +4,7 @@ use crate::observe::Live;
 use crate::record::{EpochRecord, GroupEpoch, Record, SlotRecord};
 use rustix::termios::tcgetwinsize;
 use std::io::{IsTerminal as _, Write as _, stdout};
+use types::constants::{BLS_SCHEME, SHORT_LIVED_XMSS_SCHEME, XMSS_SCHEME};
 
 /// Slots that the table shows.
 const ROWS: u64 = 12;
@@ -174,14 +175,28 @@ fn marks(group: &GroupEpoch) -> String {
         .collect()
 }
 
+/// One letter for each seat's scheme, if there are others than BLS: b BLS, x XMSS.
+fn schemes(group: &GroupEpoch) -> String {
+    if group.schemes.iter().all(|scheme| *scheme == BLS_SCHEME) {
+        return String::new();
+    }
+    let letter = |scheme: &u8| match *scheme {
+        BLS_SCHEME => 'b',
+        XMSS_SCHEME | SHORT_LIVED_XMSS_SCHEME => 'x',
+        _ => '?',
+    };
+    format!("  keys {}", group.schemes.iter().map(letter).collect::<String>())
+}
+
 fn votes(group: &GroupEpoch) -> String {
     if group.size == 0 {
         return "solo".to_owned();
     }
     let word = |seats: &[u8]| if group.counts(seats) { "counted" } else { "no" };
     format!(
-        "seats {:<16}  source {:<7}  target {:<7}  head {:<7}",
+        "seats {:<16}{}  source {:<7}  target {:<7}  head {:<7}",
         marks(group),
+        schemes(group),
         word(&group.source),
         word(&group.target),
         word(&group.head)
@@ -252,6 +267,7 @@ mod tests {
             threshold: 2,
             size: 4,
             activation_epoch: 0,
+            schemes: vec![0, 0, 1, 2],
             source: vec![0, 1, 2],
             target: vec![0, 1],
             head: vec![0],
@@ -259,6 +275,7 @@ mod tests {
         assert_eq!(marks(&group), "HTs-");
         let text = votes(&group);
         assert!(text.contains("target counted") && text.contains("head no"), "{text}");
+        assert!(text.contains("keys bbxx"), "{text}");
     }
 
     #[test]

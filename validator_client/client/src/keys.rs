@@ -81,10 +81,7 @@ pub(crate) fn graffiti(text: &str) -> Option<Hash32> {
 /// Adds to the settings what the definitions say of single keys.
 pub(crate) fn add_definitions(settings: &mut Settings, definitions: &[ValidatorDefinition]) {
     for definition in definitions.iter().filter(|definition| definition.enabled) {
-        // Settings are by BLS key.
-        let Some(key) = definition.voting_public_key.as_bls() else {
-            continue;
-        };
+        let key = definition.voting_public_key;
         if let Some(recipient) = definition.suggested_fee_recipient {
             settings.fee_recipient_by_key.insert(key, recipient);
         }

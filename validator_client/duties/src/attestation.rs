@@ -8,7 +8,7 @@ use signing::SignableMessage;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use types::{
-    AttestationData, Epoch, ForkName, Preset, PublicKeyBytes, Root, SchemeProofs, SignatureBytes, SingleAttestation,
+    AttestationData, Epoch, ForkName, Preset, Root, SchemeProofs, SignatureBytes, SignerKey, SingleAttestation,
     SingleAttestationDvt, SingleAttestationFulu, Slot,
 };
 
@@ -168,7 +168,7 @@ async fn select<P: Preset>(context: &Context, duties: Vec<AttesterDuty>) -> Vec<
         let message = SignableMessage::<P>::SelectionProof(duty.slot);
         match context.signer.sign(&duty.pubkey, message).await {
             Ok(proof) => Some(Duty {
-                is_aggregator: is_aggregator(duty.committee_length, &proof.signature),
+                is_aggregator: is_aggregator(&duty, &proof),
                 duty,
                 selection_proof: proof.signature,
                 selection_proofs: proof.proofs,
@@ -210,8 +210,7 @@ async fn subscribe(context: &Context, duties: &[Duty]) {
 async fn vote<P: Preset>(context: &Context, slot: Slot, data: AttestationData, duties: &[Duty]) {
     let fork = context.spec.fork_name_at_epoch(slot.epoch::<P>());
     // One duty of each key, whatever a node says.
-    let by_key: HashMap<PublicKeyBytes, &AttesterDuty> =
-        duties.iter().map(|duty| (duty.duty.pubkey, &duty.duty)).collect();
+    let by_key: HashMap<SignerKey, &AttesterDuty> = duties.iter().map(|duty| (duty.duty.pubkey, &duty.duty)).collect();
     let signing = by_key.into_values().map(|duty| async move {
         match context
             .signer

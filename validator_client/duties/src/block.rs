@@ -1,7 +1,7 @@
 //! Blocks.
 
 use crate::{Context, metrics};
-use beacon_api::{BroadcastValidation, ProducedBlock, ProposerDuty, Published};
+use beacon_api::{BroadcastValidation, ProducedBlock, ProposerDuty, Published, RandaoProof};
 use parking_lot::RwLock;
 use signing::SignableMessage;
 use std::collections::BTreeMap;
@@ -109,12 +109,13 @@ async fn propose_one<P: Preset>(context: &Context, duty: ProposerDuty) -> Result
         .signer
         .sign(&duty.pubkey, SignableMessage::<P>::RandaoReveal(slot.epoch::<P>()))
         .await
-        .map_err(|error| format!("reveal: {error}"))?
-        .signature;
+        .map_err(|error| format!("reveal: {error}"))?;
+    let proof = reveal.proofs.first().cloned().map(RandaoProof);
+    let (reveal, proof) = (&reveal.signature, proof.as_ref());
     let graffiti = context.settings.graffiti_of(&duty.pubkey);
     let (produced, maker) = context
         .nodes
-        .first_with_node(|node| async move { node.produce_block::<P>(slot, &reveal, graffiti, None).await })
+        .first_with_node(|node| async move { node.produce_block::<P>(slot, reveal, proof, graffiti, None).await })
         .await
         .map_err(|error| error.to_string())?;
     let header = header_of(&produced.data);

@@ -7,7 +7,7 @@ use signing::Signer;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::watch;
-use types::{ChainSpec, Epoch, ExecutionAddress, Hash32, Preset, PublicKeyBytes, Slot};
+use types::{ChainSpec, Epoch, ExecutionAddress, Hash32, Preset, SignerKey, Slot};
 
 /// What an operator chose.
 #[derive(Debug, Clone, Default)]
@@ -15,21 +15,21 @@ pub struct Settings {
     /// Graffiti of blocks whose key has none of its own.
     pub graffiti: Option<Hash32>,
     /// Graffiti by key.
-    pub graffiti_by_key: HashMap<PublicKeyBytes, Hash32>,
+    pub graffiti_by_key: HashMap<SignerKey, Hash32>,
     /// Who gets the fees of blocks whose key names nobody.
     pub fee_recipient: Option<ExecutionAddress>,
     /// Who gets the fees, by key.
-    pub fee_recipient_by_key: HashMap<PublicKeyBytes, ExecutionAddress>,
+    pub fee_recipient_by_key: HashMap<SignerKey, ExecutionAddress>,
 }
 
 impl Settings {
     /// Graffiti of a key's blocks.
-    pub fn graffiti_of(&self, key: &PublicKeyBytes) -> Option<Hash32> {
+    pub fn graffiti_of(&self, key: &SignerKey) -> Option<Hash32> {
         self.graffiti_by_key.get(key).copied().or(self.graffiti)
     }
 
     /// Who gets the fees of a key's blocks.
-    pub fn fee_recipient_of(&self, key: &PublicKeyBytes) -> Option<ExecutionAddress> {
+    pub fn fee_recipient_of(&self, key: &SignerKey) -> Option<ExecutionAddress> {
         self.fee_recipient_by_key.get(key).copied().or(self.fee_recipient)
     }
 }

@@ -4,7 +4,7 @@ use crate::Context;
 use beacon_api::{ApiError, StateId, ValidatorEntry, ValidatorId, ValidatorStatus, ValidatorsRequest};
 use parking_lot::RwLock;
 use std::collections::HashMap;
-use types::{Epoch, Preset, PublicKeyBytes, SignerIndex};
+use types::{Epoch, Preset, SignerIndex, SignerKey};
 
 /// Indices of the keys that the chain knows.
 #[derive(Debug, Default)]
@@ -12,14 +12,14 @@ pub struct Indices(RwLock<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    by_key: HashMap<PublicKeyBytes, SignerIndex>,
-    by_index: HashMap<SignerIndex, PublicKeyBytes>,
+    by_key: HashMap<SignerKey, SignerIndex>,
+    by_index: HashMap<SignerIndex, SignerKey>,
     /// Whether a first answer has come.
     is_started: bool,
 }
 
 /// Keys that have duties, or will have.
-fn with_duties(entries: &[ValidatorEntry]) -> HashMap<PublicKeyBytes, SignerIndex> {
+fn with_duties(entries: &[ValidatorEntry]) -> HashMap<SignerKey, SignerIndex> {
     entries
         .iter()
         .filter(|entry| {
@@ -39,9 +39,9 @@ fn with_duties(entries: &[ValidatorEntry]) -> HashMap<PublicKeyBytes, SignerInde
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Changes {
     /// Keys with a new index, that had another or none before.
-    pub(crate) appeared: Vec<(PublicKeyBytes, SignerIndex)>,
+    pub(crate) appeared: Vec<(SignerKey, SignerIndex)>,
     /// Keys without an index, that had one before.
-    pub(crate) vanished: Vec<PublicKeyBytes>,
+    pub(crate) vanished: Vec<SignerKey>,
     /// Whether it is the first answer.
     pub(crate) is_first: bool,
 }
@@ -61,17 +61,17 @@ impl Indices {
     }
 
     /// The key behind an index.
-    pub fn key_of(&self, index: SignerIndex) -> Option<PublicKeyBytes> {
+    pub fn key_of(&self, index: SignerIndex) -> Option<SignerKey> {
         self.0.read().by_index.get(&index).copied()
     }
 
     /// All keys with their indices.
-    pub fn entries(&self) -> Vec<(PublicKeyBytes, SignerIndex)> {
+    pub fn entries(&self) -> Vec<(SignerKey, SignerIndex)> {
         self.0.read().by_key.iter().map(|(key, index)| (*key, *index)).collect()
     }
 
     /// What an answer would change.
-    fn compare(&self, now: &HashMap<PublicKeyBytes, SignerIndex>) -> Changes {
+    fn compare(&self, now: &HashMap<SignerKey, SignerIndex>) -> Changes {
         let known = self.0.read();
         let mut changes = Changes {
             appeared: now
@@ -91,7 +91,7 @@ impl Indices {
         changes
     }
 
-    fn set(&self, now: HashMap<PublicKeyBytes, SignerIndex>) {
+    fn set(&self, now: HashMap<SignerKey, SignerIndex>) {
         *self.0.write() = Known {
             by_index: now.iter().map(|(key, index)| (*index, *key)).collect(),
             by_key: now,
@@ -106,7 +106,7 @@ impl Context {
     /// A key that this client has not yet seen on the chain may have a past that it does not know: such a key signs only
     /// votes that go beyond what is justified now. Until that is on disk the key has no duties.
     pub(crate) async fn update_indices<P: Preset>(&self) -> Result<bool, ApiError> {
-        let ids: Vec<ValidatorId> = self.signer.pubkeys().into_iter().map(ValidatorId::PublicKey).collect();
+        let ids: Vec<ValidatorId> = self.signer.keys().into_iter().map(ValidatorId::PublicKey).collect();
         if ids.is_empty() {
             return Ok(false);
         }
@@ -149,7 +149,7 @@ impl Context {
     }
 
     /// Whether the bounds are on disk.
-    async fn raise_bounds<P: Preset>(&self, key: PublicKeyBytes, justified: Epoch) -> bool {
+    async fn raise_bounds<P: Preset>(&self, key: SignerKey, justified: Epoch) -> bool {
         // Votes for the current epoch are allowed.
         let before = self.epoch::<P>().as_u64().checked_sub(1).map(Epoch::new);
         let raised = self

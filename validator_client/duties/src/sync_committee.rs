@@ -262,7 +262,7 @@ mod tests {
 
     fn duty(index: u64) -> SyncDuty {
         SyncDuty {
-            pubkey: types::PublicKeyBytes::ZERO,
+            pubkey: types::PublicKeyBytes::ZERO.into(),
             validator_index: types::SignerIndex::new(index),
             validator_sync_committee_indices: vec![0],
         }

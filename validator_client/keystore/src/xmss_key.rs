@@ -187,7 +187,7 @@ impl XmssKey {
         Ok(true)
     }
 
-    /// Whether the window should slide, because a leaf is in the last of the trees in memory.
+    /// Whether the window should slide, because a leaf is in the second half of the last tree in memory.
     pub fn wants_next(&self, leaf: u64) -> bool {
         self.check(leaf).is_ok_and(|leaf| self.tree.wants_next(leaf))
     }
@@ -265,8 +265,9 @@ impl<P: Parameters> Tree for Prepared<P> {
 
     fn wants_next(&self, leaf: u32) -> bool {
         let key = self.read();
-        let last = key.prepared().end.saturating_sub(P::TREE_LEAVES);
-        u64::from(leaf) >= last && key.next_task().is_some()
+        // Duties are asked for some epochs ahead: the tree before the last one serves until those are over as well.
+        let middle = key.prepared().end.saturating_sub(P::TREE_LEAVES / 2);
+        u64::from(leaf) >= middle && key.next_task().is_some()
     }
 
     fn prepare(&self, leaf: u32, progress: &(dyn Fn(Progress) + Sync)) -> Result<(), KeyError> {

@@ -20,7 +20,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
-use types::{ChainSpec, Epoch, Leaf, Preset, PublicKeyBytes, Root, SignerKey, get_leaf_index};
+use types::{ChainSpec, Epoch, Leaf, Preset, Root, SignerKey, get_leaf_index};
 
 /// Requests that may wait; further callers wait for room.
 const QUEUE_LENGTH: usize = 1024;
@@ -316,11 +316,6 @@ impl Signer {
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&pubkey.into())
             .is_some()
-    }
-
-    /// All BLS keys, in no order.
-    pub fn pubkeys(&self) -> Vec<PublicKeyBytes> {
-        self.keys().into_iter().filter_map(|key| key.as_bls()).collect()
     }
 
     /// All keys, in no order.

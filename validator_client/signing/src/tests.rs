@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use types::{
     AttestationData, BeaconBlockHeader, ChainSpec, Checkpoint, Epoch, Minimal, PublicKeyBytes, Root, SignatureBytes,
-    Slot, SyncAggregatorSelectionData, ValidatorIndex, VoluntaryExit, compute_domain, compute_signing_root,
+    SignerKey, Slot, SyncAggregatorSelectionData, ValidatorIndex, VoluntaryExit, compute_domain, compute_signing_root,
 };
 
 type Message<'a> = SignableMessage<'a, Minimal>;
@@ -241,7 +241,7 @@ async fn keys_come_and_go_and_keep_their_record() {
         .unwrap_err();
     assert!(matches!(unknown, SigningError::UnknownKey(_)), "{unknown}");
     signer.add_key(SigningMethod::local(secret(1))).await.unwrap();
-    assert_eq!(signer.pubkeys(), [pubkey(1)]);
+    assert_eq!(signer.keys(), [SignerKey::from(pubkey(1))]);
     signer.sign(&pubkey(1), Message::Block(&header(5, 1))).await.unwrap();
     assert!(signer.remove_key(&pubkey(1)));
     assert!(!signer.has_key(&pubkey(1)));

@@ -19,7 +19,7 @@ async fn hundred_keys_that_attest_for_fifty_epochs_fit_into_half_of_a_clients_me
     let signer = Arc::new(Signer::start(database, keys, Root::ZERO, Arc::new(ChainSpec::minimal())).unwrap());
     for epoch in 1..=50 {
         let tasks: Vec<_> = signer
-            .pubkeys()
+            .keys()
             .into_iter()
             .map(|pubkey| {
                 let signer = Arc::clone(&signer);

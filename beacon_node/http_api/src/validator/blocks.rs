@@ -10,7 +10,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use beacon_api::{
-    BLINDED_HEADER, BLOCK_VALUE_HEADER, BroadcastValidation, PAYLOAD_VALUE_HEADER, Published, Query,
+    BLINDED_HEADER, BLOCK_VALUE_HEADER, BroadcastValidation, PAYLOAD_VALUE_HEADER, Published, Query, RandaoProof,
     SignedBlockContents, SignedProducedBlock,
 };
 use block_production::{BlockRequest, Parent};
@@ -39,11 +39,12 @@ async fn produce<P: Preset>(
     let query = query.unwrap_or_default();
     let query = Query::parse(&query);
     let randao_reveal: SignatureBytes = query.required("randao_reveal")?;
+    let randao_proof: Option<RandaoProof> = query.optional("randao_proof")?;
     let graffiti: Hash32 = query.optional("graffiti")?.unwrap_or_default();
     let skip_verification = query.contains("skip_randao_verification");
-    if skip_verification && randao_reveal != bls::INFINITY_SIGNATURE {
+    if (skip_verification || randao_proof.is_some()) && randao_reveal != bls::INFINITY_SIGNATURE {
         return Err(ApiFailure::bad_request(
-            "skip_randao_verification needs the point at infinity as randao_reveal",
+            "skip_randao_verification and randao_proof need the point at infinity as randao_reveal",
         ));
     }
     reader.check_verified()?;
@@ -51,7 +52,7 @@ async fn produce<P: Preset>(
         slot,
         proposer: None,
         randao_reveal,
-        randao_proof: Vec::new(),
+        randao_proof: randao_proof.map(|proof| proof.0).into_iter().collect(),
         verify_randao: !skip_verification,
         graffiti,
         parent: Parent::ProposerHead,

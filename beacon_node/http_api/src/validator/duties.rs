@@ -12,11 +12,12 @@ use beacon_chain::{BeaconChain, HeadSnapshot};
 use gossip_validation::sync_committee_members;
 use state_transition::dvt::accessors::get_key_set;
 use state_transition::helpers::accessors::{
-    get_beacon_committee, get_beacon_proposer_index_at_slot, get_committee_count_per_slot, get_validator,
+    get_beacon_committee, get_beacon_proposer_index_at_slot, get_committee_count_per_slot, get_seed, get_validator,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use types::{BeaconState, Epoch, Preset, PublicKeyBytes, Root, SignerIndex, Slot, ValidatorIndex};
+use types::constants::{BLS_SCHEME, DOMAIN_SELECTION_PROOF};
+use types::{BeaconState, Epoch, Preset, PublicKeyBytes, Root, SignerIndex, SignerKey, Slot, ValidatorIndex};
 
 type Context<P> = State<Arc<Reader<P>>>;
 
@@ -79,22 +80,21 @@ fn dependent_root<P: Preset>(chain: &BeaconChain<P>, epoch: Epoch) -> Result<Roo
         .unwrap_or_else(|| chain.head().root))
 }
 
-/// The keys under which a registry entry signs in an epoch, with their indices. Keys without a BLS public key are left
-/// out: this API names keys by it.
+/// The keys under which a registry entry signs in an epoch, with their indices.
 fn keys_of<P: Preset>(
     state: &BeaconState<P>,
     validator: ValidatorIndex,
     epoch: Epoch,
-) -> Result<Vec<(SignerIndex, PublicKeyBytes)>, ApiFailure> {
+) -> Result<Vec<(SignerIndex, SignerKey)>, ApiFailure> {
     let Some(key_set) = get_key_set(state, validator, epoch).map_err(ApiFailure::internal)? else {
         let pubkey = get_validator(state, validator).map_err(ApiFailure::internal)?.pubkey;
-        return Ok(vec![(SignerIndex::from(validator), pubkey)]);
+        return Ok(vec![(SignerIndex::from(validator), SignerKey::from(pubkey))]);
     };
     Ok((0u8..)
         .zip(key_set.keys.iter())
         .filter_map(|(place, key)| {
             let index = SignerIndex::virtual_index(validator, place).ok()?;
-            Some((index, key.as_bls()?))
+            Some((index, SignerKey::from(key)))
         })
         .collect())
 }
@@ -122,7 +122,7 @@ fn attester_duties<P: Preset>(
     epoch: Epoch,
     indices: &[SignerIndex],
 ) -> Result<Vec<AttesterDuty>, ApiFailure> {
-    let mut wanted: HashMap<ValidatorIndex, Vec<(SignerIndex, PublicKeyBytes)>> = HashMap::new();
+    let mut wanted: HashMap<ValidatorIndex, Vec<(SignerIndex, SignerKey)>> = HashMap::new();
     for index in indices {
         let validator = index.validator();
         // An index that nobody has in this epoch has no duties.
@@ -135,6 +135,7 @@ fn attester_duties<P: Preset>(
         wanted.entry(validator).or_default().extend(key);
     }
     let committees_at_slot = get_committee_count_per_slot(state, epoch).map_err(ApiFailure::internal)?;
+    let selection_seed = get_seed(state, epoch, DOMAIN_SELECTION_PROOF).map_err(ApiFailure::internal)?;
     let mut duties = Vec::with_capacity(indices.len());
     for offset in 0..P::slots_per_epoch() {
         let slot = epoch.start_slot::<P>().saturating_add(offset);
@@ -152,6 +153,7 @@ fn attester_duties<P: Preset>(
                         committees_at_slot,
                         validator_committee_index: (seats.start as u64).saturating_add(key.unwrap_or_default().into()),
                         slot,
+                        selection_seed: (pubkey.scheme() != BLS_SCHEME).then_some(selection_seed),
                     });
                 }
             }
@@ -231,7 +233,7 @@ async fn sync<P: Preset>(State(reader): Context<P>, Path(epoch): Path<String>, b
                 .into_iter()
                 .map(
                     |(validator_index, (pubkey, validator_sync_committee_indices))| SyncDuty {
-                        pubkey,
+                        pubkey: pubkey.into(),
                         validator_index,
                         validator_sync_committee_indices,
                     },

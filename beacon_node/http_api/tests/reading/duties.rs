@@ -20,9 +20,8 @@ fn slots(epoch: Epoch) -> impl Iterator<Item = Slot> {
     (0..Minimal::slots_per_epoch()).map(move |offset| first.saturating_add(offset))
 }
 
-fn pubkey(chain: &BeaconChain<Minimal>, signer: SignerIndex, epoch: Epoch) -> PublicKeyBytes {
-    let key = get_signer_key(&chain.head().state, signer, epoch).unwrap();
-    key.as_bls().unwrap()
+fn pubkey(chain: &BeaconChain<Minimal>, signer: SignerIndex, epoch: Epoch) -> SignerKey {
+    get_signer_key(&chain.head().state, signer, epoch).unwrap()
 }
 
 #[tokio::test]
@@ -75,12 +74,12 @@ async fn every_key_of_a_group_is_told_that_its_group_proposes() {
         let duties = node.client.proposer_duties(epoch).await.unwrap().data;
         for slot in slots(epoch) {
             let proposer = get_beacon_proposer_index_at_slot(&state, slot).unwrap();
-            let expected: Vec<(SignerIndex, PublicKeyBytes)> = get_signers(&state, proposer, epoch)
+            let expected: Vec<(SignerIndex, SignerKey)> = get_signers(&state, proposer, epoch)
                 .unwrap()
                 .into_iter()
                 .map(|signer| (signer, pubkey(&node.chain, signer, epoch)))
                 .collect();
-            let found: Vec<(SignerIndex, PublicKeyBytes)> = duties
+            let found: Vec<(SignerIndex, SignerKey)> = duties
                 .iter()
                 .filter(|duty| duty.slot == slot)
                 .map(|duty| (duty.validator_index, duty.pubkey))
@@ -120,7 +119,11 @@ async fn sync_duties_name_all_positions() {
     assert_eq!(positions, members.len());
     for duty in duties {
         for position in duty.validator_sync_committee_indices {
-            assert_eq!(members[position as usize], (Some(duty.validator_index), duty.pubkey));
+            let (signer, key) = members[position as usize];
+            assert_eq!(
+                (signer, SignerKey::from(key)),
+                (Some(duty.validator_index), duty.pubkey)
+            );
         }
     }
 }
@@ -159,7 +162,7 @@ async fn what_is_signed_is_not_asked_of_a_node_that_has_verified_nothing() {
 }
 
 /// The vote of a duty in the head's slot.
-pub(crate) fn vote(node: &Node, signer: SignerIndex, committee_index: u64, key: PublicKeyBytes) -> SingleAttestation {
+pub(crate) fn vote(node: &Node, signer: SignerIndex, committee_index: u64, key: SignerKey) -> SingleAttestation {
     let head = node.chain.head();
     let state = &head.state;
     let epoch = state.current_epoch();
@@ -178,7 +181,7 @@ pub(crate) fn vote(node: &Node, signer: SignerIndex, committee_index: u64, key: 
         committee_index,
         attester_index: signer,
         data,
-        signature: node.producer.keys.get(&key).sign(&root).to_bytes(),
+        signature: node.producer.keys.get(&key.as_bls().unwrap()).sign(&root).to_bytes(),
         proofs: SchemeProofs::default(),
     })
 }

@@ -21,13 +21,13 @@ async fn a_key_of_a_group_is_found_like_a_validators() {
 
     let by_key = node
         .client
-        .validator(StateId::Head, ValidatorId::PublicKey(key))
+        .validator(StateId::Head, ValidatorId::PublicKey(key.into()))
         .await
         .unwrap()
         .unwrap()
         .data;
     assert_eq!(by_key.index, key_of_group(4));
-    assert_eq!(by_key.validator.pubkey, key);
+    assert_eq!(by_key.validator.pubkey, SignerKey::from(key));
     assert_eq!(by_key.validator.effective_balance, 2048 * 1_000_000_000);
     assert_eq!(by_key.status, ValidatorStatus::ActiveOngoing);
     let by_index = node
@@ -37,7 +37,7 @@ async fn a_key_of_a_group_is_found_like_a_validators() {
         .unwrap();
     assert_eq!(by_index.unwrap().data, by_key);
     // A key that a group has kept signs for the group: its index is the virtual one.
-    let kept = ValidatorId::PublicKey(registry_key);
+    let kept = ValidatorId::PublicKey(registry_key.into());
     let kept = node.client.validator(StateId::Head, kept).await.unwrap().unwrap().data;
     assert_eq!(kept.index, key_of_group(KEPT_KEY));
     let registered = ValidatorId::Index(SignerIndex::new(GROUP));
@@ -53,13 +53,13 @@ async fn a_key_of_a_group_is_found_like_a_validators() {
     let solo = node.producer.state.validators().get(4).unwrap().pubkey;
     let solo = node
         .client
-        .validator(StateId::Head, ValidatorId::PublicKey(solo))
+        .validator(StateId::Head, ValidatorId::PublicKey(solo.into()))
         .await
         .unwrap();
     assert_eq!(solo.unwrap().data.index, SignerIndex::new(4));
 
     for nobody in [
-        ValidatorId::PublicKey(PublicKeyBytes::repeat_byte(9)),
+        ValidatorId::PublicKey(PublicKeyBytes::repeat_byte(9).into()),
         ValidatorId::Index(SignerIndex::new(VALIDATORS)),
         ValidatorId::Index(key_of_group(7)),
         ValidatorId::Index(SignerIndex::virtual_index(ValidatorIndex::new(1), 0).unwrap()),

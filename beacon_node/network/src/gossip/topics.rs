@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 use types::ForkDigest;
+use types::constants::MAX_SCHEME_PROOF_BYTES;
 
 /// Spec: phase0/p2p-interface.md#configuration
 pub(super) const ATTESTATION_SUBNET_COUNT: u64 = 64;
@@ -118,6 +119,7 @@ impl TopicKind {
             Self::BeaconBlock | Self::GroupBlockProposal | Self::DataColumnSidecar(_) | Self::AttesterSlashing => {
                 super::MAX_PAYLOAD_SIZE
             }
+            Self::BeaconAggregateAndProof => MAX_SCHEME_PROOF_BYTES as usize + (1 << 20),
             _ => 1 << 20,
         }
     }

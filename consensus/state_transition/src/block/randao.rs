@@ -9,10 +9,11 @@ use crate::helpers::accessors::{
 use crate::helpers::math::xor;
 use crate::helpers::mutators::{G2_POINT_AT_INFINITY, decrease_balance};
 use crate::signatures::Verifier;
-use signature_scheme::{SignatureError, SignatureSet, SignerKey};
+use signature_scheme::{SignatureError, SignatureSet};
 use types::constants::DOMAIN_RANDAO;
 use types::{
-    BeaconBlockBodyRef, BeaconState, ChainSpec, Leaf, Preset, SchemeProofs, Slot, ValidatorIndex, compute_signing_root,
+    BeaconBlockBodyRef, BeaconState, ChainSpec, Leaf, Preset, SchemeProofs, SignerKey, Slot, ValidatorIndex,
+    compute_signing_root,
 };
 
 /// A reveal is wrong or missing.
@@ -58,7 +59,7 @@ pub fn get_randao_key<P: Preset>(
     slot: Slot,
 ) -> Result<SignerKey, RandaoError> {
     let Some(key_set) = get_key_set(state, proposer_index, slot.epoch::<P>())? else {
-        return Ok(SignerKey::bls(get_validator(state, proposer_index)?.pubkey));
+        return Ok(SignerKey::from(get_validator(state, proposer_index)?.pubkey));
     };
     get_leader_key_index(state, proposer_index, slot, 0)?
         .and_then(|key| key_set.keys.get(usize::from(key)))

@@ -9,10 +9,10 @@ use crate::helpers::accessors::{
 use crate::helpers::mutators::{decrease_balance, increase_balance};
 use crate::signatures::Verifier;
 use group::SyncRun;
-use signature_scheme::{SignatureError, SignatureSet, SignerKey};
+use signature_scheme::{SignatureError, SignatureSet};
 use types::constants::{DOMAIN_SYNC_COMMITTEE, PROPOSER_WEIGHT, SYNC_REWARD_WEIGHT, WEIGHT_DENOMINATOR};
 use types::{
-    ArithError, BeaconState, ChainSpec, Gwei, Leaf, Preset, SafeArith, SchemeProofs, SyncAggregate,
+    ArithError, BeaconState, ChainSpec, Gwei, Leaf, Preset, SafeArith, SchemeProofs, SignerKey, SyncAggregate,
     compute_signing_root,
 };
 
@@ -46,7 +46,7 @@ pub fn sync_aggregate_signature_set<P: Preset>(
         .iter()
         .zip(sync_aggregate.sync_committee_bits.iter())
         .filter(|(_, bit)| *bit)
-        .map(|(pubkey, _)| SignerKey::bls(*pubkey))
+        .map(|(pubkey, _)| SignerKey::from(*pubkey))
         .collect();
     Ok(SignatureSet {
         signing_root: compute_signing_root(&get_block_root_at_slot(state, previous_slot)?, domain),

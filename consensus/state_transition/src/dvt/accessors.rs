@@ -5,10 +5,9 @@
 use crate::caches::committees::BeaconCommittee;
 use crate::error::StateError;
 use crate::helpers::accessors::{get_beacon_committee, get_current_epoch, get_validator};
-use signature_scheme::SignerKey;
 use types::{
-    BeaconState, ChainSpec, CommitteeIndex, Epoch, Group, Gwei, KeySet, Preset, SafeArith, SignerIndex, Slot,
-    ValidatorIndex,
+    BeaconState, ChainSpec, CommitteeIndex, Epoch, Group, Gwei, KeySet, Preset, SafeArith, SignerIndex, SignerKey,
+    Slot, ValidatorIndex,
 };
 
 /// Place of a registry entry in the list of groups, and the entry; `None` if it never was a group.
@@ -78,7 +77,7 @@ pub fn get_signer_key<P: Preset>(
 ) -> Result<SignerKey, StateError> {
     let (index, key) = signer.split();
     match (get_key_set(state, index, epoch)?, key) {
-        (None, None) => Ok(SignerKey::bls(get_validator(state, index)?.pubkey)),
+        (None, None) => Ok(SignerKey::from(get_validator(state, index)?.pubkey)),
         (Some(key_set), Some(key)) => {
             let keys = key_set.keys.len();
             let virtual_key = key_set.keys.get(usize::from(key));

@@ -8,7 +8,7 @@ use crate::error::StateError;
 use crate::helpers::accessors::{get_current_epoch, get_validator, get_validator_index};
 use crate::helpers::misc::compute_activation_exit_epoch;
 use crate::signatures::Verifier;
-use signature_scheme::{SignatureError, SignatureSet, SignerKey};
+use signature_scheme::{SignatureError, SignatureSet};
 use ssz_types::VariableList;
 use std::collections::HashMap;
 use types::constants::{
@@ -17,8 +17,8 @@ use types::constants::{
 };
 use types::{
     BeaconState, ChainSpec, Domain, DomainType, Epoch, Group, Gwei, KeyPossession, KeyProof, KeySet, KeySetChange,
-    Leaf, Preset, SafeArith, SchemeProofs, SignatureBytes, SignedKeySetChange, Slot, ValidatorIndex, VirtualKey,
-    compute_domain, compute_signing_root,
+    Leaf, Preset, SafeArith, SchemeProofs, SignatureBytes, SignedKeySetChange, SignerKey, Slot, ValidatorIndex,
+    VirtualKey, compute_domain, compute_signing_root,
 };
 
 /// A key-set change is invalid.
@@ -375,8 +375,7 @@ fn check_keys<P: Preset>(
             let reason = SignatureError::UnknownScheme(key.scheme);
             return Err(KeySetChangeError::Key { place: second, reason });
         }
-        SignerKey::from(key)
-            .validate()
+        signature_scheme::validate_key(&SignerKey::from(key))
             .map_err(|reason| KeySetChangeError::Key { place: second, reason })?;
         if let Some(first) = change.keys.iter().take(second).position(|other| other == key) {
             return Err(KeySetChangeError::DuplicateKey { first, second });

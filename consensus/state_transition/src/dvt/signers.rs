@@ -3,9 +3,10 @@
 use super::accessors::get_key_set;
 use crate::error::StateError;
 use crate::helpers::accessors::get_validator;
-use signature_scheme::{SignatureSet, SignerKey};
+use signature_scheme::SignatureSet;
 use types::{
-    BeaconState, Epoch, Leaf, Preset, Root, SchemeProof, SchemeProofs, SignatureBytes, Signers, ValidatorIndex,
+    BeaconState, Epoch, Leaf, Preset, Root, SchemeProof, SchemeProofs, SignatureBytes, SignerKey, Signers,
+    ValidatorIndex,
 };
 
 /// The signers of a message are not who must sign it.
@@ -107,7 +108,7 @@ fn get_signing_keys<P: Preset>(
                 signers: count,
             });
         }
-        return Ok(vec![SignerKey::bls(get_validator(state, index)?.pubkey)]);
+        return Ok(vec![SignerKey::from(get_validator(state, index)?.pubkey)]);
     };
     let keys = key_set.keys.len();
     let named: Vec<usize> = signers

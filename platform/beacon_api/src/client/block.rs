@@ -5,8 +5,8 @@ use super::{ANSWER_LIMIT, ApiError, BeaconClient, Body, EITHER, found};
 use crate::headers::{BLOCK_VALUE_HEADER, PAYLOAD_VALUE_HEADER};
 use crate::{
     AttestationRewards, BlockHeaderEntry, BlockId, BlockRewards, BroadcastValidation, Located, ProducedBlock,
-    ProducedBlockAnswer, Published, RootEntry, SignedBlockContents, SignedProducedBlock, SyncCommitteeReward,
-    ValidatorId, Versioned,
+    ProducedBlockAnswer, Published, RandaoProof, RootEntry, SignedBlockContents, SignedProducedBlock,
+    SyncCommitteeReward, ValidatorId, Versioned,
 };
 use ssz::Encode as _;
 use types::{
@@ -60,15 +60,18 @@ impl BeaconClient {
             .transpose()
     }
 
-    /// `/eth/v3/validator/blocks/{slot}`: a block to be signed.
+    /// `/eth/v3/validator/blocks/{slot}`: a block to be signed. A key that has leaves reveals by `randao_proof`, with the
+    /// point at infinity as `randao_reveal`.
     pub async fn produce_block<P: Preset>(
         &self,
         slot: Slot,
         randao_reveal: &SignatureBytes,
+        randao_proof: Option<&RandaoProof>,
         graffiti: Option<Hash32>,
         builder_boost_factor: Option<u64>,
     ) -> Result<ProducedBlockAnswer<P>, ApiError> {
         let mut query = vec![("randao_reveal", format!("{randao_reveal:?}"))];
+        push(&mut query, "randao_proof", randao_proof);
         push(&mut query, "graffiti", graffiti.map(|graffiti| format!("{graffiti:?}")));
         push(&mut query, "builder_boost_factor", builder_boost_factor);
         let path = format!("eth/v3/validator/blocks/{slot}");

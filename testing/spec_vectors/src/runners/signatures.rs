@@ -4,10 +4,10 @@ use crate::case_dir::{CaseDir, CaseError};
 use bls::INFINITY_SIGNATURE;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
-use signature_scheme::{SignatureSet, SignedPart, SignerKey, aggregate, verify};
+use signature_scheme::{SignatureSet, SignedPart, aggregate, verify};
 use std::fmt::Debug;
 use types::constants::{SHORT_LIVED_XMSS_SCHEME, XMSS_SCHEME};
-use types::{Leaf, Root, SchemeProof, SchemeProofs, SignerIndex, VirtualKey};
+use types::{Leaf, Root, SchemeProof, SchemeProofs, SignerIndex, SignerKey, VirtualKey};
 use xmss::{Devnet, Opening, Parameters, Production, PublicKey, Signature};
 
 #[derive(Deserialize)]

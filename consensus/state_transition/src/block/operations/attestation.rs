@@ -10,13 +10,13 @@ use crate::helpers::accessors::{
 };
 use crate::helpers::mutators::increase_balance;
 use crate::signatures::Verifier;
-use signature_scheme::{SignatureError, SignatureSet, SignerKey};
+use signature_scheme::{SignatureError, SignatureSet};
 use ssz_types::VariableList;
 use types::constants::{DOMAIN_BEACON_ATTESTER, PARTICIPATION_FLAG_WEIGHTS, PROPOSER_WEIGHT, WEIGHT_DENOMINATOR};
 use types::{
     ArithError, AttestationRef, BeaconState, ChainSpec, Checkpoint, CommitteeIndex, Epoch, IndexedAttestation,
     IndexedAttestationDvt, IndexedAttestationFulu, IndexedAttestationRef, Leaf, Preset, SafeArith, SchemeProofs,
-    SignerIndex, Slot, ValidatorIndex, compute_signing_root,
+    SignerIndex, SignerKey, Slot, ValidatorIndex, compute_signing_root,
 };
 
 /// An attestation is invalid.

@@ -8,11 +8,12 @@ use crate::error::StateError;
 use crate::helpers::accessors::get_validator;
 use crate::signatures::ImmediateVerifier;
 use crate::testing::{group_genesis, group_key, minimal_spec, public_key, sign, signers};
-use signature_scheme::{SignerKey, verify};
+use signature_scheme::verify;
 use types::constants::{DOMAIN_VOLUNTARY_EXIT, FAR_FUTURE_EPOCH};
 use types::{
     BeaconState, Epoch, ForkName, Leaf, Minimal, Root, SchemeProofs, SignatureBytes, SignedVoluntaryExit,
-    SignedVoluntaryExitDvt, SignerIndex, Signers, ValidatorIndex, VoluntaryExit, compute_domain, compute_signing_root,
+    SignedVoluntaryExitDvt, SignerIndex, SignerKey, Signers, ValidatorIndex, VoluntaryExit, compute_domain,
+    compute_signing_root,
 };
 
 const ROOT: Root = Root::repeat_byte(7);
@@ -153,7 +154,7 @@ fn the_key_set_of_the_epoch_decides_which_index_is_valid() {
         } else {
             ((virtual_index(3), public_key(group_key(0, 3))), plain)
         };
-        assert_eq!(get_signer_key(&state, valid.0, epoch), Ok(SignerKey::bls(valid.1)));
+        assert_eq!(get_signer_key(&state, valid.0, epoch), Ok(SignerKey::from(valid.1)));
         assert_eq!(
             get_signer_key(&state, invalid, epoch),
             Err(StateError::WrongSignerForm {
