@@ -419,7 +419,8 @@ async fn a_busy_port_is_named_with_what_the_system_says() {
     let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let (udp_port, tcp_port) = (udp.local_addr().unwrap().port(), tcp.local_addr().unwrap().port());
-    let changes: [(&str, u16, fn(&mut NetworkConfig, u16)); 3] = [
+    type Change = fn(&mut NetworkConfig, u16);
+    let changes: [(&str, u16, Change); 3] = [
         ("QUIC", udp_port, |config, port| config.quic_port = Some(port)),
         ("discovery", udp_port, |config, port| config.discovery_port = Some(port)),
         ("TCP", tcp_port, |config, port| config.port = port),
