@@ -157,7 +157,7 @@ impl RemoteBlsKey {
 
     async fn sign_verified(&self, document: Option<String>, root: Root) -> Result<MessageSignature, RemoteError> {
         let bytes = self.request(document.unwrap_or_default()).await?;
-        let public_key = self.public_key.clone();
+        let public_key = self.public_key;
         let verified = tokio::task::spawn_blocking(move || {
             Signature::from_bytes(&bytes).is_ok_and(|signature| signature.verify(&public_key, &root).is_ok())
         })
