@@ -50,7 +50,7 @@ impl Proposers {
             let duties: Vec<ProposerDuty> = answer
                 .data
                 .into_iter()
-                .filter(|duty| context.signer.has_key(&duty.pubkey))
+                .filter(|duty| context.signer.has_key(duty.pubkey))
                 .collect();
             if epoch == current {
                 metrics::set_proposers(duties.len());

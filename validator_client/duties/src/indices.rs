@@ -154,7 +154,7 @@ impl Context {
         let before = self.epoch::<P>().as_u64().checked_sub(1).map(Epoch::new);
         let raised = self
             .signer
-            .with_database(move |database| database.raise_bounds(&key, None, Some(justified), before))
+            .with_database(move |database| database.raise_bounds(key, None, Some(justified), before))
             .await;
         let reason = match raised {
             Ok(Ok(Ok(()))) => return true,

@@ -243,8 +243,8 @@ async fn keys_come_and_go_and_keep_their_record() {
     signer.add_key(SigningMethod::local(secret(1))).await.unwrap();
     assert_eq!(signer.keys(), [SignerKey::from(pubkey(1))]);
     signer.sign(&pubkey(1), Message::Block(&header(5, 1))).await.unwrap();
-    assert!(signer.remove_key(&pubkey(1)));
-    assert!(!signer.has_key(&pubkey(1)));
+    assert!(signer.remove_key(pubkey(1)));
+    assert!(!signer.has_key(pubkey(1)));
     signer.add_key(SigningMethod::local(secret(1))).await.unwrap();
     assert!(signer.sign(&pubkey(1), Message::Block(&header(5, 2))).await.is_err());
 }

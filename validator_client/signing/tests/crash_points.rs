@@ -439,7 +439,10 @@ fn checker_notices_two_messages_other_bytes_and_a_wrong_signature() {
     assert!(twice.unwrap_err().contains("leaf 32 has signed"));
     let wrong = checker.take(Leaf::Signs(33), second, sign(32, second));
     let error = wrong.unwrap_err();
-    assert!(error.contains("does not verify") || error.contains("no codeword"), "{error}");
+    assert!(
+        error.contains("does not verify") || error.contains("no codeword"),
+        "{error}"
+    );
     checker.take(Leaf::Signs(35), first, sign(35, first)).unwrap();
     let opened = checker.take(Leaf::Opens(34), first, key.open(34).unwrap());
     assert!(opened.unwrap_err().contains("sibling"));
