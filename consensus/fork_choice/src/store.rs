@@ -198,9 +198,9 @@ impl Store {
         Some((message, root))
     }
 
-    /// Whether a signer, or the whole registry entry, is discounted for voting twice.
-    pub fn is_equivocating(&self, signer: SignerIndex) -> bool {
-        self.votes.equivocating_indices.contains(&signer)
+    /// Whether evidence has discounted a registry entry.
+    pub fn is_equivocating(&self, index: ValidatorIndex) -> bool {
+        self.votes.equivocating_indices.contains(&index)
     }
 
     fn since_genesis_ms(&self) -> u64 {
@@ -639,9 +639,7 @@ impl Store {
     ///
     /// Spec: dvt/fork-choice.md#on_attester_slashing
     pub fn on_attester_slashing(&mut self, slashable_indices: impl IntoIterator<Item = ValidatorIndex>) {
-        self.votes
-            .equivocating_indices
-            .extend(slashable_indices.into_iter().map(SignerIndex::from));
+        self.votes.equivocating_indices.extend(slashable_indices);
     }
 
     /// Drops all blocks that do not descend from the finalised block.

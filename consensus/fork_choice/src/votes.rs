@@ -11,7 +11,7 @@ use types::{Epoch, Gwei, Root, SafeArith, SignerIndex, Slot, ValidatorIndex};
 pub struct LatestMessage {
     /// Target epoch of the vote.
     pub epoch: Epoch,
-    /// Place of the voted block; none once that block is pruned.
+    /// Place of the voted block; none once that block is pruned, or for a member that voted twice in the epoch.
     pub(crate) place: Option<u32>,
 }
 
@@ -22,8 +22,8 @@ pub(crate) struct Votes {
     pub(crate) solo: Vec<Option<LatestMessage>>,
     /// Of virtual indices.
     pub(crate) members: HashMap<SignerIndex, LatestMessage>,
-    /// Registry indices stand for the whole entry, virtual indices for one member.
-    pub(crate) equivocating_indices: HashSet<SignerIndex>,
+    /// Registry entries, each discounted whole.
+    pub(crate) equivocating_indices: HashSet<ValidatorIndex>,
 }
 
 impl Votes {
@@ -38,19 +38,18 @@ impl Votes {
     /// Spec: dvt/fork-choice.md#update_latest_messages
     pub(crate) fn update(&mut self, signer: SignerIndex, epoch: Epoch, place: usize, registry_len: usize) {
         let place = u32::try_from(place).ok();
-        if self.equivocating_indices.contains(&signer) {
+        if self.equivocating_indices.contains(&signer.validator()) && !signer.is_virtual() {
             return;
         }
         let latest = self.get(signer);
         if signer.is_virtual()
             && let Some(latest) = latest
             && latest.epoch == epoch
-            && latest.place.is_some()
             && latest.place != place
         {
-            // [Dvt] A member that votes twice for one target epoch is discounted alone: evidence against the group
-            // needs more members than one.
-            self.equivocating_indices.insert(signer);
+            // [Dvt] A member that votes twice for one target epoch supports nothing until a later one: evidence against
+            // the group needs more members than one, so a lasting mark would differ between nodes for ever.
+            self.members.insert(signer, LatestMessage { epoch, place: None });
             return;
         }
         if latest.is_some_and(|latest| epoch <= latest.epoch) {
@@ -101,11 +100,7 @@ impl Votes {
                 corrections.insert(*index, self.get_effective_vote(tree, justified, *index, current_epoch));
             }
         }
-        for signer in &self.equivocating_indices {
-            if !signer.is_virtual() {
-                corrections.insert(signer.validator(), None);
-            }
-        }
+        corrections.extend(self.equivocating_indices.iter().map(|index| (*index, None)));
         for (index, vote) in corrections {
             let Some(balance) = justified.effective_balances.get(index.as_usize()) else {
                 continue;
@@ -145,9 +140,6 @@ impl Votes {
             let Ok(signer) = SignerIndex::virtual_index(index, key) else {
                 continue;
             };
-            if self.equivocating_indices.contains(&signer) {
-                continue;
-            }
             let Some(place) = self.get(signer).and_then(|message| message.place) else {
                 continue;
             };

@@ -151,17 +151,25 @@ fn a_split_group_votes_for_the_parent_of_both() {
 }
 
 #[test]
-fn a_member_that_votes_twice_is_discounted_alone() {
+fn a_member_that_votes_twice_is_discounted_alone_until_a_later_epoch() {
     let mut votes = Votes::new(4, 3, 2);
     votes.block(1, 0, 1);
     votes.block(2, 0, 2);
     votes.vote((0..3).map(|key| signer(0, key)), 1);
     assert_eq!(votes.weight(1), 2048);
     votes.vote([signer(0, 0)], 2);
-    assert!(votes.store.is_equivocating(signer(0, 0)));
+    assert!(!votes.store.is_equivocating(ValidatorIndex::new(0)));
     assert_eq!(votes.weight(1), 0, "two honest members are below the threshold");
+    votes.vote([signer(0, 0)], 1);
+    assert_eq!(votes.weight(1), 0, "a third vote of the epoch changes nothing");
     votes.vote([signer(0, 3)], 1);
     assert_eq!(votes.weight(1), 2048, "three honest members are enough");
+    votes.vote_in([signer(0, 0), signer(0, 1), signer(0, 2)], 2, 1);
+    assert_eq!(
+        [votes.weight(1), votes.weight(2)],
+        [0, 2048],
+        "in the next epoch the member counts again"
+    );
 }
 
 #[test]

@@ -12,8 +12,8 @@ use ssz::Encode as _;
 use std::time::{Duration, Instant};
 use types::constants::{ATTESTATION_LEAF_USE, TARGET_AGGREGATORS_PER_COMMITTEE, XMSS_SCHEME};
 use types::{
-    AttestationData, AttestationDvt, Leaf, Mainnet, Root, SchemeProof, SchemeProofs, SignerIndex, SignerKey,
-    SingleAttestationDvt,
+    AttestationData, AttestationDvt, Checkpoint, Epoch, Leaf, Mainnet, Root, SchemeProof, SchemeProofs, SignerIndex,
+    SignerKey, SingleAttestationDvt, Slot,
 };
 use xmss::{Parameters, Production, SecretKey, Seed};
 
@@ -76,12 +76,26 @@ impl Keys {
     }
 }
 
+fn data() -> AttestationData {
+    let checkpoint = Checkpoint {
+        epoch: Epoch::new(0),
+        root: Root::ZERO,
+    };
+    AttestationData {
+        slot: Slot::new(0),
+        index: 0,
+        beacon_block_root: Root::ZERO,
+        source: checkpoint,
+        target: checkpoint,
+    }
+}
+
 /// Bytes of one vote on its subnet.
 fn vote_bytes(keys: &Keys, hash_based: bool) -> usize {
     SingleAttestationDvt {
         committee_index: 0,
         attester_index: SignerIndex::new(0),
-        data: AttestationData::default(),
+        data: data(),
         signature: INFINITY_SIGNATURE,
         proofs: keys.proofs(usize::from(hash_based)),
     }
@@ -93,7 +107,7 @@ fn vote_bytes(keys: &Keys, hash_based: bool) -> usize {
 fn aggregate_bytes(set: &SignatureSet, seats: usize) -> usize {
     AttestationDvt::<Mainnet> {
         aggregation_bits: ssz_types::BitList::with_capacity(seats).unwrap(),
-        data: AttestationData::default(),
+        data: data(),
         signature: set.signature,
         committee_bits: ssz_types::BitVector::default(),
         proofs: set.proofs.clone(),
@@ -117,12 +131,18 @@ fn median_ms(mut work: impl FnMut()) -> f64 {
 fn main() {
     let keys = Keys::new();
     let one_core = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    println!("| seats | hash-based | votes on the subnet, kB | one aggregate, kB | all aggregates, kB | verify votes, ms of a core | verify aggregate, ms of a core | all cores, ms |");
+    println!(
+        "| seats | hash-based | votes on the subnet, kB | one aggregate, kB | all aggregates, kB | verify votes, ms of a core | verify aggregate, ms of a core | all cores, ms |"
+    );
     println!("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
     for seats in [128usize, 512] {
         for percent in [0usize, 10, 50, 100] {
             // Whole groups are hash-based, as a group that moves does so with its keys.
-            let hash_based = if percent == 100 { seats } else { (seats * percent / 100).div_ceil(GROUP) * GROUP };
+            let hash_based = if percent == 100 {
+                seats
+            } else {
+                (seats * percent / 100).div_ceil(GROUP) * GROUP
+            };
             let set = keys.set(seats, hash_based);
             let (bls_vote, xmss_vote) = (keys.set(1, 0), keys.set(1, 1));
             let aggregate = one_core.install(|| median_ms(|| verify(&set).unwrap()));

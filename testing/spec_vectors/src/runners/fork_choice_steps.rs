@@ -10,7 +10,7 @@ use signature_scheme::SignatureSet;
 use state_transition::block::operations::attestation::{
     check_indexed_attestation, get_attesting_indices, get_indexed_attestation,
 };
-use state_transition::block::operations::attester_slashing::check_attester_slashing_evidence;
+use state_transition::block::operations::attester_slashing::{check_attester_slashing_evidence, get_slashable_indices};
 use state_transition::{compute_unrealized_checkpoints, process_slots};
 use std::collections::{HashMap, HashSet};
 use types::*;
@@ -274,12 +274,8 @@ impl<P: Preset> Chain<'_, P> {
                 .on_attestation::<P>(&indices, attestation.data(), true, &self.spec);
         }
         for slashing in signed.message().body().attester_slashings() {
-            // The block was accepted, so the slashing was; whom it discounts depends on the justified state.
-            if let Ok((slashable, _)) =
-                check_attester_slashing_evidence(&self.states[&self.store.justified_checkpoint().root], slashing)
-            {
-                self.store.on_attester_slashing(slashable);
-            }
+            let slashable = get_slashable_indices(&state, &slashing.side_1(), &slashing.side_2()).map_err(wrong)?;
+            self.store.on_attester_slashing(slashable);
         }
         self.states.insert(root, state);
         self.update_justified()
