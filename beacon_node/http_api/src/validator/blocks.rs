@@ -47,6 +47,11 @@ async fn produce<P: Preset>(
             "skip_randao_verification and randao_proof need the point at infinity as randao_reveal",
         ));
     }
+    if skip_verification && randao_proof.is_some() {
+        return Err(ApiFailure::bad_request(
+            "skip_randao_verification or randao_proof, expected one of them",
+        ));
+    }
     reader.check_verified()?;
     let request = BlockRequest {
         slot,
