@@ -194,6 +194,7 @@ impl<P: Preset> GossipValidator<P> {
                 let Some(rank) = leader_rank(state, message.proposer_index, message.slot, key)? else {
                     return Err(DataColumnGossipError::Signers(below));
                 };
+                self.check_current_slot(message.slot)?;
                 self.check_leader_time(message.slot, rank)?;
                 let set = block_header_signature_set(state, header, Quorum::Member)
                     .map_err(DataColumnGossipError::Signers)?;

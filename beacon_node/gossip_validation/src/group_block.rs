@@ -33,6 +33,14 @@ pub enum GroupBlockGossipError {
         /// Its threshold.
         threshold: u8,
     },
+    /// The block is not later than what it builds on.
+    #[error("block of slot {slot} is not later than its parent, of slot {parent}")]
+    NotLaterThanParent {
+        /// Slot of the block.
+        slot: Slot,
+        /// Slot of its parent.
+        parent: Slot,
+    },
     /// The key does not lead in this slot.
     #[error("key {key} of group {proposer} is no leader in slot {slot}")]
     NotALeader {
@@ -108,6 +116,7 @@ impl GroupBlockGossipError {
             Self::SignerCount(_)
             | Self::NotAGroup { .. }
             | Self::NotALeader { .. }
+            | Self::NotLaterThanParent { .. }
             | Self::Proposer { .. }
             | Self::Signers(_) => Verdict::Reject,
             Self::Block(error) => error.verdict(),
@@ -222,7 +231,8 @@ impl<P: Preset> GossipValidator<P> {
         })
     }
 
-    /// A fallback leader is not heard if a leader before it proposed in time.
+    /// A fallback leader is not heard if a leader before it proposed in time, and rightly as far as this node knows. One
+    /// that has no member to judge proposals for passes all of them on.
     fn check_lower_ranks(&self, slot: Slot, proposer: ValidatorIndex, rank: u8) -> Result<(), GroupBlockGossipError> {
         let start = self.chain.clock().slot_start_ms(slot);
         let due = start.saturating_add(leader_due_ms(rank, self.chain.spec()));
@@ -230,7 +240,11 @@ impl<P: Preset> GossipValidator<P> {
         let Some(seen) = leaders.get(&(slot, proposer)) else {
             return Ok(());
         };
-        match seen.ranks.range(..rank).find(|(_, seen_ms)| **seen_ms < due) {
+        match seen
+            .ranks
+            .range(..rank)
+            .find(|(rank, seen_ms)| **seen_ms < due && seen.right.contains(rank))
+        {
             Some((seen, _)) => Err(GroupBlockGossipError::LowerRankSeen { rank, seen: *seen }),
             None => Ok(()),
         }
@@ -264,7 +278,11 @@ impl<P: Preset> GossipValidator<P> {
         if self.member_signatures.contains(slot, &signer) {
             return Err(GroupBlockGossipError::NotFirst { signer, slot });
         }
-        self.block_slot(message.parent_root)?;
+        let parent = self.block_slot(message.parent_root)?;
+        if slot <= parent {
+            return Err(GroupBlockGossipError::NotLaterThanParent { slot, parent });
+        }
+        self.check_finalized_descendant(message.parent_root)?;
         let state = self.state_for_epoch(message.parent_root, slot.epoch::<P>())?;
         let expected = get_beacon_proposer_index_at_slot(&state, slot)?;
         if proposer != expected {

@@ -41,7 +41,17 @@ impl KeySetChangeGossipError {
             Self::NotFirst { .. }
             | Self::BeforeFork
             | Self::Invalid(
-                KeySetChangeError::Sequence { .. } | KeySetChangeError::Window { .. } | KeySetChangeError::Pending(_),
+                KeySetChangeError::Sequence { .. }
+                | KeySetChangeError::Window { .. }
+                | KeySetChangeError::Pending(_)
+                | KeySetChangeError::NotActive(_)
+                | KeySetChangeError::Exiting(_)
+                | KeySetChangeError::Slashed(_)
+                | KeySetChangeError::NotCompounding(_)
+                | KeySetChangeError::Balance { .. }
+                | KeySetChangeError::KeyTaken { .. }
+                | KeySetChangeError::NoRoom
+                | KeySetChangeError::State(_),
             ) => Verdict::Ignore,
             Self::Invalid(_) => Verdict::Reject,
             Self::Shared(error) => error.verdict(),

@@ -98,11 +98,10 @@ impl<P: Preset> GossipValidator<P> {
         Ok(())
     }
 
-    /// Forgets a leader's proposal that turned out to be invalid: those of higher ranks are not ignored because of
-    /// it.
-    pub fn note_invalid_proposal(&self, slot: Slot, proposer: ValidatorIndex, rank: u8) {
+    /// A leader's proposal is right: those of higher ranks that come now are ignored.
+    pub fn note_right_proposal(&self, slot: Slot, proposer: ValidatorIndex, rank: u8) {
         if let Some(seen) = self.leaders.lock().get_mut(&(slot, proposer)) {
-            seen.ranks.remove(&rank);
+            seen.right.insert(rank);
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::seen::{RecentlySeen, SeenBits, SeenBySlot};
 use crate::{Verdict, metrics};
 use beacon_chain::BeaconChain;
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use types::{
     BeaconState, Checkpoint, ColumnIndex, CommitteeIndex, Epoch, ForkName, ForkVersioned, Preset, Root, SignerIndex,
@@ -30,6 +30,8 @@ const MAX_EPOCHS_BEHIND: u64 = 4;
 pub(crate) struct LeadersSeen {
     /// By rank: milliseconds since the Unix epoch.
     pub(crate) ranks: BTreeMap<u8, u64>,
+    /// Ranks whose proposals this node has found right.
+    pub(crate) right: BTreeSet<u8>,
 }
 
 /// Checks messages before they are used and passed on. Shared by network and API, so that each message is new once.

@@ -6,8 +6,6 @@ use types::{Root, SchemeProofs, SignatureBytes};
 
 /// Milliseconds between members that publish the complete block.
 const PUBLICATION_STAGGER_MS: u64 = 50;
-/// Rank r proposes after r of so many parts of a slot.
-const RANK_SLOT_PARTS: u64 = 12;
 
 /// A member's signature over a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,15 +131,11 @@ impl GroupSlot {
         !self.proposals.values().any(|(proposed, _)| proposed == root)
     }
 
-    /// When a rank may propose, in milliseconds since the slot's start.
-    pub fn proposal_time_ms(rank: u8, slot_duration_ms: u64) -> u64 {
-        u64::from(rank).saturating_mul(slot_duration_ms) / RANK_SLOT_PARTS
-    }
-
-    /// Whether a leader of this node should propose now: its time has come and no better rank has shown itself.
-    pub fn should_propose(&self, rank: u8, ms_into_slot: u64, slot_duration_ms: u64) -> bool {
+    /// Whether a leader of this node should propose now: its time, `due_ms` into the slot, has come and no better rank
+    /// has shown itself.
+    pub fn should_propose(&self, rank: u8, ms_into_slot: u64, due_ms: u64) -> bool {
         usize::from(rank) < self.leaders.len()
-            && ms_into_slot >= Self::proposal_time_ms(rank, slot_duration_ms)
+            && ms_into_slot >= due_ms
             && !(0..=rank).any(|better| self.has_shown_itself(better))
     }
 
@@ -194,6 +188,10 @@ mod tests {
 
     const SLOT_MS: u64 = 12_000;
 
+    fn due_ms(rank: u8) -> u64 {
+        u64::from(rank) * 1000
+    }
+
     fn part() -> Part {
         Part {
             signature: SignatureBytes::ZERO,
@@ -213,15 +211,15 @@ mod tests {
     #[test]
     fn the_first_leader_proposes_at_once_and_others_only_if_nobody_better_shows_up() {
         let mut slot = slot();
-        assert!(slot.should_propose(0, 0, SLOT_MS));
-        assert!(!slot.should_propose(1, 999, SLOT_MS), "before its time");
-        assert!(slot.should_propose(1, 1000, SLOT_MS));
+        assert!(slot.should_propose(0, 0, due_ms(0)));
+        assert!(!slot.should_propose(1, 999, due_ms(1)), "before its time");
+        assert!(slot.should_propose(1, 1000, due_ms(1)));
         slot.on_header(0, block(1), part());
         assert!(
-            !slot.should_propose(1, 1000, SLOT_MS),
+            !slot.should_propose(1, 1000, due_ms(1)),
             "the header of the first leader says that it is there"
         );
-        assert!(!slot.should_propose(3, 11_999, SLOT_MS), "there are three ranks");
+        assert!(!slot.should_propose(3, 11_999, due_ms(3)), "there are three ranks");
     }
 
     #[test]
@@ -229,9 +227,9 @@ mod tests {
         let mut slot = slot();
         assert!(slot.on_proposal(0, block(1)));
         slot.on_header(0, block(1), part());
-        assert!(!slot.should_propose(1, 1000, SLOT_MS));
+        assert!(!slot.should_propose(1, 1000, due_ms(1)));
         slot.on_judged(&block(1), Judgement::Invalid);
-        assert!(slot.should_propose(1, 1000, SLOT_MS));
+        assert!(slot.should_propose(1, 1000, due_ms(1)));
         assert!(slot.on_proposal(1, block(2)));
         slot.on_judged(&block(2), Judgement::Valid);
         assert_eq!(slot.block_to_sign(), Some(block(2)));
@@ -288,8 +286,8 @@ mod tests {
     #[test]
     fn small_thresholds_have_one_leader() {
         let slot = GroupSlot::new((0..4).collect(), 2).unwrap();
-        assert!(slot.should_propose(0, 0, SLOT_MS));
-        assert!(!slot.should_propose(1, SLOT_MS, SLOT_MS));
+        assert!(slot.should_propose(0, 0, due_ms(0)));
+        assert!(!slot.should_propose(1, SLOT_MS, due_ms(1)));
         assert!(GroupSlot::new((0..4).collect(), 0).is_none());
         assert!(GroupSlot::new((0..4).collect(), 5).is_none());
         assert!(GroupSlot::new(Vec::new(), 0).is_none());
@@ -366,8 +364,8 @@ mod tests {
             let mut nodes: Vec<GroupSlot> = (0..7).map(|_| slot()).collect();
             let is_up = |key: u8| !down.contains(&key);
             for rank in 0u8..3 {
-                let now = GroupSlot::proposal_time_ms(rank, SLOT_MS);
-                if is_up(rank) && nodes[usize::from(rank)].should_propose(rank, now, SLOT_MS) {
+                let now = due_ms(rank);
+                if is_up(rank) && nodes[usize::from(rank)].should_propose(rank, now, due_ms(rank)) {
                     for node in &mut nodes {
                         node.on_proposal(rank, block(rank + 1));
                         node.on_header(rank, block(rank + 1), part());

@@ -2,10 +2,10 @@
 
 use crate::abandoned::IfAbandoned;
 use crate::round::Reveal;
-use crate::{GroupSlot, ProduceError, Proposals};
+use crate::{ProduceError, Proposals};
 use beacon_api::{BlockContents, ProducedBlock, ProducedBlockAnswer};
 use block_production::{BlockRequest, Parent, ProductionError};
-use gossip_validation::{ProposingGroup, proposing_group};
+use gossip_validation::{ProposingGroup, leader_due_ms, proposing_group};
 use runtime::Priority;
 use signature_scheme::SignatureSet;
 use ssz_types::VariableList;
@@ -112,9 +112,9 @@ impl<P: Preset> Proposals<P> {
             slot: group.slot,
         };
         let clock = self.chain().clock();
-        let slot_ms = self.chain().spec().slot_duration_ms;
+        let spec = self.chain().spec();
         let start = clock.slot_start_ms(group.slot);
-        let deadline = start.saturating_add(slot_ms / HOLD_SLOT_PARTS);
+        let deadline = start.saturating_add(spec.slot_duration_ms / HOLD_SLOT_PARTS);
         let mut changes = self.changes.subscribe();
         loop {
             changes.mark_unchanged();
@@ -129,11 +129,14 @@ impl<P: Preset> Proposals<P> {
                     let rank = round.slot.rank_of(key);
                     match rank {
                         Some(rank) if now >= start && !round.is_building => {
-                            if round.slot.should_propose(rank, into_slot, slot_ms) {
+                            let due_ms = leader_due_ms(rank, spec);
+                            // After the deadline nobody would be given a fallback's block to sign.
+                            let is_in_time = rank == 0 || now < deadline;
+                            if is_in_time && round.slot.should_propose(rank, into_slot, due_ms) {
                                 round.is_building = true;
                                 return Step::Build(rank, round.leader_reveal());
                             }
-                            let due = start.saturating_add(GroupSlot::proposal_time_ms(rank, slot_ms));
+                            let due = start.saturating_add(due_ms);
                             Step::Wait(if due > now { due.min(deadline) } else { deadline })
                         }
                         Some(_) if now < start => Step::Wait(start),

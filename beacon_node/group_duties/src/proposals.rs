@@ -173,11 +173,13 @@ impl<P: Preset> Proposals<P> {
         // Without a judgement, whoever waits for it would wait until the round is over.
         let unfinished = IfAbandoned::new(|| self.note_judgement(key, &root, Judgement::Unverified));
         let judgement = match self.judgement(proposer, &block).await {
-            Ok(()) => Judgement::Valid,
+            Ok(()) => {
+                self.intake.gossip().note_right_proposal(slot, proposer, rank);
+                Judgement::Valid
+            }
             Err(refusal) => {
                 tracing::warn!(%slot, group = %proposer, rank, %root, %refusal, "Proposal is not signed");
                 if refusal.is_invalid() {
-                    self.intake.gossip().note_invalid_proposal(slot, proposer, rank);
                     Judgement::Invalid
                 } else {
                     Judgement::Unverified
