@@ -11,9 +11,11 @@
 )]
 
 mod build;
+mod key_set_change;
 mod keys;
 mod messages;
 
 pub use build::{BlockPlan, Chain};
+pub use key_set_change::key_set_change;
 pub use keys::{Keys, group_of, solo, virtual_key};
 pub use messages::Attendance;

@@ -10,7 +10,7 @@ use axum::routing::{get, post};
 use beacon_api::{AttesterDuty, Dependent, ProposerDuty, SyncDuty};
 use beacon_chain::{BeaconChain, HeadSnapshot};
 use gossip_validation::sync_committee_members;
-use state_transition::dvt::accessors::get_key_set;
+use state_transition::dvt::accessors::{get_group, get_key_set};
 use state_transition::helpers::accessors::{
     get_beacon_committee, get_beacon_proposer_index_at_slot, get_committee_count_per_slot, get_seed, get_validator,
 };
@@ -108,35 +108,84 @@ async fn attester<P: Preset>(State(reader): Context<P>, Path(epoch): Path<String
         .on_worker(move |chain| {
             let head = chain.head();
             let state = state_for(chain, &head, epoch)?;
+            let mut signers = signers_of(&state, epoch, &indices)?;
+            if signers.iter().any(|(signer, _)| signer.is_virtual()) {
+                let finalized = chain
+                    .checkpoint_state(head.finalized_checkpoint)?
+                    .ok_or_else(|| ApiFailure::internal("no state of the finalised checkpoint"))?;
+                signers.retain(|(signer, key)| has_joined_for_good(&state, &finalized, *signer, *key, epoch));
+            }
             json(&Dependent {
                 dependent_root: dependent_root(chain, epoch)?,
                 execution_optimistic: head.execution_optimistic,
-                data: attester_duties(&state, epoch, &indices)?,
+                data: attester_duties(&state, epoch, signers)?,
             })
         })
         .await
 }
 
-fn attester_duties<P: Preset>(
+/// Those of `indices` that somebody signs under in an epoch, with their keys. The others have no duties.
+fn signers_of<P: Preset>(
     state: &BeaconState<P>,
     epoch: Epoch,
     indices: &[SignerIndex],
-) -> Result<Vec<AttesterDuty>, ApiFailure> {
-    let mut wanted: HashMap<ValidatorIndex, Vec<(SignerIndex, SignerKey)>> = HashMap::new();
+) -> Result<Vec<(SignerIndex, SignerKey)>, ApiFailure> {
+    let mut signers = Vec::with_capacity(indices.len());
     for index in indices {
         let validator = index.validator();
-        // An index that nobody has in this epoch has no duties.
-        if get_validator(state, validator).is_err() {
-            continue;
+        if get_validator(state, validator).is_ok() {
+            let keys = keys_of(state, validator, epoch)?;
+            signers.extend(keys.into_iter().find(|(signer, _)| signer == index));
         }
-        let key = keys_of(state, validator, epoch)?
-            .into_iter()
-            .find(|(signer, _)| signer == index);
-        wanted.entry(validator).or_default().extend(key);
+    }
+    Ok(signers)
+}
+
+/// Whether the change by which a key came into its group is final. It must not attest before: quorums of the key sets
+/// before and after a change need not overlap, so that both could finalise, each on its branch.
+///
+/// Spec: dvt/validator.md#key-set-changes-1
+fn has_joined_for_good<P: Preset>(
+    state: &BeaconState<P>,
+    finalized: &BeaconState<P>,
+    signer: SignerIndex,
+    key: SignerKey,
+    epoch: Epoch,
+) -> bool {
+    if !signer.is_virtual() {
+        return true;
+    }
+    let validator = signer.validator();
+    let (Some((_, group)), Some((_, known))) = (get_group(state, validator), get_group(finalized, validator)) else {
+        return false;
+    };
+    // Several changes may have passed since: what counts is the one after which the key was never out again.
+    group
+        .key_sets
+        .iter()
+        .rev()
+        .skip_while(|key_set| key_set.activation_epoch > epoch)
+        .take_while(|key_set| {
+            key_set
+                .keys
+                .iter()
+                .any(|virtual_key| SignerKey::from(virtual_key) == key)
+        })
+        .any(|key_set| known.key_sets.contains(key_set))
+}
+
+fn attester_duties<P: Preset>(
+    state: &BeaconState<P>,
+    epoch: Epoch,
+    signers: Vec<(SignerIndex, SignerKey)>,
+) -> Result<Vec<AttesterDuty>, ApiFailure> {
+    let mut duties = Vec::with_capacity(signers.len());
+    let mut wanted: HashMap<ValidatorIndex, Vec<(SignerIndex, SignerKey)>> = HashMap::new();
+    for (signer, key) in signers {
+        wanted.entry(signer.validator()).or_default().push((signer, key));
     }
     let committees_at_slot = get_committee_count_per_slot(state, epoch).map_err(ApiFailure::internal)?;
     let selection_seed = get_seed(state, epoch, DOMAIN_SELECTION_PROOF).map_err(ApiFailure::internal)?;
-    let mut duties = Vec::with_capacity(indices.len());
     for offset in 0..P::slots_per_epoch() {
         let slot = epoch.start_slot::<P>().saturating_add(offset);
         for committee_index in 0..committees_at_slot {

@@ -1,10 +1,11 @@
 //! Duties of solo validators and of single keys of a group, and votes that are handed in.
 
-use crate::support::{GROUP, KEYS, Node, VALIDATORS, key_of_group};
-use beacon_api::ApiError;
+use crate::support::{GROUP, KEYS, Node, VALIDATORS, everybody, key_of_group};
+use beacon_api::{ApiError, AttesterDuty};
 use beacon_chain::BeaconChain;
+use chain_harness::{BlockPlan, key_set_change, virtual_key};
 use gossip_validation::sync_committee_members;
-use state_transition::dvt::accessors::{get_committee_seats, get_signer_key, get_signers};
+use state_transition::dvt::accessors::{get_committee_seats, get_key_set, get_signer_key, get_signers};
 use state_transition::helpers::accessors::{get_beacon_proposer_index_at_slot, get_block_root, get_domain};
 use std::collections::BTreeSet;
 use types::constants::DOMAIN_BEACON_ATTESTER;
@@ -63,6 +64,70 @@ async fn every_index_has_one_seat_per_epoch_and_is_told_which() {
             .data
             .is_empty()
     );
+}
+
+#[tokio::test]
+async fn a_key_that_joined_a_group_votes_once_its_change_is_final() {
+    const JOINED: u8 = 3;
+    let without_votes = || BlockPlan {
+        vote_slots: 0,
+        ..BlockPlan::default()
+    };
+    let mut node = Node::with_group().await;
+    node.run_to(3).await;
+    let mut keys = get_key_set(&node.producer.state, ValidatorIndex::new(GROUP), Epoch::new(0))
+        .unwrap()
+        .unwrap()
+        .keys
+        .to_vec();
+    keys[usize::from(JOINED)] = virtual_key(GROUP, KEYS);
+    let change = key_set_change(&node.producer, GROUP, 5, &keys, &[0, 1, 2, 3, 4]);
+    let in_force = Epoch::new(1 + Minimal::MAX_SEED_LOOKAHEAD);
+    let plan = BlockPlan {
+        key_set_changes: vec![change],
+        ..without_votes()
+    };
+    node.step_with(&everybody, plan).await.unwrap();
+    while node.chain.head().slot() < in_force.start_slot::<Minimal>() {
+        node.step_with(&everybody, without_votes()).await;
+    }
+    assert_eq!(node.chain.head().finalized_checkpoint.epoch, Epoch::new(0));
+    let found = |duties: Vec<AttesterDuty>| -> BTreeSet<SignerIndex> {
+        duties.into_iter().map(|duty| duty.validator_index).collect()
+    };
+    let all: BTreeSet<SignerIndex> = everyone().into_iter().collect();
+    let mut others = all.clone();
+    others.remove(&key_of_group(JOINED));
+    // Before the change the place is that of the key that goes.
+    let before = node.client.attester_duties(Epoch::new(4), &everyone()).await.unwrap();
+    assert_eq!(found(before.data), all);
+    for epoch in [in_force, in_force.saturating_add(1u64)] {
+        let duties = node.client.attester_duties(epoch, &everyone()).await.unwrap();
+        assert_eq!(found(duties.data), others, "epoch {epoch}");
+    }
+    // It proposes like the other keys: blocks finalise nothing.
+    let proposals = async |epoch| node.client.proposer_duties(epoch).await.unwrap().data;
+    let mut of_group = proposals(in_force).await;
+    of_group.extend(proposals(in_force.saturating_add(1u64)).await);
+    of_group.retain(|duty| duty.validator_index.validator() == ValidatorIndex::new(GROUP));
+    let joined = of_group
+        .iter()
+        .filter(|duty| duty.validator_index == key_of_group(JOINED));
+    assert_eq!(joined.count() * keys.len(), of_group.len());
+    assert!(!of_group.is_empty());
+
+    // Without this key the chain finalises the change.
+    while node.chain.head().finalized_checkpoint.epoch == Epoch::new(0) {
+        node.step(&|signer, _| signer != key_of_group(JOINED)).await;
+    }
+    let epoch = node.chain.current_epoch();
+    let duties = node.client.attester_duties(epoch, &everyone()).await.unwrap();
+    let joined = duties
+        .data
+        .iter()
+        .find(|duty| duty.validator_index == key_of_group(JOINED));
+    assert_eq!(joined.unwrap().pubkey, SignerKey::from(&virtual_key(GROUP, KEYS)));
+    assert_eq!(found(duties.data), all);
 }
 
 #[tokio::test]

@@ -83,7 +83,8 @@ impl Node {
         let mut validators = vec![first];
         validators.extend((1..VALIDATORS).map(|validator| solo(validator, 256)));
         let groups: &[u64] = if fork == ForkName::Dvt { &[GROUP] } else { &[] };
-        let producer = Chain::new(&validators, Keys::new(VALIDATORS, groups, KEYS), spec);
+        // One more key may join the group.
+        let producer = Chain::new(&validators, Keys::new(VALIDATORS, groups, KEYS + 1), spec);
 
         let clock = SlotClock::manual(producer.state.genesis_time(), &producer.spec);
         let identity = Identity {
@@ -170,7 +171,16 @@ impl Node {
 
     /// The next slot, with its block imported if there is one.
     pub(crate) async fn step(&mut self, is_there: chain_harness::Attendance<'_>) -> Option<SignedBeaconBlock<Minimal>> {
-        let block = self.producer.step(is_there, BlockPlan::default());
+        self.step_with(is_there, BlockPlan::default()).await
+    }
+
+    /// The next slot, with a block of other contents.
+    pub(crate) async fn step_with(
+        &mut self,
+        is_there: chain_harness::Attendance<'_>,
+        plan: BlockPlan,
+    ) -> Option<SignedBeaconBlock<Minimal>> {
+        let block = self.producer.step(is_there, plan);
         self.clock.set_slot(self.producer.state.slot());
         if let Some(block) = &block {
             self.chain
