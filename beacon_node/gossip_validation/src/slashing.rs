@@ -5,10 +5,12 @@
 use crate::error::impl_shared;
 use crate::{GossipValidator, SharedError, Verdict};
 use runtime::Priority;
+use state_transition::block::operations::attestation::IndexedAttestationError;
 use state_transition::block::operations::attester_slashing::{
     AttesterSlashingError, check_attester_slashing, get_slashable_indices,
 };
 use state_transition::block::operations::proposer_slashing::{ProposerSlashingError, check_proposer_slashing};
+use state_transition::dvt::signers::SignersError;
 use std::sync::Arc;
 use types::{AttesterSlashing, Preset, ProposerSlashing, ValidatorIndex};
 
@@ -32,6 +34,15 @@ impl ProposerSlashingGossipError {
     pub fn verdict(&self) -> Verdict {
         match self {
             Self::NotFirst(_) => Verdict::Ignore,
+            // Other heads may know the key set, or the signer.
+            Self::Invalid(
+                ProposerSlashingError::State(_)
+                | ProposerSlashingError::Signers {
+                    reason:
+                        SignersError::State(_) | SignersError::UnknownKey { .. } | SignersError::SoloWithSigners { .. },
+                    ..
+                },
+            ) => Verdict::Ignore,
             Self::Invalid(_) => Verdict::Reject,
             Self::Shared(error) => error.verdict(),
         }
@@ -58,6 +69,14 @@ impl AttesterSlashingGossipError {
     pub fn verdict(&self) -> Verdict {
         match self {
             Self::NothingNew => Verdict::Ignore,
+            // Other heads may know the key set, or the signer.
+            Self::Invalid(
+                AttesterSlashingError::State(_)
+                | AttesterSlashingError::IndexedAttestation {
+                    reason: IndexedAttestationError::State(_),
+                    ..
+                },
+            ) => Verdict::Ignore,
             Self::Invalid(_) => Verdict::Reject,
             Self::Shared(error) => error.verdict(),
         }

@@ -6,9 +6,13 @@ mod world;
 
 use chain_harness::BlockPlan;
 use gossip_validation::*;
-use ssz_types::BitList;
+use ssz_types::{BitList, VariableList};
+use state_transition::StateError;
+use state_transition::block::operations::attestation::IndexedAttestationError;
+use state_transition::block::operations::attester_slashing::AttesterSlashingError;
+use state_transition::block::operations::proposer_slashing::ProposerSlashingError;
 use state_transition::dvt::leaders::get_leader_key_index;
-use state_transition::dvt::signers::Quorum;
+use state_transition::dvt::signers::{Quorum, SignersError};
 use std::sync::Arc;
 use types::constants::*;
 use types::*;
@@ -486,4 +490,102 @@ async fn evidence_against_a_group_needs_its_threshold_in_both_headers() {
     assert!(world.gossip.verify_proposer_slashing(evidence.clone()).await.is_ok());
     let error = world.gossip.verify_proposer_slashing(evidence).await.unwrap_err();
     assert!(matches!(error, ProposerSlashingGossipError::NotFirst(_)), "{error}");
+}
+
+#[tokio::test]
+async fn evidence_with_signers_that_other_heads_may_know_is_no_offence() {
+    let mut world = World::new();
+    let (_, block) = world.until_group_proposes().await;
+    let slot = block.slot();
+    let header = |proposer: u64, signers: &[usize], body: u8| {
+        let mut bits = Signers::default();
+        signers.iter().for_each(|key| bits.set(*key, true).unwrap());
+        SignedBeaconBlockHeaderDvt {
+            message: BeaconBlockHeader {
+                slot,
+                proposer_index: ValidatorIndex::new(proposer),
+                parent_root: Root::ZERO,
+                state_root: Root::ZERO,
+                body_root: Root::repeat_byte(body),
+            },
+            signature: SignatureBytes::ZERO,
+            signers: bits,
+            proofs: SchemeProofs::empty(),
+        }
+    };
+    let by_proposer = |proposer, signers: &[usize]| {
+        ProposerSlashing::Dvt(ProposerSlashingDvt {
+            signed_header_1: header(proposer, signers, 1),
+            signed_header_2: header(proposer, signers, 2),
+        })
+    };
+    for (proposer, signers, verdict) in [
+        // Nobody; a solo validator with members; a group with a key more than it has.
+        (99, &[][..], Verdict::Ignore),
+        (1, &[0, 1][..], Verdict::Ignore),
+        (GROUP, &[0, 1, 2, 3, 7][..], Verdict::Ignore),
+        // Too few of those who are known; a signature that is none.
+        (GROUP, &[0, 1, 2, 3][..], Verdict::Reject),
+        (GROUP, &[0, 1, 2, 3, 4][..], Verdict::Reject),
+        (1, &[][..], Verdict::Reject),
+    ] {
+        let error = world
+            .gossip
+            .verify_proposer_slashing(by_proposer(proposer, signers))
+            .await
+            .unwrap_err();
+        assert_eq!(error.verdict(), verdict, "{error}");
+    }
+
+    let data = world.data();
+    let vote = |signers: &[SignerIndex], head: u8| IndexedAttestationDvt::<Minimal> {
+        attesting_indices: VariableList::new(signers.to_vec()).unwrap(),
+        data: AttestationData {
+            beacon_block_root: Root::repeat_byte(head),
+            ..data
+        },
+        signature: SignatureBytes::ZERO,
+        proofs: SchemeProofs::empty(),
+    };
+    let all: Vec<SignerIndex> = (0..7).map(member).collect();
+    let plain = |index: u64| SignerIndex::new(index);
+    for (signers, heads, verdict) in [
+        (vec![plain(99)], [1, 2], Verdict::Ignore),
+        (vec![plain(GROUP)], [1, 2], Verdict::Ignore),
+        ((0..8).map(member).collect(), [1, 2], Verdict::Ignore),
+        (all.clone(), [1, 1], Verdict::Reject),
+        (all[..4].to_vec(), [1, 2], Verdict::Reject),
+        (all.clone(), [1, 2], Verdict::Reject),
+        (vec![plain(1)], [1, 2], Verdict::Reject),
+    ] {
+        let slashing = AttesterSlashing::Dvt(AttesterSlashingDvt {
+            attestation_1: vote(&signers, heads[0]),
+            attestation_2: vote(&signers, heads[1]),
+            more_1: VariableList::empty(),
+            more_2: VariableList::empty(),
+        });
+        let error = world.gossip.verify_attester_slashing(slashing).await.unwrap_err();
+        assert_eq!(error.verdict(), verdict, "{error}");
+    }
+}
+
+#[test]
+fn evidence_of_an_epoch_without_a_key_set_is_no_offence() {
+    let unknown = || StateError::NoKeySet {
+        index: ValidatorIndex::new(GROUP),
+        epoch: Epoch::new(3),
+    };
+    let header = ProposerSlashingError::Signers {
+        place: 1,
+        reason: SignersError::State(unknown()),
+    };
+    let vote = AttesterSlashingError::IndexedAttestation {
+        side: 2,
+        place: 0,
+        reason: IndexedAttestationError::State(unknown()),
+    };
+    assert_eq!(ProposerSlashingGossipError::Invalid(header).verdict(), Verdict::Ignore);
+    for error in [vote, AttesterSlashingError::State(unknown())] {
+        assert_eq!(AttesterSlashingGossipError::Invalid(error).verdict(), Verdict::Ignore);
+    }
 }
