@@ -8,7 +8,7 @@ use runtime::Priority;
 use state_transition::dvt::key_set_change::{KeySetChangeError, check_key_set_change};
 use state_transition::dvt::signers::Quorum;
 use std::sync::Arc;
-use types::{ForkName, Preset, SignedKeySetChange, ValidatorIndex};
+use types::{BeaconState, ForkName, Preset, SignedKeySetChange, ValidatorIndex};
 
 /// A key-set change is not passed on.
 #[derive(Debug, thiserror::Error)]
@@ -60,12 +60,14 @@ impl KeySetChangeGossipError {
 }
 
 /// A key-set change that a block may contain, or a member's part of one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VerifiedKeySetChange {
+#[derive(Debug, Clone)]
+pub struct VerifiedKeySetChange<P: Preset> {
     /// The change.
     pub change: SignedKeySetChange,
     /// Whether enough keys signed.
     pub is_complete: bool,
+    /// The state in which it was checked.
+    pub state: Arc<BeaconState<P>>,
 }
 
 impl<P: Preset> GossipValidator<P> {
@@ -75,7 +77,7 @@ impl<P: Preset> GossipValidator<P> {
         self: &Arc<Self>,
         change: SignedKeySetChange,
         quorum: Quorum,
-    ) -> Result<VerifiedKeySetChange, KeySetChangeGossipError> {
+    ) -> Result<VerifiedKeySetChange<P>, KeySetChangeGossipError> {
         self.on_worker("key_set_change", Priority::Background, move |validator| {
             let (index, sequence) = (change.message.validator_index, change.message.sequence);
             let not_first = KeySetChangeGossipError::NotFirst { index, sequence };
@@ -94,7 +96,11 @@ impl<P: Preset> GossipValidator<P> {
             if is_complete && !validator.key_set_changes.insert((index, sequence)) {
                 return Err(not_first);
             }
-            Ok(VerifiedKeySetChange { change, is_complete })
+            Ok(VerifiedKeySetChange {
+                change,
+                is_complete,
+                state,
+            })
         })
         .await
     }

@@ -8,7 +8,7 @@ use runtime::Priority;
 use state_transition::block::operations::voluntary_exit::{VoluntaryExitError, check_voluntary_exit};
 use state_transition::dvt::signers::{Quorum, SignersError};
 use std::sync::Arc;
-use types::{Preset, SignedVoluntaryExit, ValidatorIndex};
+use types::{BeaconState, Preset, SignedVoluntaryExit, ValidatorIndex};
 
 /// An exit is not passed on.
 #[derive(Debug, thiserror::Error)]
@@ -37,12 +37,14 @@ impl ExitGossipError {
 }
 
 /// An exit that a block may contain, or a member's part of one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VerifiedExit {
+#[derive(Debug, Clone)]
+pub struct VerifiedExit<P: Preset> {
     /// The exit.
     pub exit: SignedVoluntaryExit,
     /// Whether enough keys signed.
     pub is_complete: bool,
+    /// The state in which it was checked.
+    pub state: Arc<BeaconState<P>>,
 }
 
 impl<P: Preset> GossipValidator<P> {
@@ -52,7 +54,7 @@ impl<P: Preset> GossipValidator<P> {
         self: &Arc<Self>,
         exit: SignedVoluntaryExit,
         quorum: Quorum,
-    ) -> Result<VerifiedExit, ExitGossipError> {
+    ) -> Result<VerifiedExit<P>, ExitGossipError> {
         self.on_worker("voluntary_exit", Priority::Background, move |validator| {
             let index = exit.message().validator_index;
             if validator.exits.contains(&index) {
@@ -68,7 +70,11 @@ impl<P: Preset> GossipValidator<P> {
             if is_complete && !validator.exits.insert(index) {
                 return Err(ExitGossipError::NotFirst(index));
             }
-            Ok(VerifiedExit { exit, is_complete })
+            Ok(VerifiedExit {
+                exit,
+                is_complete,
+                state,
+            })
         })
         .await
     }

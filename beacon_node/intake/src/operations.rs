@@ -22,14 +22,17 @@ impl<P: Preset> Intake<P> {
 
     /// An exit from the API: published if it is complete. A member's part is kept until enough add up.
     pub async fn submit_voluntary_exit(&self, exit: SignedVoluntaryExit) -> Result<(), ExitGossipError> {
-        let VerifiedExit { exit, is_complete } = self.gossip.verify_voluntary_exit(exit, Quorum::Member).await?;
+        let VerifiedExit {
+            exit,
+            is_complete,
+            state,
+        } = self.gossip.verify_voluntary_exit(exit, Quorum::Member).await?;
         let complete = if is_complete {
             self.pool.insert_voluntary_exit(exit.clone());
             Some(exit)
         } else {
-            let chain = self.chain();
-            let head = chain.head();
-            match self.pool.insert_voluntary_exit_part(&exit, &head.state, chain.spec()) {
+            let spec = self.chain().spec();
+            match self.pool.insert_voluntary_exit_part(&exit, &state, spec) {
                 Ok(complete) => complete,
                 Err(error) => {
                     tracing::warn!(validator = %exit.message().validator_index, %error, "Part of an exit is not kept");
@@ -57,15 +60,17 @@ impl<P: Preset> Intake<P> {
 
     /// A key-set change from the API: published if it is complete. A member's part is kept until enough add up.
     pub async fn submit_key_set_change(&self, change: SignedKeySetChange) -> Result<(), KeySetChangeGossipError> {
-        let VerifiedKeySetChange { change, is_complete } =
-            self.gossip.verify_key_set_change(change, Quorum::Member).await?;
+        let VerifiedKeySetChange {
+            change,
+            is_complete,
+            state,
+        } = self.gossip.verify_key_set_change(change, Quorum::Member).await?;
         let complete = if is_complete {
             self.pool.insert_key_set_change(change.clone());
             Some(change)
         } else {
-            let chain = self.chain();
-            let head = chain.head();
-            match self.pool.insert_key_set_change_part(&change, &head.state, chain.spec()) {
+            let spec = self.chain().spec();
+            match self.pool.insert_key_set_change_part(&change, &state, spec) {
                 Ok(complete) => complete,
                 Err(error) => {
                     tracing::warn!(

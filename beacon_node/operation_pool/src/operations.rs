@@ -7,7 +7,7 @@ use state_transition::block::operations::address_change::check_bls_to_execution_
 use state_transition::block::operations::attester_slashing::{apply_attester_slashing, check_attester_slashing};
 use state_transition::block::operations::proposer_slashing::{apply_proposer_slashing, check_proposer_slashing};
 use state_transition::block::operations::voluntary_exit::{apply_voluntary_exit, check_voluntary_exit};
-use state_transition::dvt::accessors::get_group;
+use state_transition::dvt::accessors::{get_group, get_key_set};
 use state_transition::dvt::key_set_change::{apply_key_set_change, check_key_set_change};
 use state_transition::dvt::signers::Quorum;
 use state_transition::helpers::accessors::get_validator;
@@ -16,9 +16,9 @@ use std::collections::{BTreeMap, HashMap};
 use tree_hash::TreeHash as _;
 use types::constants::{BLS_WITHDRAWAL_PREFIX, FAR_FUTURE_EPOCH, KEY_SET_CHANGE_WINDOW, MAX_KEY_SET_CHANGES};
 use types::{
-    AttesterSlashing, BeaconState, ChainSpec, ForkName, ForkVersioned, Preset, ProposerSlashing, Root, SchemeProofs,
-    SignedBLSToExecutionChange, SignedKeySetChange, SignedVoluntaryExit, SignedVoluntaryExitDvt, Slot, ValidatorIndex,
-    VoluntaryExit,
+    AttesterSlashing, BeaconState, ChainSpec, ForkName, ForkVersioned, KeySet, Preset, ProposerSlashing, Root,
+    SchemeProofs, SignedBLSToExecutionChange, SignedKeySetChange, SignedVoluntaryExit, SignedVoluntaryExitDvt, Slot,
+    ValidatorIndex, VoluntaryExit,
 };
 
 /// Operations of one kind that are kept.
@@ -39,6 +39,14 @@ pub struct Operations<P: Preset> {
     pub key_set_changes: Vec<SignedKeySetChange>,
 }
 
+/// An exit that the members of a group still sign.
+#[derive(Debug, Clone)]
+pub(crate) struct PendingExit {
+    /// Whose members signed. With another one in force all of it is void.
+    key_set: KeySet,
+    parts: Vec<MemberPart>,
+}
+
 /// A key-set change that its members still sign.
 #[derive(Debug, Clone)]
 pub(crate) struct PendingChange {
@@ -51,7 +59,7 @@ pub(crate) struct OperationSet<P: Preset> {
     pub(crate) proposer_slashings: BTreeMap<ValidatorIndex, ProposerSlashing>,
     pub(crate) attester_slashings: HashMap<Root, AttesterSlashing<P>>,
     pub(crate) exits: BTreeMap<ValidatorIndex, SignedVoluntaryExit>,
-    pub(crate) exit_parts: HashMap<VoluntaryExit, Vec<MemberPart>>,
+    pub(crate) exit_parts: HashMap<VoluntaryExit, PendingExit>,
     pub(crate) address_changes: BTreeMap<ValidatorIndex, SignedBLSToExecutionChange>,
     pub(crate) key_set_changes: BTreeMap<ValidatorIndex, SignedKeySetChange>,
     pub(crate) key_set_change_parts: HashMap<Root, PendingChange>,
@@ -117,7 +125,8 @@ impl<P: Preset> OperationSet<P> {
         }
     }
 
-    /// Takes a member's part. Gives the exit if it is complete now; it is in the pool then.
+    /// Takes a member's part, which holds in `state`. Gives the exit if it is complete now; it is in the pool then.
+    /// Parts by members of another key set are dropped.
     pub(crate) fn insert_exit_part(
         &mut self,
         exit: &SignedVoluntaryExit,
@@ -128,16 +137,27 @@ impl<P: Preset> OperationSet<P> {
         if self.exit_parts.len() >= MAX_OPERATIONS && !self.exit_parts.contains_key(&message) {
             return Ok(None);
         }
-        let parts = self.exit_parts.entry(message).or_default();
+        let key_set = get_key_set(state, message.validator_index, state.current_epoch())?;
+        let key_set = key_set.cloned().unwrap_or_default();
+        let pending = self.exit_parts.entry(message).or_insert_with(|| PendingExit {
+            key_set: key_set.clone(),
+            parts: Vec::new(),
+        });
+        if pending.key_set != key_set {
+            *pending = PendingExit {
+                key_set,
+                parts: Vec::new(),
+            };
+        }
         partial::insert(
-            parts,
+            &mut pending.parts,
             MemberPart {
                 signers: exit.to_ref().signers(),
                 signature: *exit.signature(),
                 proofs: SchemeProofs::new(exit.to_ref().proofs().to_vec()).unwrap_or_default(),
             },
         );
-        let sum = partial::sum(state, message.validator_index, parts)?;
+        let sum = partial::sum(state, message.validator_index, &pending.parts)?;
         let exit = SignedVoluntaryExit::Dvt(SignedVoluntaryExitDvt {
             message,
             signature: sum.signature,
@@ -307,7 +327,14 @@ impl<P: Preset> OperationSet<P> {
                 .any(|signer| is_slashable(signer.validator()))
         });
         self.exits.retain(|index, _| may_exit(*index));
-        self.exit_parts.retain(|exit, _| may_exit(exit.validator_index));
+        let may_be_in_force = |index: ValidatorIndex, key_set: &KeySet| {
+            get_group(finalized, index)
+                .and_then(|(_, group)| group::get_key_set(&group.key_sets, current_slot.epoch::<P>()))
+                .is_none_or(|in_force| in_force.activation_epoch <= key_set.activation_epoch)
+        };
+        self.exit_parts.retain(|exit, pending| {
+            may_exit(exit.validator_index) && may_be_in_force(exit.validator_index, &pending.key_set)
+        });
         self.address_changes.retain(|index, _| {
             get_validator(finalized, *index).map_or(true, |it| it.withdrawal_prefix() == BLS_WITHDRAWAL_PREFIX)
         });

@@ -136,8 +136,8 @@ impl<P: Preset> OperationPool<P> {
         self.operations.write().insert_key_set_change(change);
     }
 
-    /// Takes a member's part of its group's exit. Gives the exit when enough members have signed: it is to be
-    /// published then, and is in the pool.
+    /// Takes a member's part of its group's exit; `state` is that in which it was checked. Gives the exit when enough
+    /// members have signed: it is to be published then, and is in the pool.
     pub fn insert_voluntary_exit_part(
         &self,
         exit: &SignedVoluntaryExit,
@@ -147,7 +147,7 @@ impl<P: Preset> OperationPool<P> {
         self.operations.write().insert_exit_part(exit, state, spec)
     }
 
-    /// Takes a member's part of its group's key-set change. Gives the change when enough members have signed.
+    /// Takes a member's part of its group's key-set change; `state` is that in which it was checked. Gives the change when enough members have signed.
     pub fn insert_key_set_change_part(
         &self,
         change: &SignedKeySetChange,

@@ -1,7 +1,7 @@
 //! What the pool makes of votes and operations, on a chain of real blocks with one group.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are not seen as tests")]
 
-use chain_harness::{BlockPlan, Chain, Keys, group_of, solo};
+use chain_harness::{BlockPlan, Chain, Keys, group_of, solo, virtual_key};
 use operation_pool::OperationPool;
 use state_transition::block::operations::attestation::{apply_attestation, check_attestation, get_attesting_indices};
 use state_transition::dvt::accessors::{get_committee_seats, get_signer_key};
@@ -34,7 +34,7 @@ impl World {
         spec.shard_committee_period = 0;
         let mut validators = vec![group_of(GROUP, 5, 7, 2048)];
         validators.extend((1..33).map(|validator| solo(validator, 256)));
-        let mut chain = Chain::<Minimal>::new(&validators, Keys::new(33, &[GROUP], 7), spec);
+        let mut chain = Chain::<Minimal>::new(&validators, Keys::new(33, &[GROUP], 8), spec);
         loop {
             chain.step(&everybody, BlockPlan::default());
             let epoch_ends = chain.next_slot().is_epoch_start::<Minimal>();
@@ -248,6 +248,38 @@ fn exit_of_a_group_is_complete_with_the_last_member_needed() {
     let complete = insert(5).unwrap();
     assert_eq!(complete.to_ref().signers().num_set_bits(), 5);
     assert_eq!(world.pool.voluntary_exits(), std::slice::from_ref(&complete));
+    let packed = world.pool.pack_operations(&world.next, &world.chain.spec);
+    assert_eq!(packed.voluntary_exits, [complete]);
+}
+
+#[test]
+fn parts_of_an_exit_are_void_once_the_key_set_changes() {
+    let mut world = World::new();
+    let insert = |world: &World, key| {
+        world
+            .pool
+            .insert_voluntary_exit_part(&exit_by(world, key), &world.next, &world.chain.spec)
+            .unwrap()
+    };
+    for key in 0..4 {
+        assert!(insert(&world, key).is_none());
+    }
+    let epoch = world.next.current_epoch();
+    if let BeaconState::Dvt(state) = &mut world.next {
+        let key_sets = &mut state.groups.get_mut(0).unwrap().key_sets;
+        let mut key_set = key_sets.last().unwrap().clone();
+        key_set.activation_epoch = epoch;
+        key_set.keys[0] = virtual_key(GROUP, 7);
+        key_sets.push(key_set).unwrap();
+    }
+    world.next.apply_pending_mutations().unwrap();
+    // The place of the key that went counts again, and so do those of the keys that stayed: with the four from before
+    // this would be a fifth.
+    for key in [4, 0, 1, 2] {
+        assert!(insert(&world, key).is_none(), "{key}");
+    }
+    let complete = insert(&world, 3).unwrap();
+    assert_eq!(complete.to_ref().signers().num_set_bits(), 5);
     let packed = world.pool.pack_operations(&world.next, &world.chain.spec);
     assert_eq!(packed.voluntary_exits, [complete]);
 }
