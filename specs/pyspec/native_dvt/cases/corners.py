@@ -79,12 +79,17 @@ def deposit_tree(leaves: list[bytes]) -> tuple[bytes, Callable[[int], list[bytes
 @source
 def deposits_of_the_old_bridge(spec: ModuleType) -> Iterator[Case]:
     limit = int(spec.MAX_DEPOSITS)
-    # How many there are, how many are processed already, how many a block has.
-    for name, count, known, given in (
-        ("last_deposit", 7, 6, 1),
-        ("as_many_deposits_as_fit", limit + 4, 2, limit),
-        ("invalid_one_deposit_of_two", 7, 5, 1),
-        ("invalid_deposit_that_is_known", 7, 7, 1),
+
+    def all_given(state: Any, body: Any) -> None:
+        for deposit in body.deposits:
+            spec.process_deposit(state, deposit)
+
+    # How many are in the tree, how many the state counts, how many are processed already, how many a block has.
+    for name, count, counted, known, given in (
+        ("last_deposit", 7, 7, 6, 1),
+        ("as_many_deposits_as_fit", limit + 4, limit + 4, 2, limit),
+        ("invalid_one_deposit_of_two", 7, 7, 5, 1),
+        ("invalid_deposit_that_is_not_counted", 8, 7, 7, 1),
     ):
         chain = Chain(spec, [Entry(2048, 5, 7), Entry(1024, 3, 4), *(Entry(64) for _ in range(30))])
         data = [
@@ -97,12 +102,12 @@ def deposits_of_the_old_bridge(spec: ModuleType) -> Iterator[Case]:
         ]
         root, branch = deposit_tree([bytes(entry.hash_tree_root()) for entry in data])
         chain.state.eth1_data.deposit_root = root
-        chain.state.eth1_data.deposit_count = count
+        chain.state.eth1_data.deposit_count = counted
         chain.state.eth1_deposit_index = known
-        first = min(known, count - given)
-        deposits = [spec.Deposit(proof=branch(i), data=data[i]) for i in range(first, first + given)]
+        deposits = [spec.Deposit(proof=branch(i), data=data[i]) for i in range(known, known + given)]
         is_valid = not name.startswith("invalid")
-        yield blocks_case(chain, name, [chain.block(deposits=deposits)], is_valid)
+        block = chain.block(deposits=deposits, as_if={} if is_valid else {"process_operations": all_given})
+        yield blocks_case(chain, name, [block], is_valid)
 
 
 @source

@@ -11,10 +11,8 @@ from .chain import ETH, ONE, SEVEN, SIXTEEN, SOLO, Chain
 
 
 def stage(chain: Chain, handler: str, name: str, check: Callable[[Any, Any], bool]) -> Case:
-    process = getattr(chain.spec, f"process_{handler}")
-
     def run(state: Any) -> Any:
-        process(state)
+        getattr(chain.spec, f"process_{handler}")(state)
         return state
 
     return Case("epoch_processing", handler, name, {"pre": chain.state.copy()}, run, check=check)
