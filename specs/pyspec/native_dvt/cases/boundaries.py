@@ -77,14 +77,15 @@ def withdrawal_requests_at_boundaries(spec: ModuleType) -> Iterator[Case]:
 
     yield case(Chain(spec), "group_of_one_keeps_32", ONE, 64 * ETH, [32 * ETH])
     dissolved = Chain(spec)
-    spec.get_group(dissolved.state, ONE).key_sets.append(spec.KeySet(activation_epoch=60, threshold=0))
+    no_keys = spec.KeySet(activation_epoch=dissolved.epoch - 10, threshold=0)
+    spec.get_group(dissolved.state, ONE).key_sets.append(no_keys)
     yield case(dissolved, "dissolved_group_keeps_32", ONE, 64 * ETH, [32 * ETH])
     old = Chain(spec)
-    old.state.validators[SEVEN].activation_epoch = 70 - int(spec.config.SHARD_COMMITTEE_PERIOD)
+    old.state.validators[SEVEN].activation_epoch = old.epoch - int(spec.config.SHARD_COMMITTEE_PERIOD)
     yield case(old, "exactly_old_enough", SEVEN, ETH, [ETH])
     pending = Chain(spec)
     pending.state.pending_partial_withdrawals.append(
-        spec.PendingPartialWithdrawal(validator_index=SEVEN, amount=100 * ETH, withdrawable_epoch=200)
+        spec.PendingPartialWithdrawal(validator_index=SEVEN, amount=100 * ETH, withdrawable_epoch=pending.epoch + 130)
     )
     exact = Chain(spec)
     exact.state.pending_partial_withdrawals = pending.state.pending_partial_withdrawals
@@ -116,7 +117,7 @@ def withdrawals_at_boundaries(spec: ModuleType) -> Iterator[Case]:
 
     def due(chain: Chain, amount: int, balance: int) -> Chain:
         chain.state.pending_partial_withdrawals.append(
-            spec.PendingPartialWithdrawal(validator_index=SEVEN, amount=amount, withdrawable_epoch=70)
+            spec.PendingPartialWithdrawal(validator_index=SEVEN, amount=amount, withdrawable_epoch=chain.epoch)
         )
         chain.state.balances[SEVEN] = balance
         return chain
@@ -126,14 +127,14 @@ def withdrawals_at_boundaries(spec: ModuleType) -> Iterator[Case]:
     exact.state.next_withdrawal_validator_index = WEALTHY
     yield case("effective_balance_of_exactly_32_for_each_key", exact, [5 * ETH])
     mixed = due(due(Chain(spec), 5 * ETH, 2048 * ETH), 6 * ETH, 2048 * ETH)
-    mixed.state.pending_partial_withdrawals[1].withdrawable_epoch = 71
+    mixed.state.pending_partial_withdrawals[1].withdrawable_epoch = mixed.epoch + 1
     mixed.state.next_withdrawal_validator_index = WEALTHY
     yield case("one_partial_that_is_due_and_one_that_is_not", mixed, [5 * ETH])
     both = due(Chain(spec), 2 * ETH, 2053 * ETH)
     yield case("sweep_after_a_partial_of_the_same_group", both, [2 * ETH, 3 * ETH])
     two = Chain(spec)
     for validator in (SEVEN, SIXTEEN):
-        two.state.validators[validator].exit_epoch = two.state.validators[validator].withdrawable_epoch = 60
+        two.state.validators[validator].exit_epoch = two.state.validators[validator].withdrawable_epoch = two.epoch - 10
     yield case("two_groups_that_left", two, [2048 * ETH, 2048 * ETH])
 
 

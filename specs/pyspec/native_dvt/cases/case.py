@@ -58,8 +58,14 @@ def source(function: Source) -> Source:
 
 #: Sources of cases that do not need a small preset.
 OF_EVERY_PRESET = (
+    "attestations",
     "attester_slashings",
+    "blocks",
+    "changes_at_boundaries",
     "encodings",
+    "exits_by_age",
+    "exits_of_hash_based_keys",
+    "key_set_changes",
     "leader_ranks",
     "participation_flag_updates",
     "proposer_slashings",
@@ -67,8 +73,13 @@ OF_EVERY_PRESET = (
     "rewards",
     "slashings_of_hash_based_keys",
     "slots",
+    "sync_aggregates",
+    "voluntary_exits",
+    "withdrawal_requests",
+    "withdrawal_requests_at_boundaries",
     "withdrawal_requests_that_do_nothing",
     "withdrawals",
+    "withdrawals_at_boundaries",
 )
 
 

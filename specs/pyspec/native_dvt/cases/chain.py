@@ -41,6 +41,18 @@ ENTRIES = (
     *(Entry(256) for _ in range(24)),
 )
 SEVEN, FOUR, ONE, SIXTEEN, SOLO = range(5)
+
+
+def default_entries(spec: ModuleType) -> Sequence[Entry]:
+    """Enough validators that nobody is alone in his committee."""
+    return (*ENTRIES, *(Entry(256) for _ in range(3 * int(spec.SLOTS_PER_EPOCH) - len(ENTRIES))))
+
+
+def default_epoch(spec: ModuleType) -> int:
+    """Everybody who was active from the beginning may exit."""
+    return int(spec.config.SHARD_COMMITTEE_PERIOD) + 6
+
+
 #: A solo validator with compounding credentials and room for eight keys.
 WEALTHY = 8
 
@@ -73,10 +85,10 @@ BEGINNINGS: dict[Any, tuple[Any, dict[int, int], dict[int, XmssKey]]] = {}
 class Chain:
     """A state and the keys of everybody in it."""
 
-    def __init__(self, spec: ModuleType, entries: Sequence[Entry] = ENTRIES, epoch: int = 70) -> None:
+    def __init__(self, spec: ModuleType, entries: Sequence[Entry] | None = None, epoch: int | None = None) -> None:
         self.spec = spec
-        self.entries = entries
-        self.epoch = epoch
+        self.entries = entries = default_entries(spec) if entries is None else entries
+        self.epoch = epoch = default_epoch(spec) if epoch is None else epoch
         self.secrets: dict[int, int] = {}
         #: Hash-based keys, by signer index.
         self.xmss_keys: dict[int, XmssKey] = {}
@@ -284,7 +296,7 @@ class Chain:
         )
 
     def operation_leaf(self, epoch: Any) -> Any:
-        return self.spec.get_leaf_index(epoch, self.spec.OPERATION_LEAF_USE)
+        return self.spec.get_leaf_index(self.spec.Epoch(epoch), self.spec.OPERATION_LEAF_USE)
 
     def _domain(self, domain_type: Any) -> Any:
         spec = self.spec

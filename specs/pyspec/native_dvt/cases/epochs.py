@@ -49,8 +49,9 @@ def activations(spec: ModuleType) -> Iterator[Case]:
         "registry_updates",
         "queue_and_activation",
         lambda before, after: (
-            after.validators[SOLO].activation_eligibility_epoch == 71
-            and after.validators[SOLO + 1].activation_epoch == spec.compute_activation_exit_epoch(spec.Epoch(70))
+            after.validators[SOLO].activation_eligibility_epoch == chain.epoch + 1
+            and after.validators[SOLO + 1].activation_epoch
+            == spec.compute_activation_exit_epoch(spec.get_current_epoch(before))
         ),
     )
 

@@ -158,7 +158,7 @@ def exits_of_hash_based_keys(spec: ModuleType) -> Iterator[Case]:
         yield case(f"pure_{count}_of_4", chain.exit(PURE, range(count)), count >= 3)
     yield case("mixed_4_of_7", chain.exit(MIXED, (0, 1, 2, 3)), False)
     yield case("mixed_5_of_7", chain.exit(MIXED, (0, 2, 3, 4, 6)))
-    yield case("xmss_of_an_earlier_epoch", chain.exit(PURE, range(3), epoch=69))
+    yield case("xmss_of_an_earlier_epoch", chain.exit(PURE, range(3), epoch=chain.epoch - 1))
     value = chain.exit(PURE, range(3))
     value.proofs = chain.exit(PURE, (0, 1, 3)).proofs
     yield case("xmss_signer_who_did_not_sign", value, False)
@@ -167,7 +167,7 @@ def exits_of_hash_based_keys(spec: ModuleType) -> Iterator[Case]:
         spec.DOMAIN_VOLUNTARY_EXIT, spec.config.CAPELLA_FORK_VERSION, chain.state.genesis_validators_root
     )
     root = spec.compute_signing_root(value.message, domain)
-    value.proofs = chain.proofs(chain.signers_of(PURE, range(3)), root, chain.operation_leaf(spec.Epoch(69)))
+    value.proofs = chain.proofs(chain.signers_of(PURE, range(3)), root, chain.operation_leaf(chain.epoch - 1))
     yield case("xmss_leaf_of_another_epoch", value, False)
 
 
@@ -179,7 +179,7 @@ def changes_of_hash_based_keys(spec: ModuleType) -> Iterator[Case]:
         return operation(chain, "key_set_change", f"{'' if is_valid else 'invalid_'}{name}", value, is_valid)
 
     def keys_in_force(chain: Chain, validator: int) -> list[Any]:
-        return list(spec.get_key_set(chain.state, spec.ValidatorIndex(validator), spec.Epoch(70)).keys)
+        return list(spec.get_key_set(chain.state, spec.ValidatorIndex(validator), spec.Epoch(chain.epoch)).keys)
 
     chain = chain_of(spec)
     fresh = [chain.new_key(SOLO, key, scheme) for key in range(2)]
@@ -217,7 +217,7 @@ def changes_of_hash_based_keys(spec: ModuleType) -> Iterator[Case]:
                 proof=spec.SchemeProof(
                     scheme=scheme,
                     data=chain.xmss_keys[int(spec.get_virtual_index(SOLO, 0))].open(
-                        int(chain.operation_leaf(spec.Epoch(70)))
+                        int(chain.operation_leaf(chain.epoch))
                     ),
                 ),
             ),
@@ -240,7 +240,7 @@ def changes_of_hash_based_keys(spec: ModuleType) -> Iterator[Case]:
         spec.DOMAIN_KEY_SET_CHANGE, spec.config.GENESIS_FORK_VERSION, chain.state.genesis_validators_root
     )
     root = spec.compute_signing_root(value.message, domain)
-    value.proofs = chain.proofs(chain.signers_of(PURE, range(3)), root, chain.operation_leaf(spec.Epoch(71)))
+    value.proofs = chain.proofs(chain.signers_of(PURE, range(3)), root, chain.operation_leaf(chain.epoch + 1))
     yield case(chain, "change_with_the_leaf_of_another_epoch", value, False)
 
 

@@ -7,7 +7,20 @@ from types import ModuleType
 from typing import Any
 
 from .case import Case, source
-from .chain import ETH, FOUR, ONE, SEVEN, SIXTEEN, SOLO, WEALTHY, Chain, Entry, pubkey_of, registry_secret
+from .chain import (
+    ETH,
+    FOUR,
+    ONE,
+    SEVEN,
+    SIXTEEN,
+    SOLO,
+    WEALTHY,
+    Chain,
+    Entry,
+    default_epoch,
+    pubkey_of,
+    registry_secret,
+)
 
 Check = Callable[[Any, Any], bool]
 
@@ -124,7 +137,7 @@ def attestations(spec: ModuleType) -> Iterator[Case]:
     early_data = spec.AttestationData(
         slot=slot,
         source=chain.state.current_justified_checkpoint,
-        target=spec.Checkpoint(epoch=70, root=spec.get_block_root(chain.state, spec.Epoch(70))),
+        target=spec.Checkpoint(epoch=chain.epoch, root=spec.get_block_root(chain.state, spec.Epoch(chain.epoch))),
     )
     yield operation(chain, "attestation", "invalid_too_early", chain.attestation(slot, data=early_data), False)
 
@@ -338,15 +351,15 @@ def voluntary_exits(spec: ModuleType) -> Iterator[Case]:
         value = two.exit(FOUR, ())
         value.signers, value.signature, value.proofs = two.bits((0,)), signature, [proof]
         yield operation(two, "voluntary_exit", f"invalid_{name}", value, False)
-    yield case("invalid_future_epoch", chain.exit(SEVEN, range(5), epoch=71), False)
+    yield case("invalid_future_epoch", chain.exit(SEVEN, range(5), epoch=chain.epoch + 1), False)
     young = Chain(spec)
-    young.state.validators[SEVEN].activation_epoch = 70
+    young.state.validators[SEVEN].activation_epoch = young.epoch
     yield operation(young, "voluntary_exit", "invalid_too_young", young.exit(SEVEN, range(5)), False)
     gone = Chain(spec)
-    gone.state.validators[SEVEN].exit_epoch = 100
+    gone.state.validators[SEVEN].exit_epoch = gone.epoch + 30
     yield operation(gone, "voluntary_exit", "invalid_exiting_already", gone.exit(SEVEN, range(5)), False)
     waiting = Chain(spec)
-    waiting.state.validators[SEVEN].activation_epoch = 71
+    waiting.state.validators[SEVEN].activation_epoch = waiting.epoch + 1
     yield operation(waiting, "voluntary_exit", "invalid_not_active", waiting.exit(SEVEN, range(5)), False)
     owed = Chain(spec)
     owed.state.pending_partial_withdrawals.append(spec.PendingPartialWithdrawal(validator_index=SEVEN, amount=1))
@@ -369,7 +382,7 @@ def key_set_changes(spec: ModuleType) -> Iterator[Case]:
 
     chain = Chain(spec)
     fresh = [chain.new_key(WEALTHY, key) for key in range(16)]
-    old = list(spec.get_key_set(chain.state, SEVEN, spec.Epoch(70)).keys)
+    old = list(spec.get_key_set(chain.state, SEVEN, spec.Epoch(chain.epoch)).keys)
     newcomer = chain.new_key(SEVEN, 12)
     yield case(chain, "solo_becomes_1_of_1", chain.change(WEALTHY, 1, fresh[:1]))
     yield case(chain, "solo_becomes_5_of_7", chain.change(WEALTHY, 5, fresh[:7]))
@@ -395,7 +408,7 @@ def key_set_changes(spec: ModuleType) -> Iterator[Case]:
     yield case(chain, "invalid_threshold_zero", chain.change(SEVEN, 0, old, range(5)), False)
     yield case(chain, "invalid_threshold_above_n", chain.change(SEVEN, 8, old, range(5)), False)
     yield case(chain, "invalid_key_twice", chain.change(SEVEN, 5, old[:6] + old[:1], range(5)), False)
-    foreign = list(spec.get_key_set(chain.state, FOUR, spec.Epoch(70)).keys)
+    foreign = list(spec.get_key_set(chain.state, FOUR, spec.Epoch(chain.epoch)).keys)
     yield case(chain, "invalid_key_of_another_group", chain.change(SEVEN, 5, old[:6] + foreign[:1], range(5)), False)
     taken = spec.VirtualKey(scheme=0, pubkey=pubkey_of(registry_secret(SOLO)))
     yield case(
@@ -406,8 +419,8 @@ def key_set_changes(spec: ModuleType) -> Iterator[Case]:
     yield case(
         chain, "invalid_future_slot", chain.change(SEVEN, 5, old[:6], range(5), slot=int(chain.state.slot) + 1), False
     )
-    late = Chain(spec, epoch=70 + window // int(spec.SLOTS_PER_EPOCH))
-    late_old = list(spec.get_key_set(late.state, SEVEN, spec.Epoch(70)).keys)
+    late = Chain(spec, epoch=chain.epoch + window // int(spec.SLOTS_PER_EPOCH))
+    late_old = list(spec.get_key_set(late.state, SEVEN, spec.Epoch(late.epoch)).keys)
     slot = int(late.state.slot) - window
     yield case(late, "at_the_end_of_the_window", late.change(SEVEN, 5, late_old[:6], range(5), slot=slot))
     yield case(late, "invalid_after_the_window", late.change(SEVEN, 5, late_old[:6], range(5), slot=slot - 1), False)
@@ -468,39 +481,40 @@ def key_set_changes(spec: ModuleType) -> Iterator[Case]:
     yield case(eth1, "invalid_two_keys_without_compounding_credentials", eth1.change(0, 2, two), False)
     poor = Chain(spec)
     poor.state.validators[SEVEN].effective_balance = 223 * ETH
-    poor_old = list(spec.get_key_set(poor.state, SEVEN, spec.Epoch(70)).keys)
+    poor_old = list(spec.get_key_set(poor.state, SEVEN, spec.Epoch(poor.epoch)).keys)
     replacement = poor.new_key(SEVEN, 13)
     yield case(poor, "rotation_below_32_for_each_key", poor.change(SEVEN, 5, poor_old[:6] + [replacement], range(5)))
     yield case(
         poor, "invalid_growth_below_32_for_each_key", poor.change(SEVEN, 5, poor_old + [replacement], range(5)), False
     )
+    now = chain.epoch
     edits: dict[str, Callable[[Any], Any]] = {
-        "exiting": lambda v: setattr(v, "exit_epoch", 90),
+        "exiting": lambda v: setattr(v, "exit_epoch", now + 20),
         "slashed": lambda v: setattr(v, "slashed", True),
-        "not_active_yet": lambda v: setattr(v, "activation_epoch", 71),
+        "not_active_yet": lambda v: setattr(v, "activation_epoch", now + 1),
     }
     for name, edit in edits.items():
         other = Chain(spec)
         edit(other.state.validators[SEVEN])
-        keys = list(spec.get_key_set(other.state, SEVEN, spec.Epoch(70)).keys)
+        keys = list(spec.get_key_set(other.state, SEVEN, spec.Epoch(other.epoch)).keys)
         yield case(other, f"invalid_{name}", other.change(SEVEN, 5, keys[:6], range(5)), False)
 
     # One change after the other.
     again = Chain(spec)
-    keys = list(spec.get_key_set(again.state, SEVEN, spec.Epoch(70)).keys)
+    keys = list(spec.get_key_set(again.state, SEVEN, spec.Epoch(again.epoch)).keys)
     group = spec.get_group(again.state, SEVEN)
-    group.key_sets.append(spec.KeySet(activation_epoch=71, threshold=4, keys=keys[:6]))
+    group.key_sets.append(spec.KeySet(activation_epoch=again.epoch + 1, threshold=4, keys=keys[:6]))
     yield case(again, "invalid_pending_change", again.change(SEVEN, 4, keys[:5], range(5)), False)
-    group.key_sets[1].activation_epoch = 70
+    group.key_sets[1].activation_epoch = again.epoch
     yield case(again, "second_change_when_the_first_is_in_force", again.change(SEVEN, 4, keys[:5], range(4)))
     retention = int(spec.KEY_SET_RETENTION_EPOCHS)
     for name, is_valid, activations in (
-        ("oldest_key_set_is_dropped_in_time", True, (0, 70, 69 + retention, 70 + retention)),
-        ("invalid_four_key_sets_none_old_enough", False, (0, 71, 69 + retention, 70 + retention)),
-        ("three_key_sets_are_dropped", True, (0, 68, 69, 70)),
+        ("oldest_key_set_is_dropped_in_time", True, (0, now, now - 1 + retention, now + retention)),
+        ("invalid_four_key_sets_none_old_enough", False, (0, now + 1, now - 1 + retention, now + retention)),
+        ("three_key_sets_are_dropped", True, (0, now - 2, now - 1, now)),
     ):
-        full = Chain(spec, epoch=70 + retention)
-        keys = list(spec.get_key_set(full.state, SEVEN, spec.Epoch(70)).keys)
+        full = Chain(spec, epoch=now + retention)
+        keys = list(spec.get_key_set(full.state, SEVEN, spec.Epoch(now)).keys)
         group = spec.get_group(full.state, SEVEN)
         group.key_sets = [spec.KeySet(activation_epoch=epoch, threshold=5, keys=keys) for epoch in activations]
         yield case(full, name, full.change(SEVEN, 4, keys[:5], range(5)), is_valid)
@@ -551,6 +565,33 @@ def sync_aggregates(spec: ModuleType) -> Iterator[Case]:
             return all(before.balances[index] == after.balances[index] for index in groups)
 
         yield operation(other, "sync_aggregate", f"groups_under_registry_indices_{name}", value, True, untouched)
+    # As long a run as there can be, for as many keys: positions times threshold is a large number.
+    whole = Chain(spec)
+    whole.advance(1)
+    # Whoever proposes is paid for the others.
+    while spec.get_beacon_proposer_index(whole.state) == SIXTEEN:
+        whole.advance(1)
+    members = whole.signers_of(SIXTEEN, range(16))
+    keys = [pubkey_of(whole.secrets[member]) for member in members]
+    whole.state.current_sync_committee_indices = [members[position % 16] for position in range(size)]
+    pubkeys = [keys[position % 16] for position in range(size)]
+    whole.state.current_sync_committee = spec.SyncCommittee(
+        pubkeys=pubkeys, aggregate_pubkey=spec.eth_aggregate_pubkeys(pubkeys)
+    )
+
+    # Every run is paid alike; a key that did not sign turns the pay of its run into a penalty.
+    total = spec.get_total_active_balance(whole.state) // spec.EFFECTIVE_BALANCE_INCREMENT
+    total *= spec.get_base_reward_per_increment(whole.state)
+    reward = int(total * spec.SYNC_REWARD_WEIGHT // spec.WEIGHT_DENOMINATOR // spec.SLOTS_PER_EPOCH // size)
+    for name, votes, paid_runs in (
+        ("whole_committee_of_one_group", lambda position: True, size // 16),
+        ("whole_committee_but_one_signature", lambda position: position > 0, size // 16 - 2),
+    ):
+
+        def is_paid(before: Any, after: Any, paid_runs: int = paid_runs) -> bool:
+            return int(after.balances[SIXTEEN]) - int(before.balances[SIXTEEN]) == reward * 16 * paid_runs
+
+        yield operation(whole, "sync_aggregate", name, whole.sync_aggregate(votes), True, is_paid)
 
 
 @source
@@ -577,10 +618,14 @@ def withdrawal_requests(spec: ModuleType) -> Iterator[Case]:
     yield case(chain, "exit_of_a_group", SEVEN, 0, None)
     growing = Chain(spec)
     keys = [growing.new_key(SEVEN, key) for key in range(12)]
-    spec.get_group(growing.state, SEVEN).key_sets.append(spec.KeySet(activation_epoch=75, threshold=8, keys=keys))
+    spec.get_group(growing.state, SEVEN).key_sets.append(
+        spec.KeySet(activation_epoch=growing.epoch + 5, threshold=8, keys=keys)
+    )
     yield case(growing, "pending_key_set_counts", SEVEN, 2000 * ETH, (2048 - 12 * 32) * ETH)
     shrinking = Chain(spec)
-    spec.get_group(shrinking.state, SEVEN).key_sets.append(spec.KeySet(activation_epoch=75, threshold=2, keys=keys[:3]))
+    spec.get_group(shrinking.state, SEVEN).key_sets.append(
+        spec.KeySet(activation_epoch=shrinking.epoch + 5, threshold=2, keys=keys[:3])
+    )
     yield case(shrinking, "key_set_in_force_counts_until_its_end", SEVEN, 2000 * ETH, (2048 - 224) * ETH)
     exact = Chain(spec)
     exact.state.balances[SEVEN] = 224 * ETH
@@ -594,6 +639,8 @@ def withdrawal_requests(spec: ModuleType) -> Iterator[Case]:
 
 @source
 def withdrawal_requests_that_do_nothing(spec: ModuleType) -> Iterator[Case]:
+    now = default_epoch(spec)
+
     def case(name: str, edit: Callable[[Any, Any], Any], amount: int = ETH) -> Case:
         chain = Chain(spec)
         request = spec.WithdrawalRequest(
@@ -606,7 +653,7 @@ def withdrawal_requests_that_do_nothing(spec: ModuleType) -> Iterator[Case]:
 
         return operation(chain, "withdrawal_request", name, request, True, check)
 
-    pending = spec.PendingPartialWithdrawal(validator_index=FOUR, amount=1, withdrawable_epoch=200)
+    pending = spec.PendingPartialWithdrawal(validator_index=FOUR, amount=1, withdrawable_epoch=now + 130)
     limit = int(spec.PENDING_PARTIAL_WITHDRAWALS_LIMIT)
     if limit <= 64:
         yield case("queue_is_full", lambda s, r: setattr(s, "pending_partial_withdrawals", [pending] * limit))
@@ -615,10 +662,10 @@ def withdrawal_requests_that_do_nothing(spec: ModuleType) -> Iterator[Case]:
         "virtual_key", lambda s, r: setattr(r, "validator_pubkey", bytes(s.groups[0].key_sets[0].keys[0].pubkey))
     )
     yield case("another_address", lambda s, r: setattr(r, "source_address", b"\x01" * 20))
-    yield case("not_active", lambda s, r: setattr(s.validators[SEVEN], "activation_epoch", 71))
-    yield case("exiting", lambda s, r: setattr(s.validators[SEVEN], "exit_epoch", 100))
-    yield case("too_young", lambda s, r: setattr(s.validators[SEVEN], "activation_epoch", 60))
-    own = spec.PendingPartialWithdrawal(validator_index=SEVEN, amount=1, withdrawable_epoch=200)
+    yield case("not_active", lambda s, r: setattr(s.validators[SEVEN], "activation_epoch", now + 1))
+    yield case("exiting", lambda s, r: setattr(s.validators[SEVEN], "exit_epoch", now + 30))
+    yield case("too_young", lambda s, r: setattr(s.validators[SEVEN], "activation_epoch", now - 10))
+    own = spec.PendingPartialWithdrawal(validator_index=SEVEN, amount=1, withdrawable_epoch=now + 130)
     yield case("exit_with_pending_withdrawal", lambda s, r: s.pending_partial_withdrawals.append(own), amount=0)
 
 
@@ -640,7 +687,7 @@ def withdrawals(spec: ModuleType) -> Iterator[Case]:
 
     def pending(chain: Chain, amount: int, balance: int) -> Chain:
         chain.state.pending_partial_withdrawals.append(
-            spec.PendingPartialWithdrawal(validator_index=SEVEN, amount=amount, withdrawable_epoch=70)
+            spec.PendingPartialWithdrawal(validator_index=SEVEN, amount=amount, withdrawable_epoch=chain.epoch)
         )
         chain.state.balances[SEVEN] = balance
         chain.state.next_withdrawal_validator_index = SOLO
@@ -653,7 +700,7 @@ def withdrawals(spec: ModuleType) -> Iterator[Case]:
     yield case("group_partial_with_low_effective_balance", low, 0)
     yield case("group_partial_without_excess", pending(Chain(spec), 5 * ETH, 224 * ETH), 0)
     waiting = pending(Chain(spec), 5 * ETH, 2048 * ETH)
-    waiting.state.pending_partial_withdrawals[0].withdrawable_epoch = 71
+    waiting.state.pending_partial_withdrawals[0].withdrawable_epoch = waiting.epoch + 1
     yield case("group_partial_that_is_not_due", waiting, 0)
     twice = pending(pending(Chain(spec), 2000 * ETH, 300 * ETH), 2000 * ETH, 300 * ETH)
     yield case("group_partials_share_what_is_above_32_for_each_key", twice, 76 * ETH)
@@ -663,7 +710,7 @@ def withdrawals(spec: ModuleType) -> Iterator[Case]:
     yield case("sweep_takes_what_is_above_the_maximum", sweep, ETH)
     gone = Chain(spec)
     gone.state.next_withdrawal_validator_index = SEVEN
-    gone.state.validators[SEVEN].exit_epoch = gone.state.validators[SEVEN].withdrawable_epoch = 60
+    gone.state.validators[SEVEN].exit_epoch = gone.state.validators[SEVEN].withdrawable_epoch = gone.epoch - 10
     yield case("sweep_of_a_group_that_left", gone, 2048 * ETH)
     full = Chain(spec)
     full.state.next_withdrawal_validator_index = SEVEN
