@@ -72,6 +72,7 @@ OF_EVERY_PRESET = (
     "registry_updates",
     "rewards",
     "slashings_of_hash_based_keys",
+    "slashings_of_replaced_keys",
     "slots",
     "sync_aggregates",
     "voluntary_exits",

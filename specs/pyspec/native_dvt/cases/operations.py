@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -251,6 +251,93 @@ def attester_slashings(spec: ModuleType) -> Iterator[Case]:
     chain.state.validators[SEVEN].slashed = True
     value = slashing([votes(one, range(5))], [votes(two, range(5))])
     yield case("invalid_slashed_already", value, False)
+
+
+@source
+def slashings_of_replaced_keys(spec: ModuleType) -> Iterator[Case]:
+    """Keys that were replaced sign for a later epoch, as they would on a branch without the change."""
+    chain = Chain(spec)
+    now = chain.epoch
+    target, activation = now - 1, now - 3
+    old = chain.signers_of(SEVEN, range(7))
+    group = spec.get_group(chain.state, SEVEN)
+    before = {signer: chain.secrets[signer] for signer in old}
+    keys = [chain.new_key(SEVEN, key) for key in range(7, 11)]
+    after = {old[place]: chain.secrets[chain.signers_of(SEVEN, [7 + place])[0]] for place in range(4)}
+    group.key_sets.append(spec.KeySet(activation_epoch=activation, threshold=3, keys=keys))
+    # What was a solo validator is a group of two now.
+    pair = [chain.new_key(SOLO, key) for key in range(2)]
+    solo_set = spec.KeySet(activation_epoch=0, threshold=0)
+    pair_set = spec.KeySet(activation_epoch=activation, threshold=2, keys=pair)
+    chain.state.groups.append(spec.Group(validator_index=SOLO, sequence=1, key_sets=[solo_set, pair_set]))
+    chain.state.previous_group_participation.append(0)
+    chain.state.current_group_participation.append(0)
+
+    def vote(head: int, signers: Iterable[int], secrets: dict[int, int], **fields: int) -> Any:
+        chain.secrets.update(secrets)
+        data = spec.AttestationData(
+            slot=target * int(spec.SLOTS_PER_EPOCH),
+            beacon_block_root=bytes([head]) * 32,
+            source=spec.Checkpoint(epoch=fields.get("source", now - 10)),
+            target=spec.Checkpoint(epoch=fields.get("target", target)),
+        )
+        return chain.indexed(data, list(signers))
+
+    def case(name: str, first: Any, second: Any, ages: tuple[int, int], slashed: int | None) -> Case:
+        value = spec.AttesterSlashing(
+            attestation_1=first, attestation_2=second, key_set_age_1=ages[0], key_set_age_2=ages[1]
+        )
+        is_valid = slashed is not None
+
+        def check(before: Any, after: Any) -> bool:
+            return [index for index, validator in enumerate(after.validators) if validator.slashed] == [slashed]
+
+        return operation(chain, "attester_slashing", f"{'' if is_valid else 'invalid_'}{name}", value, is_valid, check)
+
+    first_age = target - activation + 1
+    for count in (4, 5):
+        yield case(
+            f"{count}_replaced_keys_against_new_ones",
+            vote(1, old[:count], before),
+            vote(2, old[:3], after),
+            (first_age, 0),
+            SEVEN if count == 5 else None,
+        )
+    yield case(
+        "new_keys_against_replaced_ones", vote(1, old[:3], after), vote(2, old[:5], before), (0, first_age), SEVEN
+    )
+    yield case(
+        "two_new_keys_against_replaced_ones", vote(1, old[:2], after), vote(2, old[:5], before), (0, first_age), None
+    )
+    yield case(
+        "replaced_keys_on_both_sides",
+        vote(1, old[:5], before),
+        vote(2, old[2:], before),
+        (first_age, first_age + 20),
+        SEVEN,
+    )
+    yield case(
+        "replaced_keys_surround_new_ones",
+        vote(1, old[:5], before, source=now - 12),
+        vote(2, old[:3], after, source=now - 11, target=target - 1),
+        (first_age, 0),
+        SEVEN,
+    )
+    both = (vote(1, old[:5], before), vote(2, old[:5], before))
+    yield case("replaced_keys_as_if_in_force", *both, (0, 0), None)
+    yield case("replaced_keys_an_epoch_too_late", *both, (first_age - 1, first_age), None)
+    yield case("replaced_keys_of_the_first_epoch", *both, (target, first_age), SEVEN)
+    yield case("age_of_more_epochs_than_there_were", *both, (target + 1, first_age), None)
+    yield case("age_that_wraps_around", *both, (2**64 - 1, first_age), None)
+    new_ones = (vote(1, old[:3], after), vote(2, old[:3], after))
+    yield case("new_keys_for_the_epoch_before_them", *new_ones, (first_age, first_age), None)
+    yield case("new_keys_of_their_first_epoch", *new_ones, (first_age - 1, 0), SEVEN)
+    chain.secrets[SOLO] = registry_secret(SOLO)
+    members = chain.signers_of(SOLO, range(2))
+    yield case("registry_key_against_the_group", vote(1, [SOLO], {}), vote(2, members, {}), (first_age, 0), SOLO)
+    yield case("registry_key_of_a_group", vote(1, [SOLO], {}), vote(2, members, {}), (0, 0), None)
+    group.key_sets = list(group.key_sets)[1:]
+    yield case("replaced_keys_whose_set_was_dropped", *both, (first_age, first_age), None)
 
 
 @source

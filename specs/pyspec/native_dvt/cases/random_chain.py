@@ -357,7 +357,7 @@ class RandomChain:
         spec, rng, chain = self.spec, self.rng, self.chain
         epoch = int(spec.get_current_epoch(chain.state))
 
-        def side(head: int) -> list[Any]:
+        def side(head: int, key_epoch: int) -> list[Any]:
             votes = []
             for _ in range(rng.randint(1, 2)):
                 data = spec.AttestationData(
@@ -370,7 +370,7 @@ class RandomChain:
                 for validator in accused:
                     signers.update(
                         int(signer)
-                        for signer in spec.get_signers(chain.state, validator, spec.Epoch(epoch))
+                        for signer in spec.get_signers(chain.state, validator, spec.Epoch(key_epoch))
                         if rng.random() < 0.8
                     )
                 votes.append(
@@ -381,9 +381,16 @@ class RandomChain:
             return votes
 
         accused = {self.validator() for _ in range(2)}
-        first, second = side(1), side(3)
+        # Keys that were replaced since sign as well.
+        ages = [rng.choice((0, 0, 0, 1, 3, 6)) for _ in range(2)]
+        first, second = side(1, epoch - ages[0]), side(3, epoch - ages[1])
         return spec.AttesterSlashing(
-            attestation_1=first[0], attestation_2=second[0], more_1=first[1:], more_2=second[1:]
+            attestation_1=first[0],
+            attestation_2=second[0],
+            more_1=first[1:],
+            more_2=second[1:],
+            key_set_age_1=ages[0],
+            key_set_age_2=ages[1],
         )
 
     def proposer_slashing(self, validator: int, keys: list[int]) -> Any:

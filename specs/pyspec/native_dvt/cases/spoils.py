@@ -206,7 +206,8 @@ def attester_slashing(maker: RandomChain, block: Any) -> None:
     everybody, first, second = signers, vote(1, signers), vote(2, signers)
     more_1: list[Any] = []
     more_2: list[Any] = []
-    kind = rng.randrange(7)
+    age = 0
+    kind = rng.randrange(8)
     if kind == 0:
         second = first
     elif kind == 1:
@@ -219,11 +220,16 @@ def attester_slashing(maker: RandomChain, block: Any) -> None:
         first, more_1 = vote(1, everybody[:1]), [vote(3, everybody[1:], epoch - 1)]
     elif kind == 5:
         first = vote(1, everybody + everybody[-1:])
-    else:
+    elif kind == 6:
         # One pair of many that does not contradict.
         more_2 = [vote(1, everybody)]
+    else:
+        # Before there was any epoch.
+        age = epoch + 1
     block.body.attester_slashings = [
-        spec.AttesterSlashing(attestation_1=first, attestation_2=second, more_1=more_1, more_2=more_2)
+        spec.AttesterSlashing(
+            attestation_1=first, attestation_2=second, more_1=more_1, more_2=more_2, key_set_age_1=age
+        )
     ]
 
 
