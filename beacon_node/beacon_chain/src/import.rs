@@ -86,7 +86,9 @@ impl<P: Preset> BeaconChain<P> {
         }
         let mut slashable = Vec::new();
         for slashing in body.attester_slashings() {
-            slashable.extend(get_slashable_indices(state, &slashing.side_1(), &slashing.side_2())?);
+            // The transition has accepted the evidence, but a change in the same block may have dropped the key set of
+            // somebody who is in it.
+            slashable.extend(get_slashable_indices(state, slashing).unwrap_or_default());
         }
         let mut fork_choice = self.fork_choice.write();
         for (indices, data) in votes {

@@ -194,7 +194,7 @@ impl<P: Preset> GossipValidator<P> {
         let sets = [
             selection,
             aggregate_and_proof_signature_set(&state, &signed, key),
-            check_indexed_attestation(&state, indexed.to_ref()).map_err(AggregateGossipError::Indexed)?,
+            check_indexed_attestation(&state, indexed.to_ref(), 0).map_err(AggregateGossipError::Indexed)?,
         ];
         signature_scheme::verify_batch(&sets)?;
         if !self.aggregators.insert(epoch_start, aggregator) {

@@ -72,6 +72,7 @@ impl AttesterSlashingGossipError {
             // Other heads may know the key set, or the signer.
             Self::Invalid(
                 AttesterSlashingError::State(_)
+                | AttesterSlashingError::Thresholds(IndexedAttestationError::State(_))
                 | AttesterSlashingError::IndexedAttestation {
                     reason: IndexedAttestationError::State(_),
                     ..
@@ -124,8 +125,8 @@ impl<P: Preset> GossipValidator<P> {
             let state = validator.operations_state()?;
             validator.check_fork(state.slot(), &slashing)?;
             let seen = |index: &ValidatorIndex| validator.attester_slashings.contains(index);
-            let accused = get_slashable_indices(&state, &slashing.side_1(), &slashing.side_2())
-                .map_err(AttesterSlashingError::State)?;
+            let accused =
+                get_slashable_indices(&state, slashing.to_ref()).map_err(AttesterSlashingError::Thresholds)?;
             if !accused.is_empty() && accused.iter().all(seen) {
                 return Err(AttesterSlashingGossipError::NothingNew);
             }

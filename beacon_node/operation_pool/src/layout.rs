@@ -58,6 +58,8 @@ pub(crate) fn attester_slashing_for<P: Preset>(
             attestation_2: vote(slashing.attestation_2),
             more_1: VariableList::empty(),
             more_2: VariableList::empty(),
+            key_set_age_1: 0,
+            key_set_age_2: 0,
         })),
         (slashing, fork) => (slashing.fork_name() == fork).then_some(slashing),
     }

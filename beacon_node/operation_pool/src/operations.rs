@@ -320,8 +320,9 @@ impl<P: Preset> OperationSet<P> {
         };
         self.proposer_slashings.retain(|index, _| is_slashable(*index));
         self.attester_slashings.retain(|_, slashing| {
-            slashing
-                .side_1()
+            let [side_1, _] = slashing.to_ref().sides();
+            side_1
+                .votes
                 .iter()
                 .flat_map(|vote| vote.attesting_indices().iter())
                 .any(|signer| is_slashable(signer.validator()))

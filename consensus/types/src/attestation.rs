@@ -151,6 +151,14 @@ pub struct AttesterSlashing<P: Preset> {
     /// More votes of the other side.
     #[superstruct(only(Dvt), partial_getter(rename = "more_2_dvt"))]
     pub more_2: VariableList<IndexedAttestationDvt<P>, typenum::U15>,
+    /// How many epochs before its target epoch the keys of one side were in force.
+    #[superstruct(only(Dvt), partial_getter(copy))]
+    #[serde(with = "serde_utils::quoted_u64")]
+    pub key_set_age_1: u64,
+    /// The same of the other side.
+    #[superstruct(only(Dvt), partial_getter(copy))]
+    #[serde(with = "serde_utils::quoted_u64")]
+    pub key_set_age_2: u64,
 }
 impl_fork_versioned!(AttesterSlashing<P>, AttesterSlashingFulu, AttesterSlashingDvt);
 
@@ -329,38 +337,36 @@ impl<P: Preset> SignedAggregateAndProof<P> {
     }
 }
 
-impl<P: Preset> AttesterSlashing<P> {
-    /// One side of the evidence, first vote first.
-    pub fn side_1(&self) -> Vec<IndexedAttestationRef<'_, P>> {
-        self.to_ref().side_1()
-    }
-
-    /// The other side of the evidence, first vote first.
-    pub fn side_2(&self) -> Vec<IndexedAttestationRef<'_, P>> {
-        self.to_ref().side_2()
-    }
+/// One side of the evidence against attesters.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SlashingSide<'a, P: Preset> {
+    /// Its votes, first vote first; at least one.
+    pub votes: Vec<IndexedAttestationRef<'a, P>>,
+    /// How many epochs before the target epoch the keys that verify them were in force.
+    pub key_set_age: u64,
 }
 
 impl<'a, P: Preset> AttesterSlashingRef<'a, P> {
-    /// One side of the evidence, first vote first.
-    pub fn side_1(&self) -> Vec<IndexedAttestationRef<'a, P>> {
+    /// Both sides of the evidence.
+    ///
+    /// Spec: dvt/beacon-chain.md#get_slashing_sides
+    pub fn sides(&self) -> [SlashingSide<'a, P>; 2] {
         match *self {
-            Self::Fulu(inner) => vec![IndexedAttestationRef::Fulu(&inner.attestation_1)],
-            Self::Dvt(inner) => std::iter::once(&inner.attestation_1)
-                .chain(inner.more_1.iter())
-                .map(IndexedAttestationRef::Dvt)
-                .collect(),
-        }
-    }
-
-    /// The other side of the evidence, first vote first.
-    pub fn side_2(&self) -> Vec<IndexedAttestationRef<'a, P>> {
-        match *self {
-            Self::Fulu(inner) => vec![IndexedAttestationRef::Fulu(&inner.attestation_2)],
-            Self::Dvt(inner) => std::iter::once(&inner.attestation_2)
-                .chain(inner.more_2.iter())
-                .map(IndexedAttestationRef::Dvt)
-                .collect(),
+            Self::Fulu(inner) => [&inner.attestation_1, &inner.attestation_2].map(|vote| SlashingSide {
+                votes: vec![IndexedAttestationRef::Fulu(vote)],
+                key_set_age: 0,
+            }),
+            Self::Dvt(inner) => [
+                (&inner.attestation_1, &inner.more_1, inner.key_set_age_1),
+                (&inner.attestation_2, &inner.more_2, inner.key_set_age_2),
+            ]
+            .map(|(first, more, key_set_age)| SlashingSide {
+                votes: std::iter::once(first)
+                    .chain(more.iter())
+                    .map(IndexedAttestationRef::Dvt)
+                    .collect(),
+                key_set_age,
+            }),
         }
     }
 }

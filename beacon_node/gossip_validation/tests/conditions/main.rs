@@ -563,6 +563,8 @@ async fn evidence_with_signers_that_other_heads_may_know_is_no_offence() {
             attestation_2: vote(&signers, heads[1]),
             more_1: VariableList::empty(),
             more_2: VariableList::empty(),
+            key_set_age_1: 0,
+            key_set_age_2: 0,
         });
         let error = world.gossip.verify_attester_slashing(slashing).await.unwrap_err();
         assert_eq!(error.verdict(), verdict, "{error}");

@@ -107,7 +107,15 @@ pub enum IndexedAttestationError {
         /// The index after it.
         second: SignerIndex,
     },
-    /// An index that is not one of the target epoch, or the state could not answer.
+    /// The keys are said to be older than the chain.
+    #[error("keys of {age} epochs before the target epoch {target}: there was no such epoch")]
+    KeySetAge {
+        /// Epochs before the target epoch.
+        age: u64,
+        /// The target epoch.
+        target: Epoch,
+    },
+    /// An index that is not one of that epoch, or the state could not answer.
     #[error(transparent)]
     State(#[from] StateError),
 }
@@ -231,12 +239,27 @@ pub fn get_indexed_attestation<P: Preset>(
     })
 }
 
-/// The signature that must hold for an indexed attestation.
+/// The epoch whose keys verify a vote: `key_set_age` epochs before its target epoch.
+pub(super) fn key_epoch<P: Preset>(
+    vote: IndexedAttestationRef<'_, P>,
+    key_set_age: u64,
+) -> Result<Epoch, IndexedAttestationError> {
+    let target = vote.data().target.epoch;
+    let epoch = target.as_u64().checked_sub(key_set_age);
+    epoch.map(Epoch::new).ok_or(IndexedAttestationError::KeySetAge {
+        age: key_set_age,
+        target,
+    })
+}
+
+/// The signature that must hold for an indexed attestation, with the keys that were in force `key_set_age` epochs before
+/// its target epoch: 0 but in evidence.
 ///
 /// Spec: dvt/beacon-chain.md#is_valid_indexed_attestation
 pub fn check_indexed_attestation<P: Preset>(
     state: &BeaconState<P>,
     indexed_attestation: IndexedAttestationRef<'_, P>,
+    key_set_age: u64,
 ) -> Result<SignatureSet, IndexedAttestationError> {
     let indices = indexed_attestation.attesting_indices();
     if indices.is_empty() {
@@ -254,9 +277,10 @@ pub fn check_indexed_attestation<P: Preset>(
     }
     let data = indexed_attestation.data();
     let proofs = SchemeProofs::new(indexed_attestation.proofs().to_vec()).map_err(StateError::from)?;
+    let key_epoch = key_epoch(indexed_attestation, key_set_age)?;
     let signers = indices
         .iter()
-        .map(|signer| get_signer_key(state, *signer, data.target.epoch))
+        .map(|signer| get_signer_key(state, *signer, key_epoch))
         .collect::<Result<Vec<SignerKey>, _>>()?;
     let domain = get_domain(state, DOMAIN_BEACON_ATTESTER, Some(data.target.epoch));
     Ok(SignatureSet {

@@ -1,6 +1,6 @@
 //! Spec: dvt/beacon-chain.md#attester-slashings
 
-use super::attestation::{IndexedAttestationError, check_indexed_attestation};
+use super::attestation::{IndexedAttestationError, check_indexed_attestation, key_epoch};
 use crate::dvt::accessors::get_threshold;
 use crate::error::StateError;
 use crate::helpers::accessors::{get_current_epoch, get_validator};
@@ -9,9 +9,7 @@ use crate::helpers::predicates::{is_slashable_attestation_data, is_slashable_val
 use crate::signatures::Verifier;
 use signature_scheme::{SignatureError, SignatureSet};
 use std::collections::{BTreeMap, BTreeSet};
-use types::{
-    AttesterSlashingRef, BeaconState, ChainSpec, Epoch, IndexedAttestationRef, Preset, SignerIndex, ValidatorIndex,
-};
+use types::{AttesterSlashingRef, BeaconState, ChainSpec, Epoch, Preset, SignerIndex, SlashingSide, ValidatorIndex};
 
 /// Evidence against attesters is wrong.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -39,6 +37,9 @@ pub enum AttesterSlashingError {
         /// What is wrong.
         reason: IndexedAttestationError,
     },
+    /// The thresholds of those who signed are not known.
+    #[error(transparent)]
+    Thresholds(#[from] IndexedAttestationError),
     /// Nobody can be slashed by it.
     #[error("nobody who signed both sides is slashable")]
     NobodySlashable,
@@ -56,28 +57,29 @@ pub enum AttesterSlashingError {
 /// Spec: dvt/beacon-chain.md#get_slashable_indices
 pub fn get_slashable_indices<P: Preset>(
     state: &BeaconState<P>,
-    side_1: &[IndexedAttestationRef<'_, P>],
-    side_2: &[IndexedAttestationRef<'_, P>],
-) -> Result<Vec<ValidatorIndex>, StateError> {
-    let reached_1 = reaching_threshold(state, side_1)?;
-    let reached_2 = reaching_threshold(state, side_2)?;
+    attester_slashing: AttesterSlashingRef<'_, P>,
+) -> Result<Vec<ValidatorIndex>, IndexedAttestationError> {
+    let [side_1, side_2] = attester_slashing.sides();
+    let reached_1 = reaching_threshold(state, &side_1)?;
+    let reached_2 = reaching_threshold(state, &side_2)?;
     Ok(reached_1.intersection(&reached_2).copied().collect())
 }
 
 fn reaching_threshold<P: Preset>(
     state: &BeaconState<P>,
-    side: &[IndexedAttestationRef<'_, P>],
-) -> Result<BTreeSet<ValidatorIndex>, StateError> {
-    let Some(epoch) = side.first().map(|vote| vote.data().target.epoch) else {
+    side: &SlashingSide<'_, P>,
+) -> Result<BTreeSet<ValidatorIndex>, IndexedAttestationError> {
+    let Some(first) = side.votes.first() else {
         return Ok(BTreeSet::new());
     };
+    let key_epoch = key_epoch(*first, side.key_set_age)?;
     let mut signers: BTreeMap<ValidatorIndex, BTreeSet<SignerIndex>> = BTreeMap::new();
-    for signer in side.iter().flat_map(|vote| vote.attesting_indices().iter()) {
+    for signer in side.votes.iter().flat_map(|vote| vote.attesting_indices().iter()) {
         signers.entry(signer.validator()).or_default().insert(*signer);
     }
     let mut reached = BTreeSet::new();
     for (index, signers) in signers {
-        if signers.len() >= usize::from(get_threshold(state, index, epoch)?) {
+        if signers.len() >= usize::from(get_threshold(state, index, key_epoch)?) {
             reached.insert(index);
         }
     }
@@ -106,14 +108,14 @@ pub fn check_attester_slashing<P: Preset>(
 /// Whom the evidence is against (perhaps nobody), slashed already or not, and the signatures that must hold: what fork
 /// choice asks.
 ///
-/// Spec: dvt/fork-choice.md#on_attester_slashing
+/// Spec: dvt/beacon-chain.md#validate_attester_slashing
 pub fn check_attester_slashing_evidence<P: Preset>(
     state: &BeaconState<P>,
     attester_slashing: AttesterSlashingRef<'_, P>,
 ) -> Result<(Vec<ValidatorIndex>, Vec<SignatureSet>), AttesterSlashingError> {
-    let (side_1, side_2) = (attester_slashing.side_1(), attester_slashing.side_2());
-    let mut sets = Vec::with_capacity(side_1.len().saturating_add(side_2.len()));
-    for (side, votes) in [(1, &side_1), (2, &side_2)] {
+    let [side_1, side_2] = attester_slashing.sides();
+    let mut sets = Vec::with_capacity(side_1.votes.len().saturating_add(side_2.votes.len()));
+    for (side, SlashingSide { votes, key_set_age }) in [(1, &side_1), (2, &side_2)] {
         let target_epochs = || votes.iter().map(|vote| vote.data().target.epoch);
         if let (Some(first), Some(other)) = (
             target_epochs().next(),
@@ -122,19 +124,19 @@ pub fn check_attester_slashing_evidence<P: Preset>(
             return Err(AttesterSlashingError::TargetEpochsDiffer { side, first, other });
         }
         for (place, vote) in votes.iter().enumerate() {
-            let set = check_indexed_attestation(state, *vote)
+            let set = check_indexed_attestation(state, *vote, *key_set_age)
                 .map_err(|reason| AttesterSlashingError::IndexedAttestation { side, place, reason })?;
             sets.push(set);
         }
     }
-    for (place_1, vote_1) in side_1.iter().enumerate() {
-        for (place_2, vote_2) in side_2.iter().enumerate() {
+    for (place_1, vote_1) in side_1.votes.iter().enumerate() {
+        for (place_2, vote_2) in side_2.votes.iter().enumerate() {
             if !is_slashable_attestation_data(vote_1.data(), vote_2.data()) {
                 return Err(AttesterSlashingError::NotSlashable(place_1, place_2));
             }
         }
     }
-    Ok((get_slashable_indices(state, &side_1, &side_2)?, sets))
+    Ok((get_slashable_indices(state, attester_slashing)?, sets))
 }
 
 /// Spec: dvt/beacon-chain.md#process_attester_slashing

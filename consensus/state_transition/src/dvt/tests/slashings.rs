@@ -84,6 +84,8 @@ fn slashing(mut side_1: Votes, mut side_2: Votes) -> AttesterSlashing<Minimal> {
         attestation_2,
         more_1: side_1.try_into().unwrap(),
         more_2: side_2.try_into().unwrap(),
+        key_set_age_1: 0,
+        key_set_age_2: 0,
     })
 }
 
