@@ -2,7 +2,7 @@
 
 VECTORS ?= official-vectors
 
-.PHONY: devnet scenarios test crash-test lint bench official-vectors spec-test spec-mutants vectors eip-figures diff-test build-tools
+.PHONY: devnet scenarios test crash-test xmss-lifetime-test lint bench official-vectors spec-test spec-mutants vectors eip-figures diff-test build-tools
 
 # A network of nodes on this machine, with groups, until Ctrl-C. Flags: make devnet ARGS="--epochs 8 --report r.json"
 devnet: build-tools
@@ -26,6 +26,11 @@ test: build-tools
 CRASHES ?= 200
 crash-test: build-tools
 	XMSS_CRASHES=$(CRASHES) cargo test --release -p signing --test crash_points -- --nocapture
+
+# Makes a key with 2^32 leaves by the command, signs with it, moves its window, restarts: some minutes. `make test` does the
+# same with a short-lived one.
+xmss-lifetime-test: build-tools
+	cargo test --release -p fresnel --test xmss_key -- --ignored --nocapture
 
 # Formatting and lints; warnings are errors.
 lint: build-tools
