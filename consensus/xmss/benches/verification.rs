@@ -9,6 +9,7 @@ use xmss::{Message, Production, SecretKey, Seed, Signature, Signed};
 
 const DST: &[u8] = b"BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_";
 const BATCH: usize = 64;
+const BATCH_RUNS: usize = 200;
 /// Leaves of one bottom tree.
 const LEAVES: u64 = 1 << 16;
 
@@ -27,6 +28,39 @@ fn median(runs: usize, mut call: impl FnMut(usize)) -> Duration {
         .collect();
     times.sort_unstable();
     times[runs / 2]
+}
+
+struct BatchTime {
+    median: Duration,
+    least: Duration,
+}
+
+/// Time of a batch on one core and on all of them. The two take turns, so that what else the machine does hits both.
+fn batch_times(verify: impl Fn() + Send + Sync) -> (BatchTime, BatchTime) {
+    let one_core = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let (mut alone, mut together) = (Vec::new(), Vec::new());
+    for _ in 0..BATCH_RUNS {
+        // Into the pool before the clock starts: threads that sleep take a while to wake up.
+        for (times, pool) in [(&mut alone, Some(&one_core)), (&mut together, None)] {
+            let timed = || {
+                let start = Instant::now();
+                verify();
+                start.elapsed()
+            };
+            times.push(match pool {
+                Some(pool) => pool.install(timed),
+                None => rayon::scope(|_| timed()),
+            });
+        }
+    }
+    let summary = |mut times: Vec<Duration>| {
+        times.sort_unstable();
+        BatchTime {
+            median: times[times.len() / 2],
+            least: times[0],
+        }
+    };
+    (summary(alone), summary(together))
 }
 
 fn main() {
@@ -76,6 +110,7 @@ fn main() {
     let blst_time = median(200, |_| verify_bls());
     let verify = median(256, |run| verify_xmss(run % BATCH));
     let batch = median(10, |_| xmss::verify_batch(&signed).unwrap());
+    let (one_core, all_cores) = batch_times(|| xmss::verify_batch(black_box(&signed)).unwrap());
     let sign = median(200, |run| {
         black_box(key.sign(run as u32, &message(1000 + run)).unwrap());
     });
@@ -89,6 +124,18 @@ fn main() {
         "xmss, each of a batch    {:>12.1?}   {:.2} of blst",
         batch / BATCH as u32,
         ratio(batch / BATCH as u32)
+    );
+    println!(
+        "batch of {BATCH}, one core    {:>10.1?} median, {:>10.1?} least",
+        one_core.median, one_core.least
+    );
+    println!(
+        "batch of {BATCH}, {} cores     {:>10.1?} median, {:>10.1?} least: {:.2} and {:.2} times as fast",
+        rayon::current_num_threads(),
+        all_cores.median,
+        all_cores.least,
+        one_core.median.as_secs_f64() / all_cores.median.as_secs_f64(),
+        one_core.least.as_secs_f64() / all_cores.least.as_secs_f64(),
     );
     println!("xmss signing (median)    {sign:>12.1?}   {:.2} of blst", ratio(sign));
     println!(
