@@ -113,7 +113,8 @@ async fn run_until_error(args: ValidatorClientArgs, common: Common) -> Result<()
     let signer = {
         let spec = Arc::clone(&spec);
         let root = genesis.genesis_validators_root;
-        tokio::task::spawn_blocking(move || Signer::start_with(database, methods, root, spec, past)).await??
+        let clock = clock.clone();
+        tokio::task::spawn_blocking(move || Signer::start_with(database, methods, root, spec, clock, past)).await??
     };
     // An answer that takes longer than this is of no use, and another node may be faster. A node holds a request for a
     // block up to a quarter of a slot, and builds it then.

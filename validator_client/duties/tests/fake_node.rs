@@ -184,7 +184,7 @@ impl Client {
         clock.set_slot(Slot::new(1));
         let database = SlashingDatabase::open_or_create(&dir.join(DATABASE_FILE)).unwrap();
         let keys = vec![SigningMethod::local(secret())];
-        let signer = Signer::start(database, keys, Root::repeat_byte(7), Arc::clone(&spec)).unwrap();
+        let signer = Signer::start(database, keys, Root::repeat_byte(7), Arc::clone(&spec), clock.clone()).unwrap();
         let context = Context::new(
             Nodes::new(clients),
             Arc::new(signer),

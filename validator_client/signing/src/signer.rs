@@ -2,8 +2,8 @@
 //!
 //! One thread, because the database takes one writer and a signature takes less than a millisecond: the thread takes
 //! whatever waits, so under load votes share transactions by themselves, and its memory stays small. Blocks of a batch
-//! go first. In: [`Signer::sign`] and [`Signer::with_database`]; out: one answer each. Invariant: nothing is signed
-//! before its record is on disk.
+//! go first. In: [`Signer::sign`] and [`Signer::with_database`]; out: one answer each. Invariants: nothing is signed
+//! before its record is on disk, and no leaf is used more than an epoch ahead of the clock.
 
 use crate::exhaustion::ExhaustionWatch;
 use crate::message::SignableMessage;
@@ -12,6 +12,7 @@ use crate::metrics;
 use crate::protection::{clear, request_of};
 use crate::web3signer::{self, RemoteError};
 use keystore::XmssKeyError;
+use runtime::SlotClock;
 use slashing_protection::{Accepted, DatabaseError, Refusal, Registered, SigningRequest, Slashable, SlashingDatabase};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -26,9 +27,11 @@ use types::{ChainSpec, Epoch, Leaf, Preset, Root, SignerKey, get_leaf_index};
 const QUEUE_LENGTH: usize = 1024;
 /// Requests that the thread takes at once.
 const MAX_BATCH: usize = 256;
-/// Epochs after the present one in which a key may have used leaves without our knowledge: selection proofs are opened an
-/// epoch ahead, and clocks differ.
-const RESTORE_MARGIN: u64 = 2;
+/// Epochs after the present one whose leaves are used: selection proofs are opened an epoch ahead, and what was wrong in
+/// this epoch is signed again for the next. That nothing further ahead is ever used is what a lost record is replaced by.
+const EPOCHS_AHEAD: u64 = 1;
+/// Epochs after the present one in which a key may have used leaves without our knowledge: clocks differ.
+const RESTORE_MARGIN: u64 = EPOCHS_AHEAD + 1;
 
 /// A message was not signed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -72,6 +75,21 @@ pub enum SigningError {
         leaf: u64,
         /// Its window.
         leaves: Range<u64>,
+    },
+    /// Whatever asks for it: a wrong message, or a wrong clock.
+    #[error(
+        "{pubkey} cannot be used for leaf {leaf} of epoch {epoch}: the present epoch is {present}, and no leaf after the \
+         next epoch is used"
+    )]
+    LeafTooEarly {
+        /// The key.
+        pubkey: SignerKey,
+        /// What was asked for.
+        leaf: u64,
+        /// Epoch of the message.
+        epoch: Epoch,
+        /// Epoch of the clock.
+        present: Epoch,
     },
     /// An XMSS key.
     #[error(transparent)]
@@ -139,6 +157,7 @@ enum Work {
 pub struct Signer {
     spec: Arc<ChainSpec>,
     genesis_validators_root: Root,
+    clock: SlotClock,
     keys: RwLock<HashMap<SignerKey, SigningMethod>>,
     exhaustion: ExhaustionWatch,
     queue: Option<mpsc::Sender<Work>>,
@@ -152,8 +171,16 @@ impl Signer {
         keys: Vec<SigningMethod>,
         genesis_validators_root: Root,
         spec: Arc<ChainSpec>,
+        clock: SlotClock,
     ) -> Result<Self, SigningError> {
-        Self::start_with(database, keys, genesis_validators_root, spec, UnknownPast::Refuse)
+        Self::start_with(
+            database,
+            keys,
+            genesis_validators_root,
+            spec,
+            clock,
+            UnknownPast::Refuse,
+        )
     }
 
     /// Binds the database to the chain, makes the keys known to it, and starts the thread. Blocks for some
@@ -164,6 +191,7 @@ impl Signer {
         keys: Vec<SigningMethod>,
         genesis_validators_root: Root,
         spec: Arc<ChainSpec>,
+        clock: SlotClock,
         past: UnknownPast,
     ) -> Result<Self, SigningError> {
         database.bind_to_chain(genesis_validators_root).map_err(failed)?;
@@ -189,6 +217,7 @@ impl Signer {
         Ok(Self {
             spec,
             genesis_validators_root,
+            clock,
             keys: RwLock::new(keys.into_iter().map(|key| (key.pubkey(), key)).collect()),
             exhaustion: ExhaustionWatch::default(),
             queue: Some(queue),
@@ -229,8 +258,7 @@ impl Signer {
         let kind = message.kind();
         let signing_root = message.signing_root(self.genesis_validators_root, &self.spec);
         if let Some(leaves) = method.key().one_time_leaves() {
-            let epoch_ms = P::slots_per_epoch().saturating_mul(self.spec.slot_duration_ms);
-            self.check_leaf(pubkey, message.leaf(), leaves, kind, epoch_ms)?;
+            self.check_leaf(pubkey, message, leaves)?;
         }
         let document = if method.key().needs_document() {
             let document = web3signer::document(message, signing_root, self.genesis_validators_root, &self.spec);
@@ -248,15 +276,14 @@ impl Signer {
         })
     }
 
-    fn check_leaf(
+    fn check_leaf<P: Preset>(
         &self,
         pubkey: SignerKey,
-        leaf: Leaf,
+        message: &SignableMessage<'_, P>,
         leaves: Range<u64>,
-        kind: &'static str,
-        epoch_ms: u64,
     ) -> Result<(), SigningError> {
-        let (Leaf::Signs(leaf) | Leaf::Opens(leaf)) = leaf else {
+        let (Leaf::Signs(leaf) | Leaf::Opens(leaf)) = message.leaf() else {
+            let kind = message.kind();
             return Err(SigningError::NoLeaf { pubkey, kind });
         };
         if leaf < leaves.start {
@@ -265,6 +292,18 @@ impl Signer {
         if leaf >= leaves.end {
             return Err(SigningError::Exhausted { pubkey, leaf, leaves });
         }
+        let epoch = message.epoch();
+        // Before genesis the chain is in its first epoch.
+        let present = self.clock.now_slot().unwrap_or_default().epoch::<P>();
+        if epoch > present.saturating_add(EPOCHS_AHEAD) {
+            return Err(SigningError::LeafTooEarly {
+                pubkey,
+                leaf,
+                epoch,
+                present,
+            });
+        }
+        let epoch_ms = P::slots_per_epoch().saturating_mul(self.spec.slot_duration_ms);
         if let Some(epochs_left) = self.exhaustion.observe(pubkey, leaf, &leaves, epoch_ms) {
             let hours_left = epochs_left.saturating_mul(epoch_ms).checked_div(3_600_000);
             tracing::warn!(

@@ -5,6 +5,7 @@ mod xmss;
 
 use crate::{SignableMessage, Signer, SigningError, SigningMethod};
 use bls::SecretKey;
+use runtime::SlotClock;
 use slashing_protection::{DATABASE_FILE, Refusal, SlashingDatabase};
 use std::path::Path;
 use std::sync::Arc;
@@ -29,13 +30,18 @@ fn spec() -> ChainSpec {
     spec
 }
 
+/// It stands at genesis.
+fn clock() -> SlotClock {
+    SlotClock::manual(0, &spec())
+}
+
 fn open(dir: &Path, keys: &[u8]) -> Signer {
     let database = SlashingDatabase::open_or_create(&dir.join(DATABASE_FILE)).unwrap();
     let keys = keys
         .iter()
         .map(|number| SigningMethod::local(secret(*number)))
         .collect();
-    Signer::start(database, keys, CHAIN, Arc::new(spec())).unwrap()
+    Signer::start(database, keys, CHAIN, Arc::new(spec()), clock()).unwrap()
 }
 
 fn signer(keys: &[u8]) -> (TempDir, Signer) {
@@ -254,7 +260,7 @@ fn database_of_another_chain_is_refused_at_start() {
     let (dir, signer) = signer(&[1]);
     drop(signer);
     let database = SlashingDatabase::open(&dir.path().join(DATABASE_FILE)).unwrap();
-    let error = Signer::start(database, Vec::new(), Root::ZERO, Arc::new(spec())).unwrap_err();
+    let error = Signer::start(database, Vec::new(), Root::ZERO, Arc::new(spec()), clock()).unwrap_err();
     assert!(matches!(error, SigningError::Database(_)), "{error}");
 }
 

@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails its test")]
 
 use keystore::{Kdf, Password, UnlockedKey, ValidatorsDir, XmssKey, XmssKeystore, XmssSeed, account};
+use runtime::SlotClock;
 use rustix::process::{Signal, getpid, kill_process};
 use signing::{Answer, ClearedMessage, SignableMessage, Signer, SigningKey, SigningMethod};
 use slashing_protection::{DATABASE_FILE, SlashingDatabase};
@@ -216,7 +217,10 @@ fn crash_child() {
     threads.block_on(async {
         let database = SlashingDatabase::open(&root.join(DATABASE_FILE)).unwrap();
         let methods = vec![SigningMethod::new(Arc::clone(&key) as Arc<dyn SigningKey>)];
-        let signer = Signer::start(database, methods, CHAIN, Arc::new(ChainSpec::minimal())).unwrap();
+        // A chain that is old: all leaves are of the past.
+        let spec = Arc::new(ChainSpec::minimal());
+        let clock = SlotClock::system(0, &spec);
+        let signer = Signer::start(database, methods, CHAIN, spec, clock).unwrap();
         for (number, request) in script.iter().enumerate() {
             let is_last = number + 1 == script.len();
             if is_last {

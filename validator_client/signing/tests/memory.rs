@@ -2,6 +2,7 @@
 #![cfg(target_os = "linux")]
 
 use bls::{KeyPath, SecretKey};
+use runtime::SlotClock;
 use signing::{SignableMessage, Signer, SigningMethod};
 use slashing_protection::SlashingDatabase;
 use std::sync::Arc;
@@ -16,7 +17,9 @@ async fn hundred_keys_that_attest_for_fifty_epochs_fit_into_half_of_a_clients_me
         .map(|index| SecretKey::derive_path(&[7; 32], &KeyPath::signing_key(index)).unwrap())
         .map(SigningMethod::local)
         .collect();
-    let signer = Arc::new(Signer::start(database, keys, Root::ZERO, Arc::new(ChainSpec::minimal())).unwrap());
+    let spec = Arc::new(ChainSpec::minimal());
+    let clock = SlotClock::manual(0, &spec);
+    let signer = Arc::new(Signer::start(database, keys, Root::ZERO, spec, clock).unwrap());
     for epoch in 1..=50 {
         let tasks: Vec<_> = signer
             .keys()

@@ -1,6 +1,6 @@
 //! Remote signers, played by a server of this process.
 
-use super::{CHAIN, Message, data, header, pubkey, secret, spec};
+use super::{CHAIN, Message, clock, data, header, pubkey, secret, spec};
 use crate::{RemoteError, Signer, SigningError, SigningMethod};
 use axum::Router;
 use axum::body::Bytes;
@@ -64,7 +64,7 @@ fn signer_at(url: &str) -> (TempDir, Signer) {
         root_certificate: None,
     };
     let method = SigningMethod::of(UnlockedKey::Remote(remote)).unwrap();
-    let signer = Signer::start(database, vec![method], CHAIN, Arc::new(spec())).unwrap();
+    let signer = Signer::start(database, vec![method], CHAIN, Arc::new(spec()), clock()).unwrap();
     (dir, signer)
 }
 

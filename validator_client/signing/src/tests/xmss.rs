@@ -1,16 +1,17 @@
 //! XMSS keys behind the signer.
 
-use super::{CHAIN, Message, data, header, spec};
+use super::{CHAIN, Message, clock, data, header, spec};
 use crate::{MessageSignature, Signer, SigningError, SigningMethod, UnknownPast};
 use bls::INFINITY_SIGNATURE;
 use keystore::{Seed, XmssKey};
+use runtime::SlotClock;
 use slashing_protection::{DATABASE_FILE, Refusal, SlashingDatabase};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
 use types::{
-    AggregateAndProof, AggregateAndProofFulu, AttestationFulu, Epoch, KeyPossession, KeySetChange, Leaf, Root,
+    AggregateAndProof, AggregateAndProofFulu, AttestationFulu, Epoch, KeyPossession, KeySetChange, Leaf, Minimal, Root,
     SignatureBytes, SignerIndex, SignerKey, Slot, SyncAggregatorSelectionData, ValidatorIndex, VoluntaryExit,
 };
 use xmss::{Devnet, Opening, PublicKey, Signature};
@@ -23,11 +24,27 @@ fn key(leaves: Range<u64>) -> XmssKey {
     XmssKey::generate(SCHEME, &Seed::from_bytes(&[7; 32]), leaves, &|_| {}).unwrap()
 }
 
+fn clock_at(epoch: u64) -> SlotClock {
+    let clock = clock();
+    clock.set_slot(Epoch::new(epoch).start_slot::<Minimal>());
+    clock
+}
+
+/// On a chain on which all leaves of the keys here are of the past.
 fn try_start(dir: &Path, leaves: Range<u64>, past: UnknownPast) -> Result<(Signer, SignerKey), SigningError> {
+    try_start_with(dir, leaves, clock_at(1000), past)
+}
+
+fn try_start_with(
+    dir: &Path,
+    leaves: Range<u64>,
+    clock: SlotClock,
+    past: UnknownPast,
+) -> Result<(Signer, SignerKey), SigningError> {
     let database = SlashingDatabase::open_or_create(&dir.join(DATABASE_FILE)).unwrap();
     let method = SigningMethod::local_xmss(key(leaves));
     let pubkey = method.pubkey();
-    let signer = Signer::start_with(database, vec![method], CHAIN, Arc::new(spec()), past)?;
+    let signer = Signer::start_with(database, vec![method], CHAIN, Arc::new(spec()), clock, past)?;
     Ok((signer, pubkey))
 }
 
@@ -224,6 +241,72 @@ async fn leaves_outside_of_the_window_have_their_own_errors_and_leave_no_record(
         database.export(None).unwrap()
     });
     assert_eq!(exported.await.unwrap().one_time_keys[0].used_leaves.len(), 2);
+}
+
+#[tokio::test]
+async fn no_leaf_after_the_next_epoch_is_used_whatever_asks_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = clock_at(4);
+    // The last moment of the epoch.
+    clock.set_ms(clock.slot_start_ms(Slot::new(40)) - 1);
+    let (signer, pubkey) = try_start_with(dir.path(), 0..TREE, clock.clone(), UnknownPast::NeverUsed).unwrap();
+    signer
+        .sign(pubkey, Message::SelectionProof(Slot::new(47)))
+        .await
+        .unwrap();
+    let (block, vote) = (header(48, 1), data(5, 6, 1));
+    let exit = VoluntaryExit {
+        epoch: Epoch::new(6),
+        validator_index: ValidatorIndex::new(1),
+    };
+    let change = KeySetChange {
+        validator_index: ValidatorIndex::new(1),
+        sequence: 0,
+        slot: Slot::new(48),
+        threshold: 0,
+        keys: Default::default(),
+    };
+    let possession = KeyPossession {
+        validator_index: ValidatorIndex::new(1),
+        key: pubkey.to_virtual_key(),
+        slot: Slot::new(48),
+    };
+    let too_early = [
+        Message::Block(&block),
+        Message::Attestation(&vote),
+        Message::RandaoReveal(Epoch::new(6)),
+        Message::SelectionProof(Slot::new(48)),
+        Message::VoluntaryExit(&exit),
+        Message::KeySetChange(&change),
+        Message::KeyPossession(&possession),
+    ];
+    for message in too_early {
+        let error = signer.sign(pubkey, message).await.unwrap_err();
+        assert!(
+            matches!(error, SigningError::LeafTooEarly { epoch, present, .. }
+                if (epoch, present) == (Epoch::new(6), Epoch::new(4))),
+            "{error}"
+        );
+    }
+    let exported = signer.with_database(|database| database.export(None).unwrap());
+    assert_eq!(exported.await.unwrap().one_time_keys[0].used_leaves.len(), 1);
+    // A moment later it is the epoch before.
+    clock.set_slot(Slot::new(40));
+    signer.sign(pubkey, Message::RandaoReveal(Epoch::new(6))).await.unwrap();
+}
+
+#[tokio::test]
+async fn before_genesis_the_leaves_of_the_first_two_epochs_are_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = SlotClock::manual(1000, &spec());
+    clock.set_ms(0);
+    let (signer, pubkey) = try_start_with(dir.path(), 0..TREE, clock, UnknownPast::NeverUsed).unwrap();
+    signer.sign(pubkey, Message::RandaoReveal(Epoch::new(1))).await.unwrap();
+    let error = signer
+        .sign(pubkey, Message::RandaoReveal(Epoch::new(2)))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, SigningError::LeafTooEarly { .. }), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
