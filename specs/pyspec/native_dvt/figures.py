@@ -82,6 +82,14 @@ def epochs_to_rotate_a_third() -> int:
     return -(-third // (in_a_block * int(SPEC.SLOTS_PER_EPOCH)))
 
 
+def weak_subjectivity_epochs() -> int:
+    """Epochs of the weak subjectivity period of Electra at 36 million ETH, for a safety decay of 10 %."""
+    total = 36 * 10**15
+    churn = max(int(SPEC.config.MIN_PER_EPOCH_CHURN_LIMIT_ELECTRA), total // int(SPEC.config.CHURN_LIMIT_QUOTIENT))
+    churn -= churn % int(SPEC.EFFECTIVE_BALANCE_INCREMENT)
+    return int(SPEC.config.MIN_VALIDATOR_WITHDRAWABILITY_DELAY) + 10 * total // (2 * churn * 100)
+
+
 def split_loss_per_component() -> str:
     """Share of an attestation's reward that a 3-4 split over heads costs a 5-of-7 group: each component counts."""
     return f"{SPEC.TIMELY_HEAD_WEIGHT}/{sum(SPEC.PARTICIPATION_FLAG_WEIGHTS)}"
@@ -115,6 +123,7 @@ FIGURES: list[Callable[[], int | str]] = [
     seats_per_proof,
     randao_fee_gwei,
     epochs_to_rotate_a_third,
+    weak_subjectivity_epochs,
     split_loss_per_component,
     split_loss_all_or_nothing,
     equivocators_to_slash_5_of_7,
