@@ -12,6 +12,8 @@ import io
 import shutil
 import sys
 import tarfile
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +49,21 @@ def write_case(directory: Path, case: Case) -> None:
     aside.replace(directory)
 
 
+def write_preset(target: Path, preset: str) -> int:
+    """Writes the cases of a preset."""
+    count = 0
+    for case in all_cases(load(preset), of_every_preset=preset != "minimal"):
+        write_case(target / "tests" / preset / "dvt" / str(case), case)
+        count += 1
+        if count % 50 == 0:
+            print(f"{preset}: {count} cases", file=sys.stderr)
+    return count
+
+
 def write_all(target: Path, presets: list[str]) -> int:
     """Writes all cases, and a manifest with the hash of every file."""
-    count = 0
-    for preset in presets:
-        for case in all_cases(load(preset), of_every_preset=preset != "minimal"):
-            write_case(target / "tests" / preset / "dvt" / str(case), case)
-            count += 1
-            if count % 50 == 0:
-                print(f"{count} cases", file=sys.stderr)
+    with ProcessPoolExecutor() as pool:
+        count = sum(pool.map(partial(write_preset, target), presets))
     lines = []
     for path in sorted((target / "tests").rglob("*")):
         if path.is_file():
