@@ -11,6 +11,8 @@ from .spec import load
 SPEC = load("mainnet")
 BLS_KEY = SPEC.VirtualKey(scheme=SPEC.BLS_SCHEME, pubkey=b"\x01" * 48)
 XMSS_KEY = SPEC.VirtualKey(scheme=SPEC.XMSS_SCHEME, pubkey=b"\x01" * 52)
+#: Bytes of the greatest message, in the configuration of phase0's networking.
+MAX_PAYLOAD_SIZE = 10 * 2**20
 
 
 def header_bytes() -> int:
@@ -64,6 +66,16 @@ def xmss_opening_bytes() -> int:
 def seats_per_proof() -> int:
     """Hash-based signatures that fit into one proof."""
     return int(SPEC.MAX_SCHEME_PROOF_BYTES) // xmss_signature_bytes()
+
+
+def hash_based_votes_per_block() -> int:
+    """Hash-based signatures that fit into a block without anything else."""
+    return MAX_PAYLOAD_SIZE // xmss_signature_bytes()
+
+
+def hash_based_votes_per_epoch() -> int:
+    """The same in all blocks of an epoch."""
+    return hash_based_votes_per_block() * int(SPEC.SLOTS_PER_EPOCH)
 
 
 def randao_fee_gwei() -> int:
@@ -121,6 +133,8 @@ FIGURES: list[Callable[[], int | str]] = [
     xmss_signature_bytes,
     xmss_opening_bytes,
     seats_per_proof,
+    hash_based_votes_per_block,
+    hash_based_votes_per_epoch,
     randao_fee_gwei,
     epochs_to_rotate_a_third,
     weak_subjectivity_epochs,

@@ -64,18 +64,49 @@ def test_all_keys_of_a_group_propose(state: Any) -> None:
     assert proposing == SPEC.get_signers(state, proposer, SPEC.get_current_epoch(state))
 
 
-def test_sync_duties_are_those_of_positions(state: Any) -> None:
+def test_the_form_of_index_that_is_not_valid_does_not_propose(state: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SPEC, "get_beacon_proposer_index", lambda _: SPEC.ValidatorIndex(FOUR))
+    assert SPEC.is_proposer(state, virtual(FOUR, 3))
+    assert not SPEC.is_proposer(state, virtual(FOUR, 4))
+    assert not SPEC.is_proposer(state, SPEC.SignerIndex(FOUR))
+    monkeypatch.setattr(SPEC, "get_beacon_proposer_index", lambda _: SPEC.ValidatorIndex(SOLO))
+    assert SPEC.is_proposer(state, SPEC.SignerIndex(SOLO))
+    assert not SPEC.is_proposer(state, virtual(SOLO, 0))
+
+
+def rotated(state: Any, validator: int, threshold: int, keys: list[Any], epoch: int | None = None) -> None:
+    """Another key set of a validator, in force from an epoch, or from now on."""
+    now = SPEC.get_current_epoch(state) if epoch is None else SPEC.Epoch(epoch)
+    key_set = SPEC.KeySet(activation_epoch=now, threshold=threshold, keys=keys)
+    group = SPEC.get_group(state, SPEC.ValidatorIndex(validator))
+    if group is None:
+        state.groups.append(SPEC.Group(validator_index=validator, sequence=1, key_sets=[SPEC.KeySet(), key_set]))
+    else:
+        group.key_sets.append(key_set)
+
+
+def registry_key(state: Any, validator: int) -> Any:
+    return SPEC.VirtualKey(scheme=0, pubkey=bytes(state.validators[validator].pubkey))
+
+
+def test_sync_duties_are_those_of_the_public_key(state: Any) -> None:
     period = int(SPEC.EPOCHS_PER_SYNC_COMMITTEE_PERIOD)
     epoch = int(SPEC.get_current_epoch(state))
     size = int(SPEC.SYNC_COMMITTEE_SIZE) // 4
-    others = [SPEC.SignerIndex(SOLO)] * int(SPEC.SYNC_COMMITTEE_SIZE)
-    state.next_sync_committee_indices = others
-    current = list(state.current_sync_committee_indices)
+    solo = state.validators[SOLO].pubkey
+    state.next_sync_committee.pubkeys = [solo] * int(SPEC.SYNC_COMMITTEE_SIZE)
+    current = list(state.current_sync_committee.pubkeys)
+    assert any(signer >= SPEC.VIRTUAL_INDEX_OFFSET for signer in state.current_sync_committee_indices)
     for signer in all_signers(state):
-        assert SPEC.is_assigned_to_sync_committee(state, SPEC.Epoch(epoch), signer) == (signer in current)
+        pubkey = SPEC.get_sync_committee_pubkey(state, SPEC.Epoch(epoch), signer)
+        assert bytes(pubkey) == bytes(SPEC.get_signer_key(state, signer, SPEC.Epoch(epoch)).pubkey)
+        assert SPEC.is_assigned_to_sync_committee(state, SPEC.Epoch(epoch), signer) == (pubkey in current)
         assert SPEC.is_assigned_to_sync_committee(state, SPEC.Epoch(epoch + period), signer) == (signer == SOLO)
-        subnets = {position // size for position, index in enumerate(current) if index == signer}
+        subnets = {position // size for position, other in enumerate(current) if other == pubkey}
         assert SPEC.compute_subnets_for_sync_committee(state, signer) == subnets
+    # As long as no key has moved, these are the positions of the index.
+    for position, signer in enumerate(state.current_sync_committee_indices):
+        assert position // size in SPEC.compute_subnets_for_sync_committee(state, signer)
     with pytest.raises(AssertionError):
         SPEC.is_assigned_to_sync_committee(state, SPEC.Epoch(epoch + 2 * period), SPEC.SignerIndex(SOLO))
     # The last slot of a period signs for the next committee.
@@ -83,18 +114,70 @@ def test_sync_duties_are_those_of_positions(state: Any) -> None:
     assert SPEC.compute_subnets_for_sync_committee(state, SPEC.SignerIndex(SOLO)) == {0, 1, 2, 3}
 
 
-def test_the_key_of_a_sync_committee_is_that_of_the_position(state: Any) -> None:
-    per_period = int(SPEC.EPOCHS_PER_SYNC_COMMITTEE_PERIOD) * int(SPEC.SLOTS_PER_EPOCH)
-    last = (int(state.slot) // per_period + 1) * per_period - 1
-    for signer, pubkey in zip(state.current_sync_committee_indices, state.current_sync_committee.pubkeys, strict=True):
-        assert SPEC.get_sync_committee_pubkey(state, SPEC.Slot(last - 1), signer) == pubkey
-    absent = SPEC.SignerIndex(len(ENTRIES))
-    assert SPEC.get_sync_committee_pubkey(state, state.slot, absent) is None
-    # The last slot of a period is signed by the next committee, and a rotation changes neither.
-    member = state.current_sync_committee_indices[0]
-    state.next_sync_committee.pubkeys[3] = b"\x07" * 48
-    state.next_sync_committee_indices = [absent] * 3 + [member] + [absent] * (int(SPEC.SYNC_COMMITTEE_SIZE) - 4)
-    assert SPEC.get_sync_committee_pubkey(state, SPEC.Slot(last), member) == b"\x07" * 48
+def test_a_key_keeps_its_positions_in_a_sync_committee(state: Any) -> None:
+    def subnets(signer: Any) -> set[int]:
+        return set(SPEC.compute_subnets_for_sync_committee(state, signer))
+
+    # A registry key becomes a virtual one: it signs under both indices, whichever its client finds.
+    state.current_sync_committee.pubkeys[0] = state.validators[SOLO].pubkey
+    before = subnets(SPEC.SignerIndex(SOLO))
+    other, key = registry_key(state, SEVEN), registry_key(state, SOLO)
+    rotated(state, SOLO, 1, [other, key])
+    assert 0 in before
+    assert subnets(virtual(SOLO, 1)) == subnets(SPEC.SignerIndex(SOLO)) == before
+    assert subnets(virtual(SOLO, 0)) == set(), "it has the position of no key"
+    # A virtual key moves to another position, and another one goes.
+    first = next(signer for signer in state.current_sync_committee_indices if signer >= SPEC.VIRTUAL_INDEX_OFFSET)
+    validator = SPEC.split_signer_index(first)[0]
+    keys = list(SPEC.get_key_set(state, validator, SPEC.get_current_epoch(state)).keys)
+    pubkeys = [bytes(pubkey) for pubkey in state.current_sync_committee.pubkeys]
+    places = [pubkeys.count(bytes(key.pubkey)) for key in keys]
+    assert places[1] > 0
+    moved = subnets(virtual(validator, 1))
+    rotated(state, int(validator), 1, [keys[1]])
+    assert subnets(virtual(validator, 0)) == moved
+    with pytest.raises(AssertionError):
+        subnets(virtual(validator, 1))
+
+
+def test_a_key_of_another_scheme_has_no_part_in_sync_committees(state: Any) -> None:
+    epoch = SPEC.get_current_epoch(state)
+    hash_based = SPEC.VirtualKey(scheme=1, pubkey=b"\x01" * 52)
+    rotated(state, SOLO, 1, [hash_based, registry_key(state, SOLO)])
+    assert SPEC.get_sync_committee_pubkey(state, epoch, virtual(SOLO, 0)) is None
+    assert SPEC.get_sync_committee_pubkey(state, epoch, virtual(SOLO, 1)) == state.validators[SOLO].pubkey
+    assert not SPEC.is_assigned_to_sync_committee(state, epoch, virtual(SOLO, 0))
+    with pytest.raises(IndexError):
+        SPEC.get_sync_committee_pubkey(state, epoch, SPEC.SignerIndex(len(ENTRIES)))
+
+
+def test_a_key_that_joins_waits_until_that_is_final(state: Any) -> None:
+    epoch = SPEC.Epoch(SPEC.get_current_epoch(state) + 5)
+    final = state.copy()
+
+    def waiting(*signers: Any) -> list[bool]:
+        return [not SPEC.is_final_key(state, final, signer, epoch) for signer in signers]
+
+    # A registry key that becomes a virtual key does not join, the other one does.
+    other = registry_key(state, SEVEN)
+    rotated(state, SOLO, 2, [other, registry_key(state, SOLO)], int(epoch))
+    assert waiting(virtual(SOLO, 0), virtual(SOLO, 1)) == [True, False]
+    # Keys that move do not wait; the one that is new does.
+    keys = list(SPEC.get_key_set(state, SPEC.ValidatorIndex(FOUR), epoch).keys)
+    rotated(state, FOUR, 3, [keys[3], other, keys[0]], int(epoch))
+    assert waiting(*(virtual(FOUR, key) for key in range(3))) == [False, True, False]
+    # The registry key of a group that is dissolved joins, unless it was one of the virtual keys.
+    rotated(state, SEVEN, 0, [], int(epoch))
+    assert waiting(SPEC.SignerIndex(SEVEN)) == [True]
+    rotated(final, SEVEN, 1, [registry_key(state, SEVEN)], int(SPEC.get_current_epoch(state)))
+    assert waiting(SPEC.SignerIndex(SEVEN)) == [False]
+    # A scheme is part of a key.
+    rotated(state, ONE, 1, [SPEC.VirtualKey(scheme=1, pubkey=bytes(other.pubkey)), other], int(epoch))
+    rotated(final, ONE, 1, [other], int(epoch))
+    assert waiting(virtual(ONE, 0), virtual(ONE, 1)) == [True, False]
+    # Nobody waits once it is final, or if nothing changed.
+    final = state.copy()
+    assert waiting(virtual(SOLO, 0), virtual(FOUR, 1), SPEC.SignerIndex(SEVEN), virtual(SIXTEEN, 15)) == [False] * 4
 
 
 def test_openings_select_by_their_digest_and_the_seed(state: Any) -> None:
@@ -237,6 +320,7 @@ def test_a_group_counts_once_for_custody(state: Any, monkeypatch: pytest.MonkeyP
     assert requirement(seven) in (63, 64)
     assert requirement(seven * 3) == 128
     assert requirement([SPEC.SignerIndex(SEVEN)]) == 8, "the registry key of a group has no share"
+    assert requirement([SPEC.SignerIndex(len(ENTRIES))]) == 8, "a validator that is not final yet"
     key_sets = SPEC.get_group(state, SEVEN).key_sets
     key_sets.append(SPEC.KeySet(activation_epoch=epoch + 5, threshold=2, keys=list(key_sets[0].keys)[:2]))
     assert requirement(seven[:1], epoch + 4) == 2048 // 7 // 32

@@ -46,6 +46,10 @@ def get_forkchoice_store(anchor_state: BeaconState, anchor_block: BeaconBlock) -
     )
 
 
+def get_slot_component_duration_ms(basis_points: uint64) -> uint64:
+    return uint64(basis_points * config.SLOT_DURATION_MS // BASIS_POINTS)
+
+
 def get_current_slot(store: Store) -> Slot:
     return Slot(GENESIS_SLOT + (store.time - store.genesis_time) * 1000 // config.SLOT_DURATION_MS)
 
@@ -191,7 +195,7 @@ def on_block(store: Store, signed_block: SignedBeaconBlock) -> None:
     store.blocks[block_root] = block
     store.block_states[block_root] = state
     time_into_slot_ms = (store.time - store.genesis_time) * 1000 % config.SLOT_DURATION_MS
-    is_before_attestations = time_into_slot_ms < config.ATTESTATION_DUE_BPS * config.SLOT_DURATION_MS // 10000
+    is_before_attestations = time_into_slot_ms < get_slot_component_duration_ms(config.ATTESTATION_DUE_BPS)
     is_timely = bool(get_current_slot(store) == block.slot and is_before_attestations)
     store.block_timeliness[block_root] = is_timely
     if is_timely and store.proposer_boost_root == Root():
