@@ -94,6 +94,17 @@ class Bytes20(ByteVector[20]):
     pass
 '''
 
+#: For a type checker the module of Fulu is imported by its name in the build directory.
+FULU = """from typing import TYPE_CHECKING
+
+from native_dvt.spec import load as _load
+
+if TYPE_CHECKING:
+    import fulu_{preset} as fulu
+else:
+    fulu = _load("{preset}", "fulu")
+"""
+
 
 class SpecificationError(Exception):
     """The parts of a specification do not fit together."""
@@ -202,7 +213,7 @@ def compose(preset: str, fork: str) -> str:
 
     parts = [PRELUDE.format(fork=fork, preset=preset)]
     if fork == "dvt":
-        parts.append(f"from native_dvt.spec import load as _load\n\nfulu = _load({preset!r}, 'fulu')\n")
+        parts.append(FULU.format(preset=preset))
     simple = {name: value for name, value in types.items() if "[" not in value}
     parts.extend(f"\n\nclass {name}({value}):\n    pass\n" for name, value in simple.items())
     parts.append("\n# Preset\n\n")
@@ -223,7 +234,8 @@ def compose(preset: str, fork: str) -> str:
 def check_names(source: str, definitions: dict[str, Definition]) -> None:
     """Refuses names that nobody defines, and says where they stand."""
     known = set(dir(builtins))
-    for node in ast.parse(source).body:
+    body = ast.parse(source).body
+    for node in body + [child for branch in body if isinstance(branch, ast.If) for child in branch.body]:
         if isinstance(node, ast.Import | ast.ImportFrom):
             known |= {alias.asname or alias.name for alias in node.names}
         elif isinstance(node, ast.Assign):
