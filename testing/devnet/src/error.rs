@@ -37,7 +37,24 @@ pub enum DevnetError {
         /// What is wrong.
         reason: String,
     },
-    /// A scenario cannot be read.
+    /// The report could not be written at the end.
+    #[error("--report {path}: {reason}")]
+    Report {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// What is looked at without a scenario does not go with the other arguments.
+    #[error("{reason}")]
+    Arguments {
+        /// What is wrong, and what was expected.
+        reason: String,
+    },
+    /// A scenario's file cannot be read.
+    #[error("scenario {0}")]
+    ScenarioFile(#[from] keystore::FileError),
+    /// A scenario makes no sense.
     #[error("scenario {path}: {reason}")]
     Scenario {
         /// The file.

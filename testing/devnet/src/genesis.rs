@@ -124,18 +124,21 @@ pub(crate) fn write_network(
     spec: ChainSpec,
     keys: Keys,
 ) -> Result<Genesis, DevnetError> {
-    let partial = network.with_extension("partial");
-    if partial.exists() {
-        fs::remove_dir_all(&partial).map_err(DevnetError::file("remove", &partial))?;
-    }
-    let genesis = write_files(&partial, layout, spec, keys)?;
+    // Under a name of its own until it is complete; what was written is removed if that fails.
+    let parent = network.parent().unwrap_or(network);
+    let partial = tempfile::Builder::new()
+        .prefix(".fresnel-devnet-")
+        .tempdir_in(parent)
+        .map_err(DevnetError::file("create a directory in", parent))?;
+    let genesis = write_files(partial.path(), layout, spec, keys)?;
     if network.exists() {
         // Only an empty one can be removed.
         fs::remove_dir(network).map_err(|_| DevnetError::DirectoryInUse {
             path: network.to_owned(),
         })?;
     }
-    fs::rename(&partial, network).map_err(DevnetError::file("create", network))?;
+    fs::rename(partial.path(), network).map_err(DevnetError::file("create", network))?;
+    let _ = partial.keep();
     Ok(genesis)
 }
 

@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// What has to hold. Scenarios name these in their `checks`.
+/// What has to hold. Scenarios name these in their `checks`. Those without a value have braces: unknown fields of a
+/// variant without are not refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "check", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Check {
     /// No two nodes finalise different blocks.
-    OneChain,
+    OneChain {},
     /// No node's finalised epoch lags more behind that of its head.
     FinalityLag { epochs: u64 },
     /// At least so many percent of slots have a block.
@@ -31,7 +32,7 @@ pub(crate) enum Check {
     /// The chain pays and fines a validator like one that is away.
     LikeOffline { validator: String, from: u64, to: u64 },
     /// Each group's block is one of the rank-0 leader.
-    RankZero,
+    RankZero {},
     /// Some group's block is one of a fallback leader, in a slot of a range.
     Fallback { from_slot: u64, to_slot: Option<u64> },
     /// A validator misses no proposal in a range of slots.
@@ -41,7 +42,7 @@ pub(crate) enum Check {
         to_slot: Option<u64>,
     },
     /// Rewards of the first group's votes are its control's, but for slots in which one of the two saw another head.
-    RewardsLikeControl,
+    RewardsLikeControl {},
     /// No signer contradicts itself, nobody is slashed; the votes of these nodes' keys are among those looked at.
     NoDoubleSignature {
         #[serde(default)]
@@ -71,7 +72,7 @@ pub(crate) enum Check {
 /// What holds for a devnet in which nothing is broken on purpose.
 pub(crate) fn healthy() -> Vec<Check> {
     vec![
-        Check::OneChain,
+        Check::OneChain {},
         Check::FinalityLag { epochs: 3 },
         Check::SlotsFilled { percent: 95 },
         Check::Counted {
@@ -80,8 +81,8 @@ pub(crate) fn healthy() -> Vec<Check> {
             to: None,
             excuse_empty_slots: false,
         },
-        Check::RankZero,
-        Check::RewardsLikeControl,
+        Check::RankZero {},
+        Check::RewardsLikeControl {},
         Check::NoDoubleSignature { voters: Vec::new() },
         Check::Memory {
             beacon_node_mb: 250,
@@ -109,16 +110,16 @@ impl Check {
     /// As in scenarios.
     pub(crate) fn name(&self) -> &'static str {
         match self {
-            Self::OneChain => "one_chain",
+            Self::OneChain {} => "one_chain",
             Self::FinalityLag { .. } => "finality_lag",
             Self::SlotsFilled { .. } => "slots_filled",
             Self::Counted { .. } => "counted",
             Self::NotCounted { .. } => "not_counted",
             Self::LikeOffline { .. } => "like_offline",
-            Self::RankZero => "rank_zero",
+            Self::RankZero {} => "rank_zero",
             Self::Fallback { .. } => "fallback",
             Self::ProposalsMade { .. } => "proposals_made",
-            Self::RewardsLikeControl => "rewards_like_control",
+            Self::RewardsLikeControl {} => "rewards_like_control",
             Self::NoDoubleSignature { .. } => "no_double_signature",
             Self::InSync { .. } => "in_sync",
             Self::TakesOver { .. } => "takes_over",
@@ -144,7 +145,7 @@ impl Check {
     /// What does not hold. Before the end, only what cannot become right any more.
     pub(crate) fn violations(&self, record: &Record, finished: bool) -> Vec<Violation> {
         let reasons = match self {
-            Self::OneChain => one_chain(record),
+            Self::OneChain {} => one_chain(record),
             Self::FinalityLag { epochs } => finality_lag(record, *epochs),
             Self::SlotsFilled { percent } if finished => slots_filled(record, *percent),
             Self::Counted {
@@ -161,14 +162,14 @@ impl Check {
             ),
             Self::NotCounted { validator, from, to } => not_counted(record, validator, *from, *to, finished),
             Self::LikeOffline { validator, from, to } => like_offline(record, validator, *from, *to, finished),
-            Self::RankZero => rank_zero(record),
+            Self::RankZero {} => rank_zero(record),
             Self::Fallback { from_slot, to_slot } if finished => fallback(record, *from_slot, *to_slot),
             Self::ProposalsMade {
                 validator,
                 from_slot,
                 to_slot,
             } if finished => proposals_made(record, validator, *from_slot, *to_slot),
-            Self::RewardsLikeControl => rewards_like_control(record).1,
+            Self::RewardsLikeControl {} => rewards_like_control(record).1,
             Self::NoDoubleSignature { voters } => no_double_signature(record, voters, finished),
             Self::InSync {
                 node,
@@ -571,7 +572,7 @@ fn memory(record: &Record, beacon_node_mb: u64, validator_client_mb: u64) -> Vec
             } else {
                 validator_client_mb
             };
-            (process.peak_resident_kb > limit * 1024).then(|| {
+            (process.peak_resident_kb > limit.saturating_mul(1024)).then(|| {
                 format!(
                     "{name} took {} MB, at most {limit} MB allowed",
                     process.peak_resident_kb.div_ceil(1024)

@@ -140,7 +140,7 @@ fn nothing_is_broken_in_a_healthy_devnet() {
 fn two_finalised_blocks_in_one_epoch_are_two_chains() {
     let mut record = healthy_record();
     record.finality[1].finalized_root = root(31);
-    assert_eq!(reasons(&Check::OneChain, &record).len(), 1);
+    assert_eq!(reasons(&Check::OneChain {}, &record).len(), 1);
 }
 
 #[test]
@@ -268,11 +268,11 @@ fn a_block_of_a_fallback_leader_is_seen() {
     assert_eq!(reasons(&check, &record).len(), 1);
     let block = record.slots.get_mut(&10).unwrap().block.as_mut().unwrap();
     block.assembly.as_mut().unwrap().rank = 1;
-    assert_eq!(reasons(&Check::RankZero, &record).len(), 1);
+    assert_eq!(reasons(&Check::RankZero {}, &record).len(), 1);
     assert!(reasons(&check, &record).is_empty());
     record.slots.get_mut(&15).unwrap().block.as_mut().unwrap().assembly = None;
     assert_eq!(
-        reasons(&Check::RankZero, &record).len(),
+        reasons(&Check::RankZero {}, &record).len(),
         2,
         "one that nobody told of is not taken for good"
     );
@@ -297,7 +297,7 @@ fn a_proposal_is_missed_when_the_slot_is_empty() {
 fn another_head_is_listed_and_an_unexplained_difference_is_a_violation() {
     let mut record = healthy_record();
     in_epoch(&mut record, 2, 0).head = 0;
-    assert_eq!(reasons(&Check::RewardsLikeControl, &record).len(), 1);
+    assert_eq!(reasons(&Check::RewardsLikeControl {}, &record).len(), 1);
     let validator = in_epoch(&mut record, 2, 0);
     let other = Root::repeat_byte(9);
     validator.head_votes = BTreeMap::from([(root(19), vec![0, 1, 2, 3]), (other, vec![4, 5, 6])]);
@@ -313,14 +313,14 @@ fn another_head_is_listed_and_an_unexplained_difference_is_a_violation() {
         (root(19), seats(5).into_iter().map(u64::from).collect()),
         (other, vec![5]),
     ]);
-    assert_eq!(reasons(&Check::RewardsLikeControl, &record).len(), 1);
+    assert_eq!(reasons(&Check::RewardsLikeControl {}, &record).len(), 1);
 }
 
 #[test]
 fn source_and_target_have_no_excuse() {
     let mut record = healthy_record();
     in_epoch(&mut record, 1, 0).target -= 1;
-    assert_eq!(reasons(&Check::RewardsLikeControl, &record).len(), 1);
+    assert_eq!(reasons(&Check::RewardsLikeControl {}, &record).len(), 1);
 }
 
 #[test]

@@ -11,12 +11,14 @@
 //! Beacon API; the first thing that does not hold ends the devnet with an error.
 
 mod error;
+mod events;
 mod genesis;
 mod guard;
 mod invariants;
 mod key_change;
 mod keys;
 mod layout;
+mod length;
 mod observe;
 mod ports;
 mod processes;

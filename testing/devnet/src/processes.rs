@@ -136,7 +136,8 @@ impl Processes {
         BeaconClient::new(&self.url(node), config).map_err(DevnetError::api(format!("node {node}")))
     }
 
-    fn url(&self, node: NodeNumber) -> String {
+    /// Where a node's Beacon API is.
+    pub(crate) fn url(&self, node: NodeNumber) -> String {
         format!("http://127.0.0.1:{}", self.ports(node).http)
     }
 

@@ -6,7 +6,7 @@ use crate::record::{Record, percentile};
 use crate::rewards::{Difference, rewards_like_control};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 #[derive(Serialize)]
 pub(crate) struct Report<'a> {
@@ -81,35 +81,11 @@ impl Summary {
 
     /// For people.
     pub(crate) fn text(&self) -> String {
-        let ms = |value: Option<u64>| value.map_or_else(|| "?".to_owned(), |value| value.to_string());
-        let ranks: Vec<String> = self
-            .group_blocks_by_rank
-            .iter()
-            .map(|(rank, blocks)| format!("{blocks} of rank {rank}"))
-            .collect();
         let mut lines = vec![
             format!("outcome: {}", self.outcome),
-            format!(
-                "slots with a block: {} of {}; full epochs: {}; finalised epoch: {}",
-                self.slots_with_block, self.slots, self.full_epochs, self.finalized_epoch
-            ),
-            format!(
-                "group blocks: {}; threshold reached after {} ms at best, {} median, {} for 95 %, {} at worst ({} samples)",
-                if ranks.is_empty() {
-                    "none".to_owned()
-                } else {
-                    ranks.join(", ")
-                },
-                ms(self.threshold_ms.min),
-                ms(self.threshold_ms.median),
-                ms(self.threshold_ms.p95),
-                ms(self.threshold_ms.max),
-                self.threshold_ms.samples
-            ),
-            format!(
-                "largest resident memory: beacon node {} MB, validator client {} MB",
-                self.largest_beacon_node_mb, self.largest_validator_client_mb
-            ),
+            self.chain(),
+            self.group_blocks(),
+            self.memory(),
         ];
         for difference in &self.reward_differences {
             lines.push(format!(
@@ -119,6 +95,82 @@ impl Summary {
         }
         lines.join("\n")
     }
+
+    fn chain(&self) -> String {
+        if self.slots == 0 {
+            return "no slot was looked at: nothing is known of the chain".to_owned();
+        }
+        let epochs = match self.full_epochs {
+            0 => "no epoch was over long enough to know all its votes".to_owned(),
+            count => format!("full epochs: {count}"),
+        };
+        let finality = match self.finalized_epoch {
+            0 => "nothing finalised but the genesis".to_owned(),
+            epoch => format!("finalised epoch: {epoch}"),
+        };
+        format!(
+            "slots with a block: {} of {}; {epochs}; {finality}",
+            self.slots_with_block, self.slots
+        )
+    }
+
+    fn group_blocks(&self) -> String {
+        let ranks: Vec<String> = self
+            .group_blocks_by_rank
+            .iter()
+            .map(|(rank, blocks)| format!("{blocks} of rank {rank}"))
+            .collect();
+        let times = &self.threshold_ms;
+        let (Some(min), Some(median), Some(p95), Some(max)) = (times.min, times.median, times.p95, times.max) else {
+            return "group blocks: none was seen, so it is not known how long the threshold takes".to_owned();
+        };
+        format!(
+            "group blocks: {}; threshold reached after {min} ms at best, {median} median, {p95} for 95 %, {max} at worst ({} samples)",
+            ranks.join(", "),
+            times.samples
+        )
+    }
+
+    fn memory(&self) -> String {
+        let mb = |role: &str, largest: u64| match largest {
+            0 => format!("{role} not known"),
+            mb => format!("{role} {mb} MB"),
+        };
+        format!(
+            "largest resident memory: {}, {}",
+            mb("beacon node", self.largest_beacon_node_mb),
+            mb("validator client", self.largest_validator_client_mb)
+        )
+    }
+}
+
+/// The absolute path of a report that can be written as far as one can know before a run.
+pub(crate) fn prepare(path: &Path) -> Result<PathBuf, DevnetError> {
+    let refused = |reason: String| DevnetError::Report {
+        path: path.to_owned(),
+        reason,
+    };
+    // A run may replace the directory that relative paths begin at: it is an empty one that --dir names.
+    let absolute = std::path::absolute(path).map_err(|error| refused(error.to_string()))?;
+    if absolute.is_dir() {
+        return Err(refused("is a directory: name a file in it".to_owned()));
+    }
+    let (Some(parent), Some(_)) = (absolute.parent(), absolute.file_name()) else {
+        return Err(refused("expected the path of a file".to_owned()));
+    };
+    let shown = parent.display();
+    if !parent.is_dir() {
+        return Err(refused(format!(
+            "there is no directory {shown}: create it first, or name a file in another"
+        )));
+    }
+    // Rights alone do not say it: the file system may be read-only.
+    tempfile::tempfile_in(parent).map_err(|error| {
+        refused(format!(
+            "{shown} cannot be written to ({error}): name a file in another directory"
+        ))
+    })?;
+    Ok(absolute)
 }
 
 /// Writes a report, complete or not at all.
@@ -130,4 +182,87 @@ pub(crate) fn write(path: &Path, report: &Report<'_>) -> Result<(), DevnetError>
     };
     let json = serde_json::to_vec_pretty(report).map_err(|error| failed(error.into()))?;
     keystore::write_atomically(path, &json).map_err(|error| failed(std::io::Error::other(error.to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Assembly, BlockRecord, SlotRecord, Times};
+    use types::Root;
+
+    #[test]
+    fn a_run_stopped_at_once_says_what_is_not_known() {
+        let text = Summary::new(&Record::default(), "stopped by Ctrl-C".to_owned()).text();
+        for part in [
+            "outcome: stopped by Ctrl-C",
+            "nothing is known of the chain",
+            "group blocks: none was seen, so it is not known",
+            "beacon node not known, validator client not known",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains('?'), "{text}");
+    }
+
+    #[test]
+    fn a_group_block_gives_ranks_and_times() {
+        let assembly = Assembly {
+            rank: 1,
+            threshold: 5,
+            size: 7,
+            seen: BTreeMap::from([(
+                1,
+                Times {
+                    proposal_ms: 10,
+                    threshold_ms: 90,
+                },
+            )]),
+        };
+        let block = BlockRecord {
+            root: Root::ZERO,
+            proposer: 0,
+            signers: vec![0, 1, 2, 3, 4],
+            assembly: Some(assembly),
+        };
+        let mut record = Record::default();
+        let entry = SlotRecord {
+            due: Some(0),
+            block: Some(block),
+        };
+        record.slots.insert(1, entry);
+        let text = Summary::new(&record, String::new()).text();
+        assert!(
+            text.contains("slots with a block: 1 of 1; no epoch was over long enough to know all its votes; nothing"),
+            "{text}"
+        );
+        assert!(
+            text.contains("group blocks: 1 of rank 1; threshold reached after 90 ms at best, 90 median"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_report_that_could_not_be_written_is_refused_before_the_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let refused = |path: &Path| prepare(path).unwrap_err().to_string();
+        let missing = dir.path().join("no/where/r.json");
+        let error = refused(&missing);
+        assert!(
+            error.contains("--report") && error.contains("create it first"),
+            "{error}"
+        );
+        assert_eq!(error.matches("r.json").count(), 1, "{error}");
+        assert!(refused(dir.path()).contains("name a file in it"));
+        assert!(refused(Path::new("/proc/r.json")).contains("cannot be written to"));
+        assert!(refused(Path::new("/")).contains("--report /: is a directory"));
+
+        let path = dir.path().join("r.json");
+        assert_eq!(prepare(&path).unwrap(), path);
+        assert_eq!(
+            std::fs::read_dir(dir.path()).unwrap().count(),
+            0,
+            "nothing is left of the attempt"
+        );
+        assert!(prepare(Path::new("r.json")).unwrap().is_absolute());
+    }
 }

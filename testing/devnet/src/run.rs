@@ -1,32 +1,32 @@
 //! A devnet from its start to its end.
 
 use crate::error::DevnetError;
+use crate::events::{Action, Event, in_order, need_faults};
 use crate::genesis::{Genesis, devnet_spec, write_network};
 use crate::guard::Guard;
 use crate::invariants::Violation;
 use crate::key_change::hand_over;
 use crate::keys::Keys;
-use crate::layout::{Layout, NodeNumber};
+use crate::layout::{Layout, NodeNumber, Start};
+use crate::length::{MAX_EPOCHS, OBSERVE_BPS, RunLength};
 use crate::observe::{Nodes, Observer, empty_record};
 use crate::processes::{Key, Processes, Role, Settings, process_name};
 use crate::report::{self, Report, Summary};
-use crate::scenario::{Action, Event, Scenario};
+use crate::scenario::Scenario;
 use crate::table::Table;
 use clap::Args;
 use runtime::{ShutdownHandle, SlotClock};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use types::{Epoch, Minimal, Preset as _, Slot};
-
-/// When in a slot the nodes are looked at, in basis points: votes and aggregates are out by then.
-const OBSERVE_BPS: u64 = 8_800;
 
 /// Starts a network of nodes on this machine and watches it.
 #[derive(Debug, Clone, Args)]
 pub struct DevnetArgs {
     /// End after so many epochs [default: the scenario's, or never].
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=MAX_EPOCHS))]
     pub epochs: Option<u64>,
     /// Write everything that was seen to a file, as JSON.
     #[arg(long, value_name = "FILE")]
@@ -58,6 +58,7 @@ impl Place {
     fn new(dir: Option<&Path>) -> Result<Self, DevnetError> {
         if let Some(dir) = dir {
             let absolute = std::path::absolute(dir).map_err(DevnetError::file("find", dir))?;
+            create_empty(&absolute)?;
             return Ok(Self::Kept(absolute));
         }
         let temporary = tempfile::Builder::new()
@@ -75,13 +76,42 @@ impl Place {
     }
 }
 
-/// Runs a devnet until its epochs are over, it is asked to end, or something breaks.
-pub async fn run(args: DevnetArgs, shutdown: ShutdownHandle) -> Result<(), DevnetError> {
+/// Before keys are made for it, which takes its time.
+fn create_empty(dir: &Path) -> Result<(), DevnetError> {
+    fs::create_dir_all(dir).map_err(DevnetError::file("create", dir))?;
+    let mut entries = fs::read_dir(dir).map_err(DevnetError::file("read", dir))?;
+    match entries.next() {
+        None => Ok(()),
+        Some(_) => Err(DevnetError::DirectoryInUse { path: dir.to_owned() }),
+    }
+}
+
+/// The scenario that was asked for and how long it runs, if it can be carried out.
+fn plan(args: &DevnetArgs) -> Result<(Scenario, RunLength), DevnetError> {
     let scenario = match &args.scenario {
         Some(path) => Scenario::read(path)?,
         None => Scenario::default(),
     };
+    let checked = || {
+        let length = RunLength::new(args.epochs.or(scenario.epochs))?;
+        scenario.check(length)?;
+        Ok(length)
+    };
+    let length = checked().map_err(|reason| match &args.scenario {
+        Some(path) => DevnetError::Scenario {
+            path: path.clone(),
+            reason,
+        },
+        None => DevnetError::Arguments { reason },
+    })?;
+    Ok((scenario, length))
+}
+
+/// Runs a devnet until its epochs are over, it is asked to end, or something breaks.
+pub async fn run(args: DevnetArgs, shutdown: ShutdownHandle) -> Result<(), DevnetError> {
+    let (scenario, length) = plan(&args)?;
     let place = Place::new(args.dir.as_deref())?;
+    let report = args.report.as_deref().map(report::prepare).transpose()?;
     let failed_guard = |source| DevnetError::Spawn {
         name: "/bin/sh".to_owned(),
         source,
@@ -90,7 +120,7 @@ pub async fn run(args: DevnetArgs, shutdown: ShutdownHandle) -> Result<(), Devne
     if let Place::Temporary(dir) = &place {
         guard.remove(dir.path());
     }
-    let mut devnet = Devnet::prepare(&args, scenario, &place.network(), guard).await?;
+    let mut devnet = Devnet::prepare(&args, (scenario, length), &place.network(), guard).await?;
     let mut end = shutdown.subscribe();
     let outcome = tokio::select! {
         outcome = devnet.drive() => outcome,
@@ -100,7 +130,7 @@ pub async fn run(args: DevnetArgs, shutdown: ShutdownHandle) -> Result<(), Devne
         }
     };
     devnet.processes.stop_all().await;
-    let outcome = devnet.finish(args.report.as_deref(), outcome);
+    let outcome = devnet.finish(report.as_deref(), outcome);
     if outcome.is_err() {
         devnet.processes.keep_directory();
         if let Place::Temporary(dir) = place {
@@ -119,6 +149,8 @@ enum Ending {
     Asked(String),
 }
 
+/// Where a Beacon API tells of the groups of the head.
+const GROUPS_PATH: &str = "/eth/v1/beacon/states/head/groups";
 /// Epochs that hash-based keys are made for if the devnet has no end: hours.
 const ENDLESS_EPOCHS: u64 = 512;
 /// Epochs beyond the end, so that no key is short of leaves in a run.
@@ -127,7 +159,7 @@ const SPARE_EPOCHS: u64 = 16;
 struct Devnet {
     layout: Layout,
     scenario: Scenario,
-    epochs: Option<u64>,
+    length: RunLength,
     network: PathBuf,
     genesis: Genesis,
     clock: SlotClock,
@@ -140,13 +172,19 @@ struct Devnet {
 }
 
 impl Devnet {
-    async fn prepare(args: &DevnetArgs, scenario: Scenario, network: &Path, guard: Guard) -> Result<Self, DevnetError> {
+    async fn prepare(
+        args: &DevnetArgs,
+        (scenario, length): (Scenario, RunLength),
+        network: &Path,
+        guard: Guard,
+    ) -> Result<Self, DevnetError> {
         let layout = Layout::new(scenario.start);
-        let epochs = args.epochs.or(scenario.epochs);
         // Before the clock starts to run: it takes some seconds.
         let keys = Keys::of(
             &layout,
-            epochs.map_or(ENDLESS_EPOCHS, |epochs| epochs.saturating_add(SPARE_EPOCHS)),
+            length
+                .epochs()
+                .map_or(ENDLESS_EPOCHS, |epochs| epochs.saturating_add(SPARE_EPOCHS)),
         )?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let genesis_time = now.as_secs() + args.genesis_delay;
@@ -160,7 +198,7 @@ impl Devnet {
         let settings = Settings {
             network: network.to_owned(),
             debug_level: args.node_log_level.clone(),
-            faults: scenario.needs_faults(),
+            faults: need_faults(&scenario.events),
             nodes: layout.nodes,
         };
         let processes = Processes::prepare(settings, &genesis, guard).await?;
@@ -171,7 +209,7 @@ impl Devnet {
         let mut record = empty_record(&layout, genesis_time, args.slot_ms, Minimal::slots_per_epoch());
         record.scenario = Some(scenario.name.clone());
         Ok(Self {
-            epochs,
+            length,
             clock: SlotClock::system(genesis_time, &genesis.spec),
             observer: Observer::new(record, apis),
             table: Table::new(),
@@ -189,9 +227,7 @@ impl Devnet {
     async fn drive(&mut self) -> Result<Ending, DevnetError> {
         self.introduce();
         self.start_all().await?;
-        let mut events = self.scenario.events.clone();
-        events.sort_by_key(|event| (event.slot, event.percent));
-        let mut events = events.into_iter().peekable();
+        let mut events = in_order(&self.scenario.events).into_iter().peekable();
         let mut slot = 1;
         loop {
             let observe_ms = self.clock.due_ms(Slot::new(slot), OBSERVE_BPS);
@@ -204,8 +240,7 @@ impl Devnet {
             // A slow event or a busy machine may have taken longer than a slot.
             let now = self.clock.now_slot().map_or(slot, Slot::as_u64).max(slot);
             self.look(now).await?;
-            let last = self.epochs.map(|epochs| epochs * Minimal::slots_per_epoch() + 1);
-            if last.is_some_and(|last| now >= last) {
+            if self.length.is_reached(now) {
                 let nodes = self.nodes(now);
                 self.observer.compare_chains(&nodes).await;
                 return Ok(Ending::Over);
@@ -250,6 +285,14 @@ impl Devnet {
             format!("All processes run; genesis in {} s", wait.as_secs())
         };
         self.table.say(&text);
+        let since = match self.scenario.start {
+            Start::Fulu => format!(" (from epoch {} on)", self.scenario.dvt_fork_epoch),
+            Start::Groups | Start::Schemes => String::new(),
+        };
+        self.table.say(&format!(
+            "Groups as node 1 sees them{since}:\ncurl -s {}{GROUPS_PATH}",
+            self.processes.url(1)
+        ));
         Ok(())
     }
 
@@ -291,7 +334,7 @@ impl Devnet {
                 }
             }
             Action::Cut { between, and } => self.processes.cut(between, and).await?,
-            Action::Heal => self.processes.heal().await?,
+            Action::Heal {} => self.processes.heal().await?,
             Action::Delay { nodes, ms } => self.processes.delay(nodes, *ms).await?,
             Action::ChangeKeySet {
                 validator,

@@ -1,8 +1,10 @@
 //! Scenarios: what is broken when, and what has to hold all the same.
 
 use crate::error::DevnetError;
+use crate::events::{self, Event};
 use crate::invariants::{Check, healthy};
-use crate::layout::{Layout, NodeNumber, Start};
+use crate::layout::{Layout, Start};
+use crate::length::RunLength;
 use serde::Deserialize;
 use std::path::Path;
 
@@ -33,63 +35,6 @@ pub(crate) struct Scenario {
     pub(crate) checks: Vec<Check>,
 }
 
-/// Something that the scenario does.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(crate) struct Event {
-    /// When: slot.
-    pub(crate) slot: u64,
-    /// When in the slot, in hundredths of it.
-    #[serde(default)]
-    pub(crate) percent: u64,
-    #[serde(flatten)]
-    pub(crate) action: Action,
-}
-
-/// What is done.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(tag = "action", rename_all = "snake_case")]
-pub(crate) enum Action {
-    /// Beacon nodes and clients are asked to end.
-    Stop { nodes: Vec<NodeNumber> },
-    /// They are killed (SIGKILL).
-    Kill { nodes: Vec<NodeNumber> },
-    /// They are started again.
-    Start { nodes: Vec<NodeNumber> },
-    /// Two sets of nodes cannot reach each other.
-    Cut {
-        between: Vec<NodeNumber>,
-        and: Vec<NodeNumber>,
-    },
-    /// Everybody can reach everybody again.
-    Heal,
-    /// What leaves nodes is late.
-    Delay { nodes: Vec<NodeNumber>, ms: u64 },
-    /// The node that runs a solo validator hands it to the nodes that hold keys for it, by a key-set change sent to a
-    /// node's Beacon API.
-    ChangeKeySet {
-        validator: String,
-        threshold: u8,
-        node: NodeNumber,
-    },
-}
-
-impl Action {
-    fn nodes(&self) -> Vec<NodeNumber> {
-        match self {
-            Self::Stop { nodes } | Self::Kill { nodes } | Self::Start { nodes } | Self::Delay { nodes, .. } => {
-                nodes.clone()
-            }
-            Self::Cut { between, and } => between.iter().chain(and).copied().collect(),
-            Self::Heal => Vec::new(),
-            Self::ChangeKeySet { node, .. } => vec![*node],
-        }
-    }
-
-    fn needs_faults(&self) -> bool {
-        matches!(self, Self::Cut { .. } | Self::Heal | Self::Delay { .. })
-    }
-}
-
 impl Default for Scenario {
     /// Nothing is broken.
     fn default() -> Self {
@@ -106,24 +51,17 @@ impl Default for Scenario {
 }
 
 impl Scenario {
-    /// Reads a file.
+    /// Reads a file. Whether it can be carried out depends on how long it runs.
     pub(crate) fn read(path: &Path) -> Result<Self, DevnetError> {
-        let invalid = |reason: String| DevnetError::Scenario {
+        let bytes = keystore::read_limited(path, MAX_BYTES)?;
+        serde_yaml_ng::from_slice(&bytes).map_err(|error| DevnetError::Scenario {
             path: path.to_owned(),
-            reason,
-        };
-        let bytes = keystore::read_limited(path, MAX_BYTES).map_err(|error| invalid(error.to_string()))?;
-        let scenario: Self = serde_yaml_ng::from_slice(&bytes).map_err(|error| invalid(error.to_string()))?;
-        scenario.validate().map_err(invalid)?;
-        Ok(scenario)
+            reason: error.to_string(),
+        })
     }
 
-    /// Whether nodes have to take orders to break their connections.
-    pub(crate) fn needs_faults(&self) -> bool {
-        self.events.iter().any(|event| event.action.needs_faults())
-    }
-
-    fn validate(&self) -> Result<(), String> {
+    /// Refuses what cannot happen or be seen in a run of some length, with what was expected.
+    pub(crate) fn check(&self, length: RunLength) -> Result<(), String> {
         let layout = Layout::new(self.start);
         if self.start != Start::Fulu && self.dvt_fork_epoch != 0 {
             return Err(format!(
@@ -131,56 +69,85 @@ impl Scenario {
                 self.dvt_fork_epoch
             ));
         }
-        for event in &self.events {
-            if let Some(node) = event
-                .action
-                .nodes()
-                .iter()
-                .find(|node| **node == 0 || **node > layout.nodes)
-            {
-                return Err(format!(
-                    "event at slot {}: there is no node {node}, expected 1 to {}",
-                    event.slot, layout.nodes
-                ));
-            }
-            if event.percent >= 100 {
-                return Err(format!(
-                    "event at slot {}: percent is {}, expected less than 100",
-                    event.slot, event.percent
-                ));
-            }
-            if let Action::ChangeKeySet {
-                validator, threshold, ..
-            } = &event.action
-            {
-                let members = layout
-                    .named(validator)
-                    .and_then(|index| layout.validators.get(index))
-                    .map_or(0, |planned| planned.future_members.len());
-                if members == 0 || usize::from(*threshold) > members || *threshold == 0 {
-                    return Err(format!(
-                        "event at slot {}: {members} nodes hold a key for {validator:?}; expected a validator with such nodes and a threshold from 1 to their number",
-                        event.slot
-                    ));
-                }
-            }
-        }
+        events::check(&self.events, &layout, self.dvt_fork_epoch, length)?;
         for check in &self.checks {
-            if let Some(name) = check.validators().into_iter().find(|name| layout.named(name).is_none()) {
-                let known: Vec<&str> = layout
-                    .validators
-                    .iter()
-                    .map(|validator| validator.name.as_str())
-                    .collect();
-                return Err(format!(
-                    "check {}: there is no validator {name:?}, expected one of {}",
-                    check.name(),
-                    known.join(", ")
-                ));
-            }
+            can_be_seen(check, &layout, length).map_err(|reason| format!("check {}: {reason}", check.name()))?;
         }
         Ok(())
     }
+}
+
+/// Refuses a check of what does not exist, or is not seen until the end, or holds whatever happens.
+fn can_be_seen(check: &Check, layout: &Layout, length: RunLength) -> Result<(), String> {
+    if let Some(name) = check.validators().into_iter().find(|name| layout.named(name).is_none()) {
+        let known: Vec<&str> = layout
+            .validators
+            .iter()
+            .map(|validator| validator.name.as_str())
+            .collect();
+        return Err(format!(
+            "there is no validator {name:?}, expected one of {}",
+            known.join(", ")
+        ));
+    }
+    match check {
+        Check::SlotsFilled { percent } if *percent > 100 => Err(format!("percent is {percent}, expected at most 100")),
+        Check::Counted { from, to, .. } => epochs_are_seen(*from, *to, length),
+        Check::NotCounted { from, to, .. } | Check::LikeOffline { from, to, .. } => {
+            epochs_are_seen(*from, Some(*to), length)
+        }
+        Check::Fallback { from_slot, to_slot } | Check::ProposalsMade { from_slot, to_slot, .. } => {
+            slots_are_seen(*from_slot, *to_slot, length)
+        }
+        Check::InSync {
+            node,
+            from_slot,
+            within_slots,
+        } => {
+            if *node == 0 || *node > layout.nodes {
+                return Err(format!("there is no node {node}, expected 1 to {}", layout.nodes));
+            }
+            slots_are_seen(*from_slot, Some(from_slot.saturating_add(*within_slots)), length)
+        }
+        Check::TakesOver {
+            threshold, size, by, ..
+        } => {
+            if !(1..=*size).contains(threshold) {
+                return Err(format!(
+                    "threshold is {threshold}, expected 1 to the size, which is {size}"
+                ));
+            }
+            epochs_are_seen(*by, None, length)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn epochs_are_seen(from: u64, to: Option<u64>, length: RunLength) -> Result<(), String> {
+    let last = to.unwrap_or(from);
+    if from > last {
+        return Err(format!("from epoch {from} to epoch {last} there is none"));
+    }
+    match length.last_full_epoch() {
+        Some(full) if last <= full => Ok(()),
+        Some(full) => Err(format!(
+            "all votes of epoch {last} are not seen before the end of {length}; epoch {full} is the last of which they are"
+        )),
+        None => Err(format!(
+            "all votes of an epoch are not seen before the end of {length}; at least 2 epochs are needed"
+        )),
+    }
+}
+
+fn slots_are_seen(from: u64, to: Option<u64>, length: RunLength) -> Result<(), String> {
+    let last = to.unwrap_or(from);
+    if from > last {
+        return Err(format!("from slot {from} to slot {last} there is none"));
+    }
+    if last > length.last_slot() {
+        return Err(format!("slot {last} comes after the end of {length}"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -188,14 +155,14 @@ mod tests {
     use super::*;
     use std::path::PathBuf;
 
-    fn parse(yaml: &str) -> Result<Scenario, String> {
+    fn checked(yaml: &str) -> Result<Scenario, String> {
         let scenario: Scenario = serde_yaml_ng::from_str(yaml).map_err(|error| error.to_string())?;
-        scenario.validate()?;
+        scenario.check(RunLength::new(scenario.epochs)?)?;
         Ok(scenario)
     }
 
     #[test]
-    fn all_scenarios_of_the_project_can_be_read() {
+    fn all_scenarios_of_the_project_can_be_run() {
         let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scenarios");
         let mut names = Vec::new();
         for entry in std::fs::read_dir(dir).unwrap() {
@@ -203,6 +170,7 @@ mod tests {
             let scenario = Scenario::read(&path).unwrap();
             assert_eq!(path.file_stem().unwrap().to_str(), Some(scenario.name.as_str()));
             assert!(scenario.epochs.is_some(), "{}: it ends", scenario.name);
+            scenario.check(RunLength::new(scenario.epochs).unwrap()).unwrap();
             names.push(scenario.name);
         }
         names.sort();
@@ -220,49 +188,93 @@ mod tests {
     }
 
     #[test]
-    fn events_are_read_with_their_time() {
-        let scenario = parse(
-            "name: x\nchecks: []\nevents:\n\
-             - {slot: 3, percent: 40, action: kill, nodes: [2]}\n\
-             - {slot: 9, action: heal}\n\
-             - {slot: 4, action: cut, between: [1, 2], and: [3]}\n",
+    fn a_devnet_without_a_scenario_needs_two_epochs() {
+        let healthy = Scenario::default();
+        for epochs in [None, Some(2)] {
+            healthy.check(RunLength::new(epochs).unwrap()).unwrap();
+        }
+        let error = healthy.check(RunLength::new(Some(1)).unwrap()).unwrap_err();
+        assert!(
+            error.contains("check counted") && error.contains("at least 2 epochs"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn an_error_says_the_file_once_and_the_event() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("mine.yaml");
+        let error = Scenario::read(&path).unwrap_err().to_string();
+        assert_eq!(error.matches("mine.yaml").count(), 1, "{error}");
+        std::fs::write(
+            &path,
+            "name: x\nchecks: []\nevents:\n- {slot: 7, action: stop, nods: [1]}\n",
         )
         .unwrap();
-        assert_eq!(
-            scenario.events[0],
-            Event {
-                slot: 3,
-                percent: 40,
-                action: Action::Kill { nodes: vec![2] }
-            }
-        );
-        assert!(scenario.needs_faults());
+        let error = Scenario::read(&path).unwrap_err().to_string();
+        assert_eq!(error.matches("mine.yaml").count(), 1, "{error}");
+        for part in ["events[0]", "`nods`", "line 4"] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
     }
 
     #[test]
     fn what_cannot_be_is_refused_with_what_was_expected() {
         for (yaml, expected) in [
             (
-                "name: x\nchecks: []\nevents: [{slot: 1, action: stop, nodes: [10]}]",
+                "checks: []\nevents: [{slot: 1, action: stop, nodes: [10]}]",
                 "expected 1 to 9",
             ),
             (
-                "name: x\nchecks: []\nevents: [{slot: 1, percent: 100, action: heal}]",
-                "less than 100",
+                "checks: []\nepochs: 3\nevents: [{slot: 26, action: heal}]",
+                "3 epochs, which ends in slot 25",
+            ),
+            ("checks: []\nepochs: 0", "epochs is 0, expected 1 to"),
+            ("checks: []\ndvt_fork_epoch: 2", "expected 0"),
+            ("checks: []\nwhat: 1", "what"),
+            ("checks: []\nname: y", "duplicate field `name`"),
+            ("checks: [{check: luck}]", "luck"),
+            ("checks: [{check: one_chain, node: 1}]", "unknown field `node`"),
+            (
+                "checks: [{check: finality_lag, epochs: 3, from: 1}]",
+                "unknown field `from`",
             ),
             (
-                "name: x\nchecks: [{check: not_counted, validator: 9-of-9, from: 0, to: 1}]",
+                "checks: [{check: not_counted, validator: 9-of-9, from: 0, to: 1}]",
                 "5-of-7",
             ),
-            ("name: x\nchecks: []\ndvt_fork_epoch: 2", "expected 0"),
-            ("name: x\nchecks: [{check: luck}]", "luck"),
-            ("name: x\nchecks: []\nwhat: 1", "what"),
             (
-                "name: x\nchecks: []\nevents: [{slot: 1, action: change_key_set, validator: control, threshold: 1, node: 1}]",
-                "0 nodes hold a key",
+                "checks: [{check: not_counted, validator: 5-of-7, from: 3, to: 2}]",
+                "check not_counted: from epoch 3 to epoch 2 there is none",
+            ),
+            (
+                "epochs: 8\nchecks: [{check: counted, from: 2, to: 7}]",
+                "check counted: all votes of epoch 7 are not seen before the end of a run of 8 epochs, which ends in slot 65; epoch 6",
+            ),
+            ("epochs: 8\nchecks: [{check: counted, from: 7}]", "epoch 6 is the last"),
+            (
+                "epochs: 8\nchecks: [{check: fallback, from_slot: 66}]",
+                "slot 66 comes after the end",
+            ),
+            (
+                "checks: [{check: proposals_made, validator: 5-of-7, from_slot: 9, to_slot: 8}]",
+                "from slot 9 to slot 8 there is none",
+            ),
+            (
+                "checks: [{check: in_sync, node: 10, from_slot: 1, within_slots: 8}]",
+                "there is no node 10, expected 1 to 9",
+            ),
+            (
+                "checks: [{check: in_sync, node: 1, from_slot: 1, within_slots: 18446744073709551615}]",
+                "comes after the end of a run of at most",
+            ),
+            ("checks: [{check: slots_filled, percent: 101}]", "percent is 101"),
+            (
+                "checks: [{check: takes_over, validator: 5-of-7, threshold: 8, size: 7, by: 1}]",
+                "threshold is 8, expected 1 to the size, which is 7",
             ),
         ] {
-            let error = parse(yaml).unwrap_err();
+            let error = checked(&format!("name: x\n{yaml}")).unwrap_err();
             assert!(error.contains(expected), "{yaml}: {error}");
         }
     }

@@ -6,10 +6,38 @@ use rustix::termios::tcgetwinsize;
 use std::io::{IsTerminal as _, Write as _, stdout};
 use types::constants::{BLS_SCHEME, SHORT_LIVED_XMSS_SCHEME, XMSS_SCHEME};
 
-/// Slots that the table shows.
-const ROWS: u64 = 12;
-/// Width if the terminal does not tell.
-const DEFAULT_WIDTH: usize = 100;
+/// Slots that the table shows at most, and at least, however low the terminal is.
+const ROWS: usize = 12;
+const MIN_ROWS: usize = 3;
+/// Columns and lines if the terminal does not tell.
+const DEFAULT_SIZE: Size = Size {
+    columns: 100,
+    lines: 40,
+};
+/// Columns for the seats of any group in a file or pipe.
+const LARGEST_GROUP: usize = 16;
+/// From so many columns on, the table has its long form. Its short one fits into 80; what is narrower cuts lines.
+const LONG_FORM: usize = 110;
+
+/// Of a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Size {
+    columns: usize,
+    lines: usize,
+}
+
+impl Size {
+    fn of_terminal() -> Self {
+        let Ok(size) = tcgetwinsize(stdout()) else {
+            return DEFAULT_SIZE;
+        };
+        let or = |number: u16, default| if number == 0 { default } else { usize::from(number) };
+        Self {
+            columns: or(size.ws_col, DEFAULT_SIZE.columns),
+            lines: or(size.ws_row, DEFAULT_SIZE.lines),
+        }
+    }
+}
 
 /// Shows what happens.
 pub(crate) struct Table {
@@ -58,40 +86,13 @@ impl Table {
     }
 
     fn draw(&mut self, record: &Record, live: &Live) {
-        let width = tcgetwinsize(stdout()).map_or(DEFAULT_WIDTH, |size| usize::from(size.ws_col).max(40));
-        let mut lines = vec![
-            String::new(),
-            format!(
-                "slot {}  epoch {}  justified {}  finalised {}  nodes {}  (as node {} sees it; Ctrl-C stops everything)",
-                record.last_slot(),
-                record.epoch_of(record.last_slot()),
-                live.justified,
-                live.finalized,
-                live.running,
-                live.followed
-            ),
-            slot_header(),
-        ];
-        let from = (record.last_slot() + 1).saturating_sub(ROWS);
-        lines.extend(
-            record
-                .slots
-                .range(from..)
-                .map(|(slot, entry)| slot_line(record, *slot, entry)),
-        );
-        let epoch = record.epoch_of(record.last_slot());
-        for (index, group) in &live.groups {
-            lines.push(String::new());
-            lines.push(balance_line(record, live, *index));
-            if epoch > 0 {
-                lines.push(format!("  epoch {:>3}  {}", epoch - 1, votes(&group.previous)));
-            }
-            lines.push(format!("  epoch {epoch:>3}  {}  (so far)", votes(&group.current)));
-        }
+        let size = Size::of_terminal();
+        let lines = lines(record, live, size);
         let mut out = stdout().lock();
         let _ = write!(out, "{}", self.erase());
         for line in &lines {
-            let short: String = line.chars().take(width.saturating_sub(1)).collect();
+            // A line that is broken by the terminal would not be erased.
+            let short: String = line.chars().take(size.columns.saturating_sub(1)).collect();
             let _ = writeln!(out, "{short}");
         }
         let _ = out.flush();
@@ -101,7 +102,7 @@ impl Table {
     fn print(&mut self, record: &Record, live: &Live) {
         let mut out = stdout().lock();
         if !std::mem::replace(&mut self.has_header, true) {
-            let _ = writeln!(out, "{}  justified  finalised", slot_header());
+            let _ = writeln!(out, "{}  justified  finalised", slot_header(name_width(record)));
         }
         // The newest block's event may be on its way: it is printed with the next slot.
         let complete = record.last_slot();
@@ -120,17 +121,84 @@ impl Table {
     }
 }
 
-fn slot_header() -> String {
+/// The table of a terminal.
+fn lines(record: &Record, live: &Live, size: Size) -> Vec<String> {
+    let long = size.columns >= LONG_FORM;
+    let mut groups = Vec::new();
+    let epoch = record.epoch_of(record.last_slot());
+    let seats = live
+        .groups
+        .values()
+        .flat_map(|group| [group.previous.size, group.current.size]);
+    let seats = usize::try_from(seats.max().unwrap_or(0)).unwrap_or(0);
+    for (index, group) in &live.groups {
+        groups.push(String::new());
+        groups.push(balance_line(record, live, *index, &group.current));
+        if epoch > 0 {
+            groups.push(format!(
+                "  epoch {:>3}  {}",
+                epoch - 1,
+                votes(&group.previous, seats, long)
+            ));
+        }
+        groups.push(format!(
+            "  epoch {epoch:>3}  {}  (so far)",
+            votes(&group.current, seats, long)
+        ));
+    }
+    let view = if long {
+        format!("(as node {} sees it; Ctrl-C stops everything)", live.followed)
+    } else {
+        format!("seen by node {}", live.followed)
+    };
+    let mut lines = vec![
+        String::new(),
+        format!(
+            "slot {}  epoch {epoch}  justified {}  finalised {}  nodes {}  {view}",
+            record.last_slot(),
+            live.justified,
+            live.finalized,
+            live.running,
+        ),
+        slot_header(name_width(record)),
+    ];
+    // What is above the upper edge of a terminal cannot be erased.
+    let room = size.lines.saturating_sub(lines.len() + groups.len() + 1);
+    let rows = room.clamp(MIN_ROWS, ROWS) as u64;
+    let from = (record.last_slot() + 1).saturating_sub(rows);
+    lines.extend(
+        record
+            .slots
+            .range(from..)
+            .map(|(slot, entry)| slot_line(record, *slot, entry)),
+    );
+    lines.extend(groups);
+    lines
+}
+
+/// Columns for the name of any validator.
+fn name_width(record: &Record) -> usize {
+    let names = record.validators.iter().map(|validator| validator.name.chars().count());
+    names.max().unwrap_or(0).max(10)
+}
+
+fn slot_header(name_width: usize) -> String {
     format!(
-        "{:>5}  {:<10}  {:<16}  {:<22}  {:<10}",
+        "{:>5}  {:<name_width$}  {:<16}  {:<22}  {:<10}",
         "slot", "proposer", "signatures", "threshold", "block"
     )
 }
 
 fn slot_line(record: &Record, slot: u64, entry: &SlotRecord) -> String {
+    let name_width = name_width(record);
     let Some(block) = &entry.block else {
-        let due = entry.due.map_or_else(|| "?".to_owned(), |index| record.name(index));
-        return format!("{slot:>5}  {due:<10}  {:<16}  {:<22}  {:<10}", "", "", "(empty)");
+        let due = entry
+            .due
+            .map_or_else(|| "not known".to_owned(), |index| record.name(index));
+        return format!(
+            "{slot:>5}  {due:<name_width$}  {:<16}  {:<22}  {:<10}",
+            "", "", "(empty)"
+        );
     };
     let (signatures, threshold) = match &block.assembly {
         _ if block.signers.is_empty() => ("solo".to_owned(), String::new()),
@@ -144,17 +212,16 @@ fn slot_line(record: &Record, slot: u64, entry: &SlotRecord) -> String {
                     assembly.size,
                     assembly.threshold
                 ),
-                format!(
-                    "rank {}, after {} ms",
-                    assembly.rank,
-                    first.map_or_else(|| "?".to_owned(), |ms| ms.to_string())
-                ),
+                match first {
+                    Some(ms) => format!("rank {}, after {ms} ms", assembly.rank),
+                    None => format!("rank {}", assembly.rank),
+                },
             )
         }
     };
     let root: String = block.root.to_string().chars().take(10).collect();
     format!(
-        "{slot:>5}  {:<10}  {signatures:<16}  {threshold:<22}  {root:<10}",
+        "{slot:>5}  {:<name_width$}  {signatures:<16}  {threshold:<22}  {root:<10}",
         record.name(block.proposer)
     )
 }
@@ -176,27 +243,28 @@ fn marks(group: &GroupEpoch) -> String {
 }
 
 /// One letter for each seat's scheme, if there are others than BLS: b BLS, x XMSS.
-fn schemes(group: &GroupEpoch) -> String {
+fn schemes(group: &GroupEpoch) -> Option<String> {
     if group.schemes.iter().all(|scheme| *scheme == BLS_SCHEME) {
-        return String::new();
+        return None;
     }
     let letter = |scheme: &u8| match *scheme {
         BLS_SCHEME => 'b',
         XMSS_SCHEME | SHORT_LIVED_XMSS_SCHEME => 'x',
         _ => '?',
     };
-    format!("  keys {}", group.schemes.iter().map(letter).collect::<String>())
+    Some(group.schemes.iter().map(letter).collect())
 }
 
-fn votes(group: &GroupEpoch) -> String {
+/// Who voted, and what of it counts. The marks have columns for so many seats.
+fn votes(group: &GroupEpoch, seats: usize, long: bool) -> String {
     if group.size == 0 {
         return "solo".to_owned();
     }
     let word = |seats: &[u8]| if group.counts(seats) { "counted" } else { "no" };
     format!(
-        "seats {:<16}{}  source {:<7}  target {:<7}  head {:<7}",
+        "{}{:<seats$}  source {:<7}  target {:<7}  head {:<7}",
+        if long { "seats " } else { "" },
         marks(group),
-        schemes(group),
         word(&group.source),
         word(&group.target),
         word(&group.head)
@@ -207,17 +275,29 @@ fn eth(gwei: u64) -> String {
     format!("{}.{:09} ETH", gwei / 1_000_000_000, gwei % 1_000_000_000)
 }
 
-fn balance_line(record: &Record, live: &Live, index: u64) -> String {
+fn balance_line(record: &Record, live: &Live, index: u64, group: &GroupEpoch) -> String {
     let balance = |index: u64| {
         live.balances
             .get(&index)
-            .map_or_else(|| "?".to_owned(), |gwei| eth(*gwei))
+            .map_or_else(|| "balance not known yet".to_owned(), |gwei| eth(*gwei))
     };
     let mut line = format!("{}: {}", record.name(index), balance(index));
+    if let Some(letters) = schemes(group) {
+        line.push_str(&format!(", keys {letters}"));
+    }
     if index == 0 {
         line.push_str(&format!(", its control: {}", balance(record.control)));
     }
     line
+}
+
+/// Votes as in a file or pipe, where lines are as long as they are.
+fn votes_with_keys(group: &GroupEpoch) -> String {
+    let votes = votes(group, LARGEST_GROUP, true);
+    match schemes(group) {
+        Some(letters) => format!("keys {letters}  {votes}"),
+        None => votes,
+    }
 }
 
 /// What an epoch that is over gave the groups.
@@ -232,7 +312,7 @@ fn epoch_lines(record: &Record, epoch: u64, entry: &EpochRecord) -> Vec<String> 
         let mut line = format!(
             "epoch {epoch}  {:<8}  {}  rewards {}/{}/{} Gwei  {}",
             record.name(*index),
-            votes(&group),
+            votes_with_keys(&group),
             validator.source,
             validator.target,
             validator.head,
@@ -257,6 +337,8 @@ fn epoch_lines(record: &Record, epoch: u64, entry: &EpochRecord) -> Vec<String> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::{Layout, Start};
+    use crate::observe::{LiveGroup, empty_record};
     use crate::record::{Assembly, BlockRecord, Times, ValidatorName};
     use std::collections::BTreeMap;
     use types::Root;
@@ -273,9 +355,13 @@ mod tests {
             head: vec![0],
         };
         assert_eq!(marks(&group), "HTs-");
-        let text = votes(&group);
-        assert!(text.contains("target counted") && text.contains("head no"), "{text}");
-        assert!(text.contains("keys bbxx"), "{text}");
+        for long in [true, false] {
+            let text = votes(&group, 7, long);
+            assert!(text.contains("HTs-     source counted"), "{text}");
+            assert!(text.contains("target counted") && text.contains("head no"), "{text}");
+        }
+        let text = votes_with_keys(&group);
+        assert!(text.contains("keys bbxx  seats HTs-"), "{text}");
     }
 
     #[test]
@@ -319,6 +405,113 @@ mod tests {
             },
         );
         assert!(empty.contains("5-of-7") && empty.contains("(empty)"), "{empty}");
+    }
+
+    /// A devnet long after its start, with all of its groups.
+    fn late(start: Start) -> (Record, Live) {
+        let layout = Layout::new(start);
+        let mut record = empty_record(&layout, 1_800_000_000, 3000, 8);
+        let mut live = Live {
+            followed: 9,
+            justified: 1248,
+            finalized: 1247,
+            running: 9,
+            ..Live::default()
+        };
+        for (index, planned) in layout.validators.iter().enumerate() {
+            let size = layout.member_accounts(index).len() as u64;
+            let index = index as u64;
+            live.balances.insert(index, 2_048_000_000_000);
+            let group = GroupEpoch {
+                threshold: size,
+                size,
+                schemes: vec![0, 1, 1, 1, 1, 1, 1].into_iter().take(size as usize).collect(),
+                source: (0..7).collect(),
+                target: (0..7).collect(),
+                head: (0..7).collect(),
+                ..GroupEpoch::default()
+            };
+            if size > 0 {
+                let both = LiveGroup {
+                    previous: group.clone(),
+                    current: group,
+                };
+                live.groups.insert(index, both);
+            }
+            let assembly = Assembly {
+                rank: 2,
+                threshold: 16,
+                size: 16,
+                seen: BTreeMap::from([(
+                    1,
+                    Times {
+                        proposal_ms: 1,
+                        threshold_ms: 12_345,
+                    },
+                )]),
+            };
+            let block = BlockRecord {
+                root: Root::repeat_byte(0xab),
+                proposer: index,
+                signers: (0..16).collect(),
+                assembly: Some(assembly),
+            };
+            let entry = SlotRecord {
+                due: Some(index),
+                block: (planned.name != "control").then_some(block),
+            };
+            record.slots.insert(10_000 - index, entry);
+        }
+        record.slots.insert(9_983, SlotRecord { due: None, block: None });
+        (record, live)
+    }
+
+    #[test]
+    fn from_80_columns_on_nothing_is_cut() {
+        for start in [Start::Groups, Start::Schemes, Start::Fulu] {
+            let (record, live) = late(start);
+            for columns in 80..=140 {
+                for line in lines(&record, &live, Size { columns, lines: 40 }) {
+                    // The last column stays empty: some terminals begin a new line there.
+                    assert!(line.chars().count() < columns, "{columns} columns: {line}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn both_forms_say_the_same_of_slots_and_votes() {
+        let (record, live) = late(Start::Schemes);
+        let text = |columns| lines(&record, &live, Size { columns, lines: 50 }).join("\n");
+        for text in [text(80), text(130)] {
+            for part in [
+                "slot 10000  epoch 1250  justified 1248  finalised 1247  nodes 9",
+                "5-of-7-mixed: 2048.000000000 ETH, keys bxxxxxx",
+                "HHHHHHH  source counted  target counted  head counted",
+                "16/16 (needs 16)  rank 2, after 12345 ms  0xabababab",
+                "its control: 2048.000000000 ETH",
+                "node 9",
+            ] {
+                assert!(text.contains(part), "{part} is missing in\n{text}");
+            }
+        }
+        assert!(text(130).contains("seats HHHHHHH") && !text(80).contains("seats HHHHHHH"));
+    }
+
+    #[test]
+    fn the_table_is_not_higher_than_the_terminal() {
+        for (start, lowest) in [(Start::Groups, 18), (Start::Schemes, 26), (Start::Fulu, 14)] {
+            let (record, live) = late(start);
+            for height in lowest..60 {
+                let size = Size {
+                    columns: 80,
+                    lines: height,
+                };
+                let lines = lines(&record, &live, size);
+                assert!(lines.len() < height, "{start:?}: {} lines in {height}", lines.len());
+                assert!(lines.iter().filter(|line| line.contains("  0xabab")).count() <= ROWS);
+            }
+        }
     }
 
     #[test]
