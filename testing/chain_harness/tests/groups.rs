@@ -8,7 +8,6 @@ use state_transition::block::{BlockError, BlockSignatures};
 use state_transition::dvt::accessors::{get_group, get_key_set};
 use state_transition::dvt::leaders::{get_leader_key_index, get_randao_omission_fee};
 use state_transition::helpers::accessors::get_balance;
-use types::constants::*;
 use types::*;
 
 /// The 5-of-7 group with 2048 ETH, and its control: a solo validator with the same stake.
