@@ -5,6 +5,7 @@ use runtime::{LogLevel, ShutdownHandle};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+mod genesis_state;
 mod mock_el;
 mod xmss_key;
 
@@ -55,6 +56,8 @@ enum Command {
     Devnet(Box<devnet::DevnetArgs>),
     /// Runs an execution client that has the real Engine API and a toy chain.
     MockEl(mock_el::MockElArgs),
+    /// Makes the genesis state of a test network.
+    Genesis(genesis_state::GenesisArgs),
     /// Makes an XMSS key for a place in a group's key set and prints its public key.
     MakeXmssKey(xmss_key::MakeXmssKeyArgs),
 }
@@ -107,6 +110,9 @@ async fn run(cli: Cli, shutdown: ShutdownHandle) -> Result<(), String> {
         }
         Command::Devnet(args) => devnet::run(*args, shutdown).await.map_err(|error| error.to_string()),
         Command::MockEl(args) => mock_el::run(args, shutdown).await,
+        Command::Genesis(args) => tokio::task::spawn_blocking(move || genesis_state::run(&args))
+            .await
+            .map_err(|error| error.to_string())?,
         Command::MakeXmssKey(args) => tokio::task::spawn_blocking(move || xmss_key::run(&args, &datadir))
             .await
             .map_err(|error| error.to_string())?,

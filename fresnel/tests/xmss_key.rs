@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are not seen as tests")]
 
 use keystore::{Password, ValidatorsDir, XmssKeystore};
+use runtime::SlotClock;
 use signing::{MessageSignature, SignableMessage, Signer, SigningError, SigningMethod, UnknownPast};
 use slashing_protection::{DATABASE_FILE, SlashingDatabase};
 use std::os::unix::fs::MetadataExt as _;
@@ -77,7 +78,11 @@ fn start(dir: &Path, now: u64) -> (ValidatorsDir, Signer, SignerKey) {
     let pubkey = method.pubkey();
     let database = SlashingDatabase::open(&validators.path().join(DATABASE_FILE)).unwrap();
     let past = UnknownPast::UntilNow(Epoch::new(now));
-    let signer = Signer::start_with(database, vec![method], CHAIN, Arc::new(ChainSpec::minimal()), past).unwrap();
+    let spec = Arc::new(ChainSpec::minimal());
+    // Later than all that is signed: no leaf of an epoch to come is used.
+    let clock = SlotClock::manual(0, &spec);
+    clock.set_slot(Epoch::new(1 << 20).start_slot::<Minimal>());
+    let signer = Signer::start_with(database, vec![method], CHAIN, spec, clock, past).unwrap();
     (validators, signer, pubkey)
 }
 

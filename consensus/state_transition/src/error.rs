@@ -4,6 +4,7 @@
 //! its slot says it is, or that a caller asked for something that the state cannot know; none of
 //! them is the fault of a peer until a block function says so.
 
+use crate::dvt::key_set_change::KeySetChangeError;
 use types::{ArithError, Epoch, PublicKeyBytes, SignerIndex, Slot, ValidatorIndex};
 
 /// A question to a state that it cannot answer.
@@ -238,15 +239,13 @@ pub enum GenesisError {
         /// The later one.
         second: ValidatorIndex,
     },
-    /// A group with a threshold outside of `1..=n`, or more keys than allowed.
-    #[error("group of validator {index} has {keys} keys and threshold {threshold}")]
-    InvalidGroup {
+    /// A key set that no change would be allowed to bring.
+    #[error("group of validator {index}: {reason}")]
+    Group {
         /// The validator of the group.
         index: ValidatorIndex,
-        /// Number of keys.
-        keys: usize,
-        /// The threshold.
-        threshold: u8,
+        /// What is wrong with it.
+        reason: Box<KeySetChangeError>,
     },
 }
 

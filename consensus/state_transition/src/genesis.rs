@@ -4,6 +4,7 @@
 //! active from epoch 0.
 
 use crate::dvt;
+use crate::dvt::key_set_change::{KeySetChangeError, check_form};
 use crate::epoch::lookahead::initialize_proposer_lookahead;
 use crate::error::{GenesisError, StateError};
 use crate::helpers::accessors::get_activation_exit_churn_limit;
@@ -17,12 +18,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tree_hash::TreeHash;
 use types::caches::Caches;
-use types::constants::{GENESIS_EPOCH, GENESIS_SLOT, MAX_GROUP_SIZE, UNSET_DEPOSIT_REQUESTS_START_INDEX};
+use types::constants::{
+    GENESIS_EPOCH, GENESIS_SLOT, MAX_GROUP_SIZE, MIN_BALANCE_PER_VIRTUAL_KEY, UNSET_DEPOSIT_REQUESTS_START_INDEX,
+};
 use types::{
     BeaconBlockBodyDvt, BeaconBlockBodyFulu, BeaconBlockDvt, BeaconBlockFulu, BeaconBlockHeader, BeaconState,
     BeaconStateDvt, BeaconStateFulu, ChainSpec, Checkpoint, Epoch, Eth1Data, ExecutionPayloadHeader, Fork, ForkName,
-    Group, Gwei, Hash32, KeySet, Preset, PublicKeyBytes, Root, SignatureBytes, SignedBeaconBlock, SignedBeaconBlockDvt,
-    SignedBeaconBlockFulu, Signers, SyncAggregate, SyncCommittee, ValidatorIndex, VirtualKey,
+    Group, Gwei, Hash32, KeySet, Preset, PublicKeyBytes, Root, SafeArith as _, SignatureBytes, SignedBeaconBlock,
+    SignedBeaconBlockDvt, SignedBeaconBlockFulu, Signers, SyncAggregate, SyncCommittee, ValidatorIndex, VirtualKey,
 };
 
 /// Root of the deposit contract's tree without deposits.
@@ -70,7 +73,7 @@ pub fn genesis_state<P: Preset>(
     } else {
         return Err(GenesisError::UnsupportedFork);
     };
-    check_validators(validators, fork_name)?;
+    check_validators::<P>(validators, fork_name)?;
 
     let mut state = empty_state(genesis_time, execution_payload_header, spec)?;
     for genesis_validator in validators {
@@ -150,29 +153,66 @@ pub fn genesis_block<P: Preset>(state: &mut BeaconState<P>) -> Result<SignedBeac
     })
 }
 
-fn check_validators(validators: &[GenesisValidator], fork_name: ForkName) -> Result<(), GenesisError> {
-    let mut seen = HashMap::with_capacity(validators.len());
+fn check_validators<P: Preset>(validators: &[GenesisValidator], fork_name: ForkName) -> Result<(), GenesisError> {
+    let mut registered = HashMap::with_capacity(validators.len());
     for (index, validator) in (0u64..).zip(validators) {
         let index = ValidatorIndex::new(index);
-        if let Some(first) = seen.insert(validator.pubkey, index) {
+        if let Some(first) = registered.insert(validator.pubkey, index) {
             return Err(GenesisError::DuplicateKey { first, second: index });
         }
+    }
+    let mut members = HashMap::new();
+    for (index, validator) in (0u64..).zip(validators) {
+        let index = ValidatorIndex::new(index);
         let Some(group) = &validator.group else {
             continue;
         };
         if fork_name < ForkName::Dvt {
             return Err(GenesisError::GroupsBeforeDvt { index });
         }
-        let keys = group.keys.len();
-        if group.threshold == 0 || usize::from(group.threshold) > keys || keys as u64 > MAX_GROUP_SIZE {
-            return Err(GenesisError::InvalidGroup {
-                index,
-                keys,
-                threshold: group.threshold,
-            });
+        check_group::<P>(validator, group, index).map_err(|reason| GenesisError::Group {
+            index,
+            reason: Box::new(reason),
+        })?;
+        for (place, key) in group.keys.iter().enumerate() {
+            let of_validator = key.as_bls().and_then(|pubkey| registered.get(&pubkey));
+            let of_group = members.insert(key, index);
+            if let Some(owner) = of_validator.copied().filter(|owner| *owner != index).or(of_group) {
+                return Err(GenesisError::Group {
+                    index,
+                    reason: Box::new(KeySetChangeError::KeyTaken { place, owner }),
+                });
+            }
         }
     }
     Ok(())
+}
+
+/// What can be said of a group without the others.
+///
+/// Spec: dvt/fork.md#get_dvt_genesis_state
+fn check_group<P: Preset>(
+    validator: &GenesisValidator,
+    group: &GenesisGroup,
+    index: ValidatorIndex,
+) -> Result<(), KeySetChangeError> {
+    let (keys, threshold) = (group.keys.len(), group.threshold);
+    if threshold == 0 || usize::from(threshold) > keys || keys as u64 > MAX_GROUP_SIZE {
+        return Err(KeySetChangeError::Threshold { threshold, keys });
+    }
+    if keys >= 2 {
+        let entry =
+            get_validator_from_deposit::<P>(validator.pubkey, validator.withdrawal_credentials, validator.balance)?;
+        if !entry.has_compounding_withdrawal_credential() {
+            return Err(KeySetChangeError::NotCompounding(index));
+        }
+        let expected = MIN_BALANCE_PER_VIRTUAL_KEY.safe_mul(keys as u64)?;
+        let found = entry.effective_balance;
+        if found < expected {
+            return Err(KeySetChangeError::Balance { keys, expected, found });
+        }
+    }
+    check_form::<P>(&group.keys)
 }
 
 /// Everything but the registry and what is derived from it.
@@ -348,7 +388,7 @@ mod tests {
     use super::*;
     use crate::process_slots;
     use crate::testing::{genesis, group, minimal_spec, solo, solo_genesis};
-    use types::{ForkVersioned, Minimal, SignerIndex, Slot};
+    use types::{ForkVersioned, Minimal, SignerIndex, SignerKey, Slot};
 
     #[test]
     fn genesis_state_has_committees_proposers_and_its_own_block() {
@@ -432,19 +472,55 @@ mod tests {
         let index = ValidatorIndex::new(0);
         assert_eq!(build(&[group(0, 3, 2)], &fulu), GenesisError::GroupsBeforeDvt { index });
         let keys = 3;
+        let of_group = |index, reason| GenesisError::Group {
+            index: ValidatorIndex::new(index),
+            reason: Box::new(reason),
+        };
         assert_eq!(
             build(&[group(0, keys, 4)], &dvt),
-            GenesisError::InvalidGroup {
-                index,
-                keys,
-                threshold: 4
-            }
+            of_group(0, KeySetChangeError::Threshold { keys, threshold: 4 })
         );
         let second = ValidatorIndex::new(1);
         assert_eq!(
             build(&[solo(0), solo(0)], &fulu),
             GenesisError::DuplicateKey { first: index, second }
         );
+        let edited = |edit: fn(&mut GenesisValidator)| {
+            let mut validator = group(1, keys, 2);
+            edit(&mut validator);
+            build(&[group(0, keys, 2), validator], &dvt)
+        };
+        assert_eq!(
+            edited(|it| it.withdrawal_credentials = Hash32::repeat_byte(1)),
+            of_group(1, KeySetChangeError::NotCompounding(second))
+        );
+        assert_eq!(
+            edited(|it| it.balance -= 1),
+            of_group(
+                1,
+                KeySetChangeError::Balance {
+                    keys,
+                    expected: 96_000_000_000,
+                    found: 95_000_000_000
+                }
+            )
+        );
+        assert_eq!(
+            edited(|it| it.group.as_mut().unwrap().keys[2] = it.group.as_ref().unwrap().keys[0].clone()),
+            of_group(1, KeySetChangeError::DuplicateKey { first: 0, second: 2 })
+        );
+        assert_eq!(
+            edited(|it| it.group.as_mut().unwrap().keys[1] = group(0, 3, 2).group.unwrap().keys[2].clone()),
+            of_group(1, KeySetChangeError::KeyTaken { place: 1, owner: index })
+        );
+        assert_eq!(
+            edited(|it| it.group.as_mut().unwrap().keys[1] = SignerKey::from(group(0, 3, 2).pubkey).to_virtual_key()),
+            of_group(1, KeySetChangeError::KeyTaken { place: 1, owner: index })
+        );
+        assert!(matches!(
+            edited(|it| it.group.as_mut().unwrap().keys[1].scheme = 3),
+            GenesisError::Group { reason, .. } if matches!(*reason, KeySetChangeError::Key { place: 1, .. })
+        ));
         let mut late = minimal_spec(ForkName::Fulu);
         late.fulu_fork_epoch = Epoch::new(1);
         assert_eq!(build(&[solo(0)], &late), GenesisError::UnsupportedFork);

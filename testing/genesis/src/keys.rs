@@ -1,7 +1,7 @@
 //! Validators of a genesis, from mnemonics and from lists.
 
 use crate::error::{GenesisError, read};
-use bls::SecretKey;
+use bls::{PublicKey, SecretKey};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -235,6 +235,8 @@ fn listed(line: &str, source_index: u64) -> Result<GenesisKey, String> {
     let pubkey: [u8; 48] = pubkey
         .try_into()
         .map_err(|bytes: Vec<u8>| format!("the public key has {} bytes, expected 48", bytes.len()))?;
+    let pubkey = PublicKeyBytes::new(pubkey);
+    PublicKey::from_bytes(&pubkey).map_err(|error| format!("the public key is none: {error}"))?;
     let credentials = hex_bytes("the withdrawal credentials", next("withdrawal credentials")?)?;
     let credentials: [u8; 32] = credentials
         .try_into()
@@ -262,7 +264,7 @@ fn listed(line: &str, source_index: u64) -> Result<GenesisKey, String> {
         }
     };
     Ok(GenesisKey {
-        pubkey: PublicKeyBytes::new(pubkey),
+        pubkey,
         withdrawal_credentials: Hash32::new(credentials),
         balance,
         source: "additional-validators".to_owned(),

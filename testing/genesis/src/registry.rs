@@ -77,7 +77,9 @@ impl Registry {
                 }
                 let of_validator = SignerKey::new(key.scheme, &key.pubkey)
                     .and_then(|key| key.as_bls())
-                    .and_then(|key| registered.get(&key));
+                    .and_then(|key| registered.get(&key))
+                    // A validator's own key may be a member's.
+                    .filter(|owner| **owner != index);
                 if let Some(other) = of_validator {
                     return Err(format!(
                         "validator {index} has a member whose key is that of validator {other}: {name}"

@@ -370,18 +370,26 @@ fn check_keys<P: Preset>(
             found: validator.effective_balance,
         });
     }
-    for (second, key) in change.keys.iter().enumerate() {
+    check_form::<P>(&change.keys)?;
+    check_owners(state, index, &change.keys)
+}
+
+/// Refuses keys that are not well-formed or there twice.
+///
+/// Spec: dvt/beacon-chain.md#is_valid_virtual_key
+pub(crate) fn check_form<P: Preset>(keys: &[VirtualKey]) -> Result<(), KeySetChangeError> {
+    for (second, key) in keys.iter().enumerate() {
         if u64::from(key.scheme) > P::HIGHEST_SCHEME {
             let reason = SignatureError::UnknownScheme(key.scheme);
             return Err(KeySetChangeError::Key { place: second, reason });
         }
         signature_scheme::validate_key(&SignerKey::from(key))
             .map_err(|reason| KeySetChangeError::Key { place: second, reason })?;
-        if let Some(first) = change.keys.iter().take(second).position(|other| other == key) {
+        if let Some(first) = keys.iter().take(second).position(|other| other == key) {
             return Err(KeySetChangeError::DuplicateKey { first, second });
         }
     }
-    check_owners(state, index, &change.keys)
+    Ok(())
 }
 
 /// Spec: dvt/beacon-chain.md#process_key_set_change
