@@ -1,7 +1,7 @@
 //! Requests of all peers: our own limits and queue towards each of them, and their limits towards us.
 
 use super::codec::DecodeError;
-use super::handler::{Handler, HandlerEvent, OutboundRequest};
+use super::handler::{Abandoned, Handler, HandlerEvent, OutboundRequest};
 use super::messages::Request;
 use super::protocol::{MAX_CONCURRENT_REQUESTS, ProtocolKind, ResponseCode};
 use super::rate_limit::{RateLimiter, Verdict};
@@ -40,6 +40,11 @@ pub(crate) enum Event {
         peer: PeerId,
         kind: ProtocolKind,
         error: DecodeError,
+    },
+    Abandoned {
+        peer: PeerId,
+        kind: ProtocolKind,
+        how: Abandoned,
     },
     RateLimited {
         peer: PeerId,
@@ -246,6 +251,7 @@ impl NetworkBehaviour for Behaviour {
         match event {
             HandlerEvent::Request { request, responder } => self.on_request(peer, request, responder),
             HandlerEvent::Violation { kind, error } => self.emit(Event::Violation { peer, kind, error }),
+            HandlerEvent::Abandoned { kind, how } => self.emit(Event::Abandoned { peer, kind, how }),
             HandlerEvent::TooManyStreams { kind } => {
                 self.emit(Event::RateLimited {
                     peer,

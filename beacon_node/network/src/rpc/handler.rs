@@ -6,7 +6,7 @@ use super::protocol::{Protocol, ProtocolKind, ResponseCode};
 use super::stream::{Outgoing, RequestError, Responder, ResponseSink, StreamItem};
 use futures::future::{BoxFuture, Ready, ready};
 use futures::stream::FuturesUnordered;
-use futures::{AsyncWriteExt, FutureExt, StreamExt};
+use futures::{AsyncRead, AsyncWrite, AsyncWriteExt, FutureExt, StreamExt};
 use libp2p::Stream;
 use libp2p::core::upgrade::{InboundUpgrade, OutboundUpgrade, UpgradeInfo};
 use libp2p::swarm::handler::{
@@ -44,6 +44,8 @@ pub(crate) enum HandlerEvent {
     Request { request: Request, responder: Responder },
     /// A request that breaks the protocol; it was answered with `InvalidRequest`.
     Violation { kind: ProtocolKind, error: DecodeError },
+    /// A request that the peer began and did not see through.
+    Abandoned { kind: ProtocolKind, how: Abandoned },
     /// A stream was dropped because too many are open.
     TooManyStreams { kind: ProtocolKind },
     /// An exchange of ours is over, with its number of chunks.
@@ -51,6 +53,44 @@ pub(crate) enum HandlerEvent {
         id: u64,
         outcome: Result<u64, RequestError>,
     },
+}
+
+/// How a peer leaves an exchange that it began. It breaks no encoding, but it takes a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Abandoned {
+    /// The request ends before its end.
+    RequestCutShort,
+    /// The request is not there in time, or its half of the stream is not closed.
+    RequestOverdue,
+    /// The answer is not read in time.
+    AnswerNotRead,
+}
+
+impl Abandoned {
+    /// Label for metrics.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::RequestCutShort => "request_cut_short",
+            Self::RequestOverdue => "request_overdue",
+            Self::AnswerNotRead => "answer_not_read",
+        }
+    }
+}
+
+/// How long a peer may take, with its request and with each chunk of the answer.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    request: Duration,
+    chunk: Duration,
+}
+
+impl Patience {
+    fn with(kind: ProtocolKind) -> Self {
+        Self {
+            request: REQUEST_READ_TIMEOUT,
+            chunk: kind.chunk_timeout(),
+        }
+    }
 }
 
 /// Offers or asks for a set of protocols and hands out the raw stream.
@@ -119,8 +159,9 @@ impl Handler {
             return;
         }
         let delay = Duration::from_millis(self.response_delay.load(Ordering::Relaxed));
+        let patience = Patience::with(protocol.kind);
         self.inbound
-            .push(serve(stream, protocol, self.request_sender.clone(), delay).boxed());
+            .push(serve(stream, protocol, self.request_sender.clone(), delay, patience).boxed());
     }
 
     fn on_outbound(&mut self, stream: Stream, protocol: Protocol, request: OutboundRequest) {
@@ -151,26 +192,29 @@ impl Handler {
 }
 
 /// Serves one inbound stream from the request to the end of the answer.
-async fn serve(
-    mut stream: Stream,
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
     protocol: Protocol,
     requests: mpsc::Sender<HandlerEvent>,
     delay: Duration,
+    patience: Patience,
 ) -> Option<HandlerEvent> {
     let kind = protocol.kind;
-    let request = match timeout(REQUEST_READ_TIMEOUT, read_request(protocol, &mut stream)).await {
+    let abandoned = |how| Some(HandlerEvent::Abandoned { kind, how });
+    let request = match timeout(patience.request, read_request(protocol, &mut stream)).await {
         Ok(Ok(request)) => request,
-        Ok(Err(error)) => {
-            if error.is_violation()
-                && let Ok(bytes) = encode_error(ResponseCode::InvalidRequest, &error.to_string())
-            {
-                let _ = timeout(kind.chunk_timeout(), stream.write_all(&bytes)).await;
-                let _ = stream.close().await;
-                return Some(HandlerEvent::Violation { kind, error });
+        Ok(Err(error)) if error.is_violation() => {
+            if let Ok(bytes) = encode_error(ResponseCode::InvalidRequest, &error.to_string()) {
+                let _ = timeout(patience.chunk, async {
+                    stream.write_all(&bytes).await?;
+                    stream.close().await
+                })
+                .await;
             }
-            return None;
+            return Some(HandlerEvent::Violation { kind, error });
         }
-        Err(_) => return None,
+        Ok(Err(_)) => return abandoned(Abandoned::RequestCutShort),
+        Err(_) => return abandoned(Abandoned::RequestOverdue),
     };
     let (responder, mut chunks) = Responder::new(kind);
     requests.send(HandlerEvent::Request { request, responder }).await.ok()?;
@@ -183,16 +227,18 @@ async fn serve(
             Outgoing::Chunk(chunk) => (encode_chunk(protocol, chunk), false),
             Outgoing::Error { code, message } => (encode_error(code, &message), true),
         };
-        let written = timeout(kind.chunk_timeout(), async {
+        let written = timeout(patience.chunk, async {
             stream.write_all(&bytes?).await?;
             stream.flush().await
         });
         match written.await {
             Ok(Ok(())) if !last => {}
-            _ => break,
+            // Who lost interest resets the stream, which is no offence.
+            Ok(_) => break,
+            Err(_) => return abandoned(Abandoned::AnswerNotRead),
         }
     }
-    let _ = timeout(kind.chunk_timeout(), stream.close()).await;
+    let _ = timeout(patience.chunk, stream.close()).await;
     None
 }
 
@@ -308,5 +354,142 @@ impl ConnectionHandler for Handler {
             ConnectionEvent::DialUpgradeError(DialUpgradeError { info, error }) => self.on_dial_error(info, &error),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::framing::push_payload;
+    use super::super::messages::ResponseChunk;
+    use super::*;
+    use std::io;
+    use std::pin::Pin;
+
+    const SHORT: Duration = Duration::from_millis(50);
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    /// The other end of a stream.
+    #[derive(Clone)]
+    struct Peer {
+        sends: Vec<u8>,
+        /// Whether it closes its half after that.
+        ends: bool,
+        /// Bytes that it still takes.
+        reads: usize,
+    }
+
+    impl AsyncRead for Peer {
+        fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, out: &mut [u8]) -> Poll<io::Result<usize>> {
+            let count = out.len().min(self.sends.len());
+            if count == 0 && !self.ends {
+                return Poll::Pending;
+            }
+            out.iter_mut()
+                .zip(self.sends.drain(..count))
+                .for_each(|(out, byte)| *out = byte);
+            Poll::Ready(Ok(count))
+        }
+    }
+
+    impl AsyncWrite for Peer {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            let count = bytes.len().min(self.reads);
+            self.reads -= count;
+            if count == 0 {
+                Poll::Pending
+            } else {
+                Poll::Ready(Ok(count))
+            }
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Serves a peer that asks for blocks with three chunks of ten bytes. Gives how it left, and whether its request was
+    /// passed on.
+    async fn serve_blocks(peer: Peer) -> (Option<Abandoned>, bool) {
+        let protocol = ProtocolKind::BlocksByRange.versions()[0];
+        let (sender, mut requests) = mpsc::channel(1);
+        let patience = Patience {
+            request: SHORT,
+            chunk: SHORT,
+        };
+        let answer = async {
+            let Some(HandlerEvent::Request { responder, .. }) = requests.recv().await else {
+                return false;
+            };
+            for _ in 0..3 {
+                if responder.object(types::ForkDigest::ZERO, vec![7; 10]).await.is_err() {
+                    break;
+                }
+            }
+            true
+        };
+        let both = futures::future::join(serve(peer, protocol, sender, Duration::ZERO, patience), answer);
+        let (event, was_asked) = timeout(DEADLINE, both).await.expect("a peer cannot hold a stream");
+        let how = event.map(|event| match event {
+            HandlerEvent::Abandoned { how, .. } => how,
+            other => panic!("{other:?}"),
+        });
+        (how, was_asked)
+    }
+
+    fn request() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let numbers = [0u64, 3, 1].map(u64::to_le_bytes).concat();
+        push_payload(&numbers, &mut bytes).unwrap();
+        bytes
+    }
+
+    #[tokio::test]
+    async fn a_request_that_stops_half_way_is_given_up_and_noted() {
+        let whole = request();
+        for cut in 0..whole.len() {
+            let peer = |ends| Peer {
+                sends: whole[..cut].to_vec(),
+                ends,
+                reads: usize::MAX,
+            };
+            let early = serve_blocks(peer(true)).await;
+            assert_eq!(early, (Some(Abandoned::RequestCutShort), false), "{cut} bytes");
+            // Each of these takes its time.
+            if cut % 8 == 0 {
+                let silent = serve_blocks(peer(false)).await;
+                assert_eq!(silent, (Some(Abandoned::RequestOverdue), false), "{cut} bytes");
+            }
+        }
+        let open = Peer {
+            sends: whole,
+            ends: false,
+            reads: usize::MAX,
+        };
+        let how = serve_blocks(open).await;
+        assert_eq!(how, (Some(Abandoned::RequestOverdue), false), "its half is not closed");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_not_read_is_given_up_and_noted() {
+        let protocol = ProtocolKind::BlocksByRange.versions()[0];
+        let chunk = ResponseChunk::Object {
+            fork_digest: types::ForkDigest::ZERO,
+            ssz: vec![7; 10],
+        };
+        let whole = 3 * encode_chunk(protocol, chunk).unwrap().len();
+        let peer = |reads| Peer {
+            sends: request(),
+            ends: true,
+            reads,
+        };
+        for reads in [0, 1, whole / 3, whole - 1] {
+            let how = serve_blocks(peer(reads)).await;
+            assert_eq!(how, (Some(Abandoned::AnswerNotRead), true), "{reads} of {whole} bytes");
+        }
+        assert_eq!(serve_blocks(peer(whole)).await, (None, true));
     }
 }

@@ -157,6 +157,11 @@ impl Service {
                 self.count_rpc_error(peer, "invalid", "incoming");
                 self.penalise(peer, Penalty::Severe, "invalid_request", "rpc");
             }
+            rpc::Event::Abandoned { peer, kind, how } => {
+                tracing::debug!(%peer, protocol = kind.name(), ?how, "request is given up");
+                self.count_rpc_error(peer, how.name(), "incoming");
+                self.penalise(peer, Penalty::Mild, how.name(), "rpc");
+            }
             rpc::Event::RateLimited { peer, kind, refused } => {
                 let outcome = if refused { "refused" } else { "withheld" };
                 self.metrics

@@ -212,6 +212,19 @@ impl Hostile {
         assert_eq!(self.answer().await.first(), Some(&SUCCESS));
     }
 
+    /// Says what an honest peer would, without which nobody stays connected for long.
+    async fn shakes_hands(&mut self) {
+        let status = [
+            DIGEST.as_slice(),
+            &[0; 32 + 8],
+            &[1; 32],
+            &1u64.to_le_bytes(),
+            &0u64.to_le_bytes(),
+        ];
+        self.send(STATUS, frame(&status.concat()));
+        assert_eq!(self.answer().await.first(), Some(&SUCCESS));
+    }
+
     async fn answer(&mut self) -> Vec<u8> {
         let answer = async {
             loop {
@@ -342,6 +355,7 @@ async fn garbage_and_oversized_gossip_is_not_delivered_and_costs_score() {
 async fn protocols_that_do_not_exist_and_requests_that_end_early_are_not_served() {
     let victim = Node::start(1, &[]).await;
     let mut hostile = Hostile::connect(&victim).await;
+    let id = hostile.id();
     for protocol in [
         "/eth2/beacon_chain/req/blocks_by_magic/1/ssz_snappy",
         "/eth2/beacon_chain/req/status/999/ssz_snappy",
@@ -356,9 +370,40 @@ async fn protocols_that_do_not_exist_and_requests_that_end_early_are_not_served(
         // Where the request should go on, there is an end: nothing can be said about it.
         assert!(hostile.answer().await.is_empty(), "{cut} bytes");
     }
+    // A little for each of the four, so that it cannot go on for ever.
+    eventually_async("it loses score", async || victim.score_of(id).await < -3.5).await;
+    assert_eq!(victim.counter("libp2p_report_peer_msgs_total", "request_cut_short"), 4);
     hostile.is_served().await;
+    assert!(victim.score_of(id).await > -5.0);
     let seen = victim.seen.lock().unwrap();
     assert_eq!((seen.requests, seen.statuses.len()), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_opens_streams_and_says_nothing_pays_when_they_are_given_up() {
+    const SILENT: u64 = 3;
+    let victim = Node::start(1, &[]).await;
+    let mut hostile = Hostile::connect(&victim).await;
+    let id = hostile.id();
+    hostile.shakes_hands().await;
+    for _ in 0..SILENT {
+        // The length of a status, and never the status.
+        hostile.push(STATUS, vec![92], Then::KeepSilent);
+        hostile.answer().await;
+    }
+    // Others are served meanwhile, and so is itself.
+    let mut honest = Hostile::connect(&victim).await;
+    honest.shakes_hands().await;
+    honest.is_served().await;
+    hostile.is_served().await;
+    let honest_id = honest.id();
+    honest.release();
+    hostile.release();
+    let overdue = || victim.counter("libp2p_report_peer_msgs_total", "request_overdue");
+    assert_eq!(overdue(), 0, "it has some time");
+    eventually("all are given up", || overdue() == SILENT).await;
+    assert!(victim.score_of(id).await < -2.5);
+    assert_eq!(victim.score_of(honest_id).await, 0.0);
 }
 
 /// A field of a protocol buffer that has a length.
