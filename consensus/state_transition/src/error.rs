@@ -239,6 +239,20 @@ pub enum GenesisError {
         /// The later one.
         second: ValidatorIndex,
     },
+    /// A key set that is not in force from the first epoch on.
+    #[error("group of validator {index}: its key set comes into force in epoch {activation}, expected 0")]
+    NotInForce {
+        /// The validator of the group.
+        index: ValidatorIndex,
+        /// What the key set says.
+        activation: Epoch,
+    },
+    /// Groups are not in the order of their validators, or one is there twice.
+    #[error("group of validator {index} stands behind that of another one with the same or a greater index")]
+    GroupsNotAscending {
+        /// The validator of the group.
+        index: ValidatorIndex,
+    },
     /// A key set that no change would be allowed to bring.
     #[error("group of validator {index}: {reason}")]
     Group {

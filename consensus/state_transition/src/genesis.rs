@@ -8,24 +8,24 @@ use crate::dvt::key_set_change::{KeySetChangeError, check_form};
 use crate::epoch::lookahead::initialize_proposer_lookahead;
 use crate::error::{GenesisError, StateError};
 use crate::helpers::accessors::get_activation_exit_churn_limit;
-use crate::helpers::accessors::get_consolidation_churn_limit;
+use crate::helpers::accessors::{get_consolidation_churn_limit, get_validator, get_validator_index};
 use crate::helpers::misc::compute_activation_exit_epoch;
 use crate::helpers::mutators::get_validator_from_deposit;
 use crate::sync_committee::get_next_sync_committee;
+use crate::upgrade::upgrade_to_dvt;
 use milhouse::{List, Vector};
 use ssz_types::{FixedVector, VariableList};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tree_hash::TreeHash;
 use types::caches::Caches;
-use types::constants::{
-    GENESIS_EPOCH, GENESIS_SLOT, MAX_GROUP_SIZE, MIN_BALANCE_PER_VIRTUAL_KEY, UNSET_DEPOSIT_REQUESTS_START_INDEX,
-};
+use types::constants::{GENESIS_EPOCH, GENESIS_SLOT, MIN_BALANCE_PER_VIRTUAL_KEY, UNSET_DEPOSIT_REQUESTS_START_INDEX};
 use types::{
     BeaconBlockBodyDvt, BeaconBlockBodyFulu, BeaconBlockDvt, BeaconBlockFulu, BeaconBlockHeader, BeaconState,
-    BeaconStateDvt, BeaconStateFulu, ChainSpec, Checkpoint, Epoch, Eth1Data, ExecutionPayloadHeader, Fork, ForkName,
+    BeaconStateFulu, ChainSpec, Checkpoint, Epoch, Eth1Data, ExecutionPayloadHeader, Fork, ForkName,
     Group, Gwei, Hash32, KeySet, Preset, PublicKeyBytes, Root, SafeArith as _, SignatureBytes, SignedBeaconBlock,
-    SignedBeaconBlockDvt, SignedBeaconBlockFulu, Signers, SyncAggregate, SyncCommittee, ValidatorIndex, VirtualKey,
+    SignedBeaconBlockDvt, SignedBeaconBlockFulu, Signers, SyncAggregate, SyncCommittee, Validator, ValidatorIndex,
+    VirtualKey,
 };
 
 /// Root of the deposit contract's tree without deposits.
@@ -73,7 +73,7 @@ pub fn genesis_state<P: Preset>(
     } else {
         return Err(GenesisError::UnsupportedFork);
     };
-    check_validators::<P>(validators, fork_name)?;
+    check_validators(validators, fork_name)?;
 
     let mut state = empty_state(genesis_time, execution_payload_header, spec)?;
     for genesis_validator in validators {
@@ -104,20 +104,138 @@ pub fn genesis_state<P: Preset>(
     let mut state = BeaconState::Fulu(state);
     state.apply_pending_mutations()?;
 
-    if fork_name == ForkName::Dvt {
-        state = into_dvt(state, validators, spec)?;
-    }
-    state.latest_block_header_mut().body_root = genesis_body_root::<P>(fork_name);
+    state.latest_block_header_mut().body_root = empty_body_fulu::<P>().tree_hash_root();
     *state.earliest_exit_epoch_mut() = compute_activation_exit_epoch::<P>(GENESIS_EPOCH)?;
     *state.earliest_consolidation_epoch_mut() = compute_activation_exit_epoch::<P>(GENESIS_EPOCH)?;
     *state.exit_balance_to_consume_mut() = get_activation_exit_churn_limit(&state, spec)?;
     *state.consolidation_balance_to_consume_mut() = get_consolidation_churn_limit(&state, spec)?;
 
-    fill_sync_committees(&mut state, spec)?;
+    let committee = Arc::new(get_next_sync_committee(&state)?);
+    *state.current_sync_committee_mut() = Arc::clone(&committee);
+    *state.next_sync_committee_mut() = committee;
     let lookahead = initialize_proposer_lookahead(&state)?;
     *state.proposer_lookahead_mut() = Vector::new(lookahead)?;
     state.apply_pending_mutations()?;
+    if fork_name == ForkName::Fulu {
+        return Ok(state);
+    }
+    let mut key_sets = Vec::new();
+    for (index, validator) in (0u64..).zip(validators) {
+        if let Some(group) = &validator.group {
+            let index = ValidatorIndex::new(index);
+            let keys = group.keys.len();
+            let key_set = KeySet {
+                activation_epoch: GENESIS_EPOCH,
+                threshold: group.threshold,
+                keys: VariableList::new(group.keys.clone()).map_err(|_| {
+                    let threshold = group.threshold;
+                    of_group(index, KeySetChangeError::Threshold { threshold, keys })
+                })?,
+            };
+            key_sets.push((index, key_set));
+        }
+    }
+    get_dvt_genesis_state(state, key_sets, spec)
+}
+
+/// The genesis state of a chain that starts in `dvt`, from that of one which starts in Fulu with the same validators, and
+/// the key sets of those that are groups, in the order of their indices.
+///
+/// Spec: dvt/fork.md#get_dvt_genesis_state
+pub fn get_dvt_genesis_state<P: Preset>(
+    mut state: BeaconState<P>,
+    key_sets: Vec<(ValidatorIndex, KeySet)>,
+    spec: &ChainSpec,
+) -> Result<BeaconState<P>, GenesisError> {
+    upgrade_to_dvt(&mut state, spec)?;
+    check_key_sets(&state, &key_sets)?;
+    let BeaconState::Dvt(post) = &mut state else {
+        return Err(GenesisError::UnsupportedFork);
+    };
+    post.fork = Fork {
+        previous_version: spec.dvt_fork_version,
+        current_version: spec.dvt_fork_version,
+        epoch: GENESIS_EPOCH,
+    };
+    post.latest_block_header.body_root = empty_body_dvt::<P>().tree_hash_root();
+    for (validator_index, key_set) in key_sets {
+        post.groups.push(Group {
+            validator_index,
+            sequence: 0,
+            key_sets: VariableList::new(vec![key_set])?,
+        })?;
+        post.previous_group_participation.push(0)?;
+        post.current_group_participation.push(0)?;
+    }
+    state.apply_pending_mutations()?;
+    // Groups fill positions with their keys from the first committee on.
+    let (committee, indices) = dvt::sync_committee::get_next_sync_committee(&state, spec)?;
+    if let BeaconState::Dvt(state) = &mut state {
+        state.current_sync_committee_indices = Arc::new(indices);
+        state.next_sync_committee_indices = Arc::clone(&state.current_sync_committee_indices);
+    }
+    let committee = Arc::new(committee);
+    *state.current_sync_committee_mut() = Arc::clone(&committee);
+    *state.next_sync_committee_mut() = committee;
+    state.apply_pending_mutations()?;
     Ok(state)
+}
+
+fn of_group(index: ValidatorIndex, reason: KeySetChangeError) -> GenesisError {
+    GenesisError::Group {
+        index,
+        reason: Box::new(reason),
+    }
+}
+
+/// Key sets at genesis are such as a change could bring.
+fn check_key_sets<P: Preset>(
+    state: &BeaconState<P>,
+    key_sets: &[(ValidatorIndex, KeySet)],
+) -> Result<(), GenesisError> {
+    let mut last = None;
+    let mut members = HashMap::new();
+    for (index, key_set) in key_sets {
+        let index = *index;
+        if key_set.activation_epoch != GENESIS_EPOCH {
+            return Err(GenesisError::NotInForce {
+                index,
+                activation: key_set.activation_epoch,
+            });
+        }
+        if last.replace(index).is_some_and(|last| last >= index) {
+            return Err(GenesisError::GroupsNotAscending { index });
+        }
+        check_group(get_validator(state, index)?, key_set, index).map_err(|reason| of_group(index, reason))?;
+        check_form::<P>(&key_set.keys).map_err(|reason| of_group(index, reason))?;
+        for (place, key) in key_set.keys.iter().enumerate() {
+            let of_validator = key.as_bls().and_then(|pubkey| get_validator_index(state, &pubkey));
+            let of_group_before = members.insert(key, index);
+            if let Some(owner) = of_validator.filter(|owner| *owner != index).or(of_group_before) {
+                return Err(of_group(index, KeySetChangeError::KeyTaken { place, owner }));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What can be said of a group without its keys and without other groups.
+fn check_group(validator: &Validator, key_set: &KeySet, index: ValidatorIndex) -> Result<(), KeySetChangeError> {
+    let (keys, threshold) = (key_set.keys.len(), key_set.threshold);
+    if threshold == 0 || usize::from(threshold) > keys {
+        return Err(KeySetChangeError::Threshold { threshold, keys });
+    }
+    if keys >= 2 {
+        if !validator.has_compounding_withdrawal_credential() {
+            return Err(KeySetChangeError::NotCompounding(index));
+        }
+        let expected = MIN_BALANCE_PER_VIRTUAL_KEY.safe_mul(keys as u64)?;
+        let found = validator.effective_balance;
+        if found < expected {
+            return Err(KeySetChangeError::Balance { keys, expected, found });
+        }
+    }
+    Ok(())
 }
 
 /// The block that a genesis state stands for: empty, unsigned, of slot 0.
@@ -153,66 +271,18 @@ pub fn genesis_block<P: Preset>(state: &mut BeaconState<P>) -> Result<SignedBeac
     })
 }
 
-fn check_validators<P: Preset>(validators: &[GenesisValidator], fork_name: ForkName) -> Result<(), GenesisError> {
+fn check_validators(validators: &[GenesisValidator], fork_name: ForkName) -> Result<(), GenesisError> {
     let mut registered = HashMap::with_capacity(validators.len());
     for (index, validator) in (0u64..).zip(validators) {
         let index = ValidatorIndex::new(index);
         if let Some(first) = registered.insert(validator.pubkey, index) {
             return Err(GenesisError::DuplicateKey { first, second: index });
         }
-    }
-    let mut members = HashMap::new();
-    for (index, validator) in (0u64..).zip(validators) {
-        let index = ValidatorIndex::new(index);
-        let Some(group) = &validator.group else {
-            continue;
-        };
-        if fork_name < ForkName::Dvt {
+        if validator.group.is_some() && fork_name < ForkName::Dvt {
             return Err(GenesisError::GroupsBeforeDvt { index });
-        }
-        check_group::<P>(validator, group, index).map_err(|reason| GenesisError::Group {
-            index,
-            reason: Box::new(reason),
-        })?;
-        for (place, key) in group.keys.iter().enumerate() {
-            let of_validator = key.as_bls().and_then(|pubkey| registered.get(&pubkey));
-            let of_group = members.insert(key, index);
-            if let Some(owner) = of_validator.copied().filter(|owner| *owner != index).or(of_group) {
-                return Err(GenesisError::Group {
-                    index,
-                    reason: Box::new(KeySetChangeError::KeyTaken { place, owner }),
-                });
-            }
         }
     }
     Ok(())
-}
-
-/// What can be said of a group without the others.
-///
-/// Spec: dvt/fork.md#get_dvt_genesis_state
-fn check_group<P: Preset>(
-    validator: &GenesisValidator,
-    group: &GenesisGroup,
-    index: ValidatorIndex,
-) -> Result<(), KeySetChangeError> {
-    let (keys, threshold) = (group.keys.len(), group.threshold);
-    if threshold == 0 || usize::from(threshold) > keys || keys as u64 > MAX_GROUP_SIZE {
-        return Err(KeySetChangeError::Threshold { threshold, keys });
-    }
-    if keys >= 2 {
-        let entry =
-            get_validator_from_deposit::<P>(validator.pubkey, validator.withdrawal_credentials, validator.balance)?;
-        if !entry.has_compounding_withdrawal_credential() {
-            return Err(KeySetChangeError::NotCompounding(index));
-        }
-        let expected = MIN_BALANCE_PER_VIRTUAL_KEY.safe_mul(keys as u64)?;
-        let found = entry.effective_balance;
-        if found < expected {
-            return Err(KeySetChangeError::Balance { keys, expected, found });
-        }
-    }
-    check_form::<P>(&group.keys)
 }
 
 /// Everything but the registry and what is derived from it.
@@ -275,67 +345,6 @@ fn empty_state<P: Preset>(
         proposer_lookahead: Vector::default(),
         caches: Caches::default(),
     })
-}
-
-/// Adds the groups. Sync committees are filled in afterwards.
-fn into_dvt<P: Preset>(
-    state: BeaconState<P>,
-    validators: &[GenesisValidator],
-    spec: &ChainSpec,
-) -> Result<BeaconState<P>, GenesisError> {
-    let BeaconState::Fulu(pre) = state else {
-        return Ok(state);
-    };
-    let mut post: BeaconStateDvt<P> = crate::upgrade::into_dvt(pre, Arc::default(), Arc::default());
-    post.fork = Fork {
-        previous_version: spec.dvt_fork_version,
-        current_version: spec.dvt_fork_version,
-        epoch: GENESIS_EPOCH,
-    };
-    for (index, validator) in (0u64..).zip(validators) {
-        let Some(group) = &validator.group else {
-            continue;
-        };
-        let key_set = KeySet {
-            activation_epoch: GENESIS_EPOCH,
-            threshold: group.threshold,
-            keys: VariableList::new(group.keys.clone())?,
-        };
-        post.groups.push(Group {
-            validator_index: ValidatorIndex::new(index),
-            sequence: 0,
-            key_sets: VariableList::new(vec![key_set])?,
-        })?;
-        post.previous_group_participation.push(0)?;
-        post.current_group_participation.push(0)?;
-    }
-    let mut state = BeaconState::Dvt(post);
-    state.apply_pending_mutations()?;
-    Ok(state)
-}
-
-fn fill_sync_committees<P: Preset>(state: &mut BeaconState<P>, spec: &ChainSpec) -> Result<(), StateError> {
-    let committee = if matches!(state, BeaconState::Dvt(_)) {
-        let (committee, indices) = dvt::sync_committee::get_next_sync_committee(state, spec)?;
-        if let BeaconState::Dvt(state) = state {
-            state.current_sync_committee_indices = Arc::new(indices);
-            state.next_sync_committee_indices = Arc::clone(&state.current_sync_committee_indices);
-        }
-        committee
-    } else {
-        get_next_sync_committee(state)?
-    };
-    let committee = Arc::new(committee);
-    *state.current_sync_committee_mut() = Arc::clone(&committee);
-    *state.next_sync_committee_mut() = committee;
-    Ok(())
-}
-
-fn genesis_body_root<P: Preset>(fork_name: ForkName) -> Root {
-    match fork_name {
-        ForkName::Fulu => empty_body_fulu::<P>().tree_hash_root(),
-        ForkName::Dvt => empty_body_dvt::<P>().tree_hash_root(),
-    }
 }
 
 fn empty_sync_aggregate<P: Preset>() -> SyncAggregate<P> {

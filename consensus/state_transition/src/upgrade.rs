@@ -31,7 +31,7 @@ pub fn upgrade_to_dvt<P: Preset>(state: &mut BeaconState<P>, spec: &ChainSpec) -
 }
 
 /// The same state in the layout of `dvt`, without groups and with the fork versions that it had.
-pub(crate) fn into_dvt<P: Preset>(
+fn into_dvt<P: Preset>(
     pre: BeaconStateFulu<P>,
     current_sync_committee_indices: Arc<FixedVector<SignerIndex, P::SyncCommitteeSize>>,
     next_sync_committee_indices: Arc<FixedVector<SignerIndex, P::SyncCommitteeSize>>,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from native_dvt.cases.chain import FOUR, SEVEN, Chain
@@ -106,56 +104,3 @@ def test_a_chain_can_start_with_groups() -> None:
         assert getattr(state, field) == getattr(like, field)
         assert getattr(state, f"{field}_indices") == getattr(like, f"{field}_indices")
     SPEC.process_slots(state, SPEC.Slot(1))
-
-
-def test_a_genesis_state_has_groups_as_a_change_could_make_them() -> None:
-    like = Chain(SPEC, epoch=0).state
-    fulu = SPEC.fulu.BeaconState()
-    for name in SPEC.fulu.BeaconState.fields():
-        setattr(fulu, name, getattr(like, name))
-    committee = SPEC.SyncCommittee(pubkeys=[like.validators[0].pubkey] * int(SPEC.SYNC_COMMITTEE_SIZE))
-    fulu.current_sync_committee = fulu.next_sync_committee = committee
-    first, second = [(int(group.validator_index), group.key_sets[0]) for group in like.groups][:2]
-    assert len(first[1].keys) >= 2 and first[0] < second[0]
-
-    def is_valid(*groups: tuple[int, Any]) -> bool:
-        try:
-            SPEC.get_dvt_genesis_state(fulu, [(SPEC.ValidatorIndex(index), key_set) for index, key_set in groups])
-        except AssertionError:
-            return False
-        return True
-
-    def changed(**values: Any) -> tuple[int, Any]:
-        key_set = first[1].copy()
-        for name, value in values.items():
-            setattr(key_set, name, value)
-        return first[0], key_set
-
-    keys = list(first[1].keys)
-    size = len(keys)
-    assert is_valid(first, second)
-    assert not is_valid(second, first), "in the order of their indices"
-    assert not is_valid(first, changed(keys=keys[:1], threshold=1)), "one entry for a validator"
-    assert not is_valid(changed(activation_epoch=1))
-    assert is_valid(changed(threshold=1)) and is_valid(changed(threshold=size))
-    assert not is_valid(changed(threshold=0)) and not is_valid(changed(threshold=size + 1))
-    assert not is_valid(changed(keys=[], threshold=0))
-    assert not is_valid(changed(keys=[*keys[:-1], keys[0]])), "the same key twice"
-    assert not is_valid(changed(keys=[*keys[:-1], SPEC.VirtualKey(scheme=0, pubkey=b"\x01" * 48)])), "no key"
-    assert not is_valid(changed(keys=[*keys[:-1], second[1].keys[0]]), second), "a key of another group"
-    foreign = SPEC.VirtualKey(scheme=0, pubkey=bytes(like.validators[second[0]].pubkey))
-    assert not is_valid(changed(keys=[*keys[:-1], foreign])), "the registry key of another validator"
-    own = SPEC.VirtualKey(scheme=0, pubkey=bytes(like.validators[first[0]].pubkey))
-    assert is_valid(changed(keys=[*keys[:-1], own]))
-    # Credentials and balance, from two keys on.
-    validator = fulu.validators[first[0]]
-    full, credentials = validator.effective_balance, bytes(validator.withdrawal_credentials)
-    validator.effective_balance = 32 * 10**9 * size
-    assert is_valid(first)
-    validator.effective_balance -= 10**9
-    assert not is_valid(first)
-    assert is_valid(changed(keys=keys[:1], threshold=1))
-    validator.effective_balance = full
-    validator.withdrawal_credentials = b"\x01" + credentials[1:]
-    assert not is_valid(first) and not is_valid(changed(keys=keys[:2], threshold=1))
-    assert is_valid(changed(keys=keys[:1], threshold=1))

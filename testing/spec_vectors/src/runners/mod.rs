@@ -63,6 +63,7 @@ fn run_with<P: Preset>(case: &CaseId, directory: &CaseDir) -> Result<(), CaseErr
             sanity::run_blocks::<P>(fork, directory)
         }
         ("fork", "fork") => transition::run_fork::<P>(fork, directory),
+        ("genesis", "groups") => transition::run_genesis::<P>(fork, directory),
         ("transition", "core") => transition::run_transition::<P>(fork, directory),
         // The handlers only say what the steps are about.
         ("fork_choice", _) | ("sync", "optimistic") => fork_choice_steps::run::<P>(fork, directory),

@@ -1,11 +1,12 @@
-//! `fork` and `transition`: formats/forks, formats/transition.
+//! `fork` and `transition`: formats/forks, formats/transition; and `genesis`, of which this project has only the groups.
 
 use crate::case_dir::{CaseDir, CaseError};
 use crate::runners::sanity::apply_block;
 use crate::runners::{chain_spec, check_change};
+use state_transition::genesis::get_dvt_genesis_state;
 use state_transition::upgrade::upgrade_to_dvt;
 use types::constants::FAR_FUTURE_EPOCH;
-use types::{BeaconState, Epoch, ForkName, Preset, SignedBeaconBlock};
+use types::{BeaconState, Epoch, ForkName, KeySet, Preset, SignedBeaconBlock, ValidatorIndex};
 
 /// The fork before; cases of a first fork have none.
 fn previous(fork: ForkName) -> Result<ForkName, CaseError> {
@@ -33,6 +34,30 @@ pub(crate) fn run_fork<P: Preset>(fork: ForkName, directory: &CaseDir) -> Result
     let pre: BeaconState<P> = directory.ssz_of_fork("pre", previous(fork)?)?;
     let post: Option<BeaconState<P>> = directory.optional_ssz_of_fork("post", fork)?;
     check_change(&pre, post, |state| upgrade_to_dvt(state, &spec))
+}
+
+/// Who is a group at genesis: validators in the order of the files `key_set_0`, `key_set_1` and so on.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Groups {
+    validators: Vec<ValidatorIndex>,
+}
+
+/// A genesis state of Fulu and key sets give one with groups.
+pub(crate) fn run_genesis<P: Preset>(fork: ForkName, directory: &CaseDir) -> Result<(), CaseError> {
+    let spec = chain_spec::<P>(fork);
+    let pre: BeaconState<P> = directory.ssz_of_fork("pre", previous(fork)?)?;
+    let post: Option<BeaconState<P>> = directory.optional_ssz_of_fork("post", fork)?;
+    let groups: Groups = directory.yaml("groups.yaml")?;
+    let key_sets = groups
+        .validators
+        .into_iter()
+        .enumerate()
+        .map(|(place, validator)| Ok((validator, directory.ssz(&format!("key_set_{place}"))?)))
+        .collect::<Result<Vec<(ValidatorIndex, KeySet)>, CaseError>>()?;
+    check_change(&pre, post, |state| {
+        get_dvt_genesis_state(state.clone(), key_sets.clone(), &spec).map(|after| *state = after)
+    })
 }
 
 pub(crate) fn run_transition<P: Preset>(fork: ForkName, directory: &CaseDir) -> Result<(), CaseError> {
