@@ -111,33 +111,37 @@ def deposits_of_the_old_bridge(spec: ModuleType) -> Iterator[Case]:
 
 
 @source
-def draw_with_a_tie(spec: ModuleType) -> Iterator[Case]:
-    """A candidate with the greatest balance and the greatest random value is drawn, but only just."""
+def draws_at_the_edge(spec: ModuleType) -> Iterator[Case]:
+    """
+    A candidate with the greatest balance and the greatest random value is drawn, but only just; one with half of that
+    balance and half of the values below his, but only just not.
+    """
     period = int(spec.EPOCHS_PER_SYNC_COMMITTEE_PERIOD)
-    entries = (Entry(2048), Entry(2048, 1, 1), *(Entry(2048) for _ in range(30)))
-    chain = Chain(spec, entries, epoch=10 * period - 1)
-    state = chain.state
-    epoch = spec.Epoch(10 * period)
-    place = int(epoch + spec.EPOCHS_PER_HISTORICAL_VECTOR - spec.MIN_SEED_LOOKAHEAD - 1) % len(state.randao_mixes)
-    prefix = bytes(spec.DOMAIN_SYNC_COMMITTEE) + bytes(spec.uint_to_bytes(epoch))
+    for name, balance, value in (("tie", 2048, 2**16 - 1), ("just_not_drawn", 1024, 2**15)):
+        entries = (Entry(balance), Entry(balance, 1, 1), *(Entry(balance) for _ in range(30)))
+        chain = Chain(spec, entries, epoch=10 * period - 1)
+        state = chain.state
+        epoch = spec.Epoch(10 * period)
+        place = int(epoch + spec.EPOCHS_PER_HISTORICAL_VECTOR - spec.MIN_SEED_LOOKAHEAD - 1) % len(state.randao_mixes)
+        prefix = bytes(spec.DOMAIN_SYNC_COMMITTEE) + bytes(spec.uint_to_bytes(epoch))
 
-    def has_tie(mix: bytes) -> bool:
-        seed = sha256(prefix + mix).digest()
-        values = sha256(seed + bytes(8)).digest()
-        return b"\xff\xff" in (values[i : i + 2] for i in range(0, 32, 2))
+        def values_of(mix: bytes, prefix: bytes = prefix) -> list[int]:
+            values = sha256(sha256(prefix + mix).digest() + bytes(8)).digest()
+            return [int.from_bytes(values[place : place + 2], "little") for place in range(0, 32, 2)]
 
-    mixes = (sha256(number.to_bytes(8, "little")).digest() for number in range(10**6))
-    state.randao_mixes[place] = next(mix for mix in mixes if has_tie(mix))
+        mixes = (sha256(number.to_bytes(8, "little")).digest() for number in range(10**6))
+        state.randao_mixes[place] = next(mix for mix in mixes if value in values_of(mix))
 
-    def run(state: Any) -> Any:
-        spec.process_sync_committee_updates(state)
-        return state
+        def run(state: Any) -> Any:
+            spec.process_sync_committee_updates(state)
+            return state
 
-    def check(before: Any, after: Any) -> bool:
-        # Everybody is drawn when it is his turn.
-        return len(set(after.next_sync_committee_indices)) == len(entries)
+        def check(before: Any, after: Any, balance: int = balance) -> bool:
+            # With the greatest balance everybody is drawn when it is his turn.
+            drawn = set(after.next_sync_committee_indices)
+            return (len(drawn) == len(before.validators)) == (balance == 2048)
 
-    yield Case("epoch_processing", "sync_committee_updates", "tie", {"pre": state.copy()}, run, check=check)
+        yield Case("epoch_processing", "sync_committee_updates", name, {"pre": state.copy()}, run, check=check)
 
 
 @source
