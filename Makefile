@@ -2,7 +2,7 @@
 
 VECTORS ?= official-vectors
 
-.PHONY: devnet scenarios test crash-test xmss-lifetime-test lint bench official-vectors spec-test spec-mutants vectors eip-figures diff-test build-tools
+.PHONY: devnet scenarios test crash-test xmss-lifetime-test lint bench official-vectors spec-test spec-mutants vectors eip-figures diff-test kurtosis-test kurtosis-mutants build-tools
 
 # A network of nodes on this machine, with groups, until Ctrl-C. Flags: make devnet ARGS="--epochs 8 --report r.json"
 devnet: build-tools
@@ -85,6 +85,24 @@ diff-test: $(VENV)/installed build-tools
 	cargo build --release -p spec_vectors
 	cd specs/pyspec && $(SPEC_PYTHON) -m native_dvt.difference ../../target/difference --runner ../../target/release/spec_vectors --blocks $(BLOCKS) \
 		--seed $(SEED) --journal ../../target/difference.journal
+
+# The Kurtosis package, interpreted: with what is recorded of ethereum-package, and with ethereum-package itself if
+# ETHEREUM_PACKAGE names a checkout of it.
+KURTOSIS_VENV := target/kurtosis-venv
+KURTOSIS_PYTHON := $(KURTOSIS_VENV)/bin/python
+$(KURTOSIS_VENV)/installed: kurtosis/tests/requirements.txt
+	$(PYTHON) -m venv $(KURTOSIS_VENV)
+	$(KURTOSIS_VENV)/bin/pip install --quiet --requirement kurtosis/tests/requirements.txt
+	touch $@
+
+kurtosis-test: $(KURTOSIS_VENV)/installed
+	$(KURTOSIS_PYTHON) -m black --quiet --include '\.star?$$' --check kurtosis
+	$(KURTOSIS_PYTHON) -m black --quiet --line-length 120 --check kurtosis/tests
+	$(KURTOSIS_PYTHON) -m pytest -q -p no:cacheprovider kurtosis/tests
+
+# Changes one thing at a time in the package, in the record and in ethereum-package: the tests have to fail.
+kurtosis-mutants: $(KURTOSIS_VENV)/installed
+	$(KURTOSIS_PYTHON) kurtosis/tests/mutants.py
 
 build-tools:
 	@scripts/install-build-tools
