@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -60,8 +61,9 @@ class Log:
         return {entry["name"]: Service(entry["config"]) for entry in self.all("add_service")}
 
     def nodes(self):
-        """The services that run our image."""
-        return {name: service for name, service in self.services().items() if name.startswith(("cl-", "vc-"))}
+        """What ethereum-package runs of our image."""
+        names = re.compile(r"cl-\d|vc-\d")
+        return {name: service for name, service in self.services().items() if names.match(name)}
 
     def extra_env(self):
         """What the genesis generator's shell reads: names and values in double quotes."""
@@ -78,7 +80,16 @@ class Log:
                 entry
                 for entry in self.entries
                 if entry["do"] in ("stop_service", "start_service")
-                or entry["name"].startswith(("outage-", "assertoor-groups", "fresnel-", "additional-grafana-"))
+                or entry["name"].startswith(
+                    (
+                        "outage-",
+                        "assertoor-groups",
+                        "fresnel-",
+                        "make-hash-based-",
+                        "vc-hash-based-",
+                        "additional-grafana-",
+                    )
+                )
             ],
         }
 

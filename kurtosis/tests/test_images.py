@@ -137,14 +137,18 @@ def test_the_binary_runs_on_a_root_filesystem_of_its_libraries_and_a_shell(tmp_p
 
     def run(*command):
         return subprocess.run(
-            ["chroot", root, *command],
-            env={"PATH": "/usr/local/bin:/bin"},
+            [shutil.which("chroot"), root, *command],
+            env={"PATH": "/usr/local/bin:/bin", "HOME": "/"},
             capture_output=True,
             text=True,
         )
 
     assert run("sh", "-c", "exec lighthouse --version").stdout.startswith("fresnel ")
     # As ethereum-package starts them; what is missing is the network's files, not a library.
-    for command in (["lighthouse", "vc"], ["sh", "-c", "exec lighthouse beacon_node --testnet-dir=/network-configs"]):
-        done = run(*command, *(["--testnet-dir=/network-configs"] if command[1] == "vc" else []))
-        assert done.returncode == 1 and "/network-configs" in done.stderr, done.stderr
+    files = "--testnet-dir=/network-configs"
+    for command in (
+        ["sh", "-c", f"exec lighthouse beacon_node {files}"],
+        ["lighthouse", "vc", files, "--init-slashing-protection"],
+    ):
+        done = run(*command)
+        assert done.returncode == 1 and "/network-configs/config.yaml" in done.stderr, done.stderr

@@ -1,6 +1,8 @@
 """Our package with ethereum-package as recorded.yaml says it is."""
 
+import os
 import re
+import subprocess
 
 import pytest
 import starlark
@@ -72,12 +74,68 @@ def test_each_node_has_one_key_of_each_of_its_groups(path, run):
         assert "FRESNEL_GROUPS_YAML" not in log.extra_env()
         return
     groups = genesis_groups(log)
-    assert len(groups) == sum(row["count"] for row in wanted)
+    assert len(groups) == sum(row.get("count", 1) for row in wanted)
+    # A hash-based key is a name here; its node has it, and in this group no other.
+    made = [key for group in groups for key in group["keys"] if isinstance(key, str)]
+    for key in made:
+        keys_of[f"vc-{re.search(r'hash-based-(.)', key)[1]}-geth-lighthouse"].add(key)
     seen = set()
     for group in groups:
         assert [len(keys & set(group["keys"])) for keys in keys_of.values()] == [1] * len(keys_of)
         assert not seen & set(group["keys"])
         seen.update(group["keys"])
+
+
+def test_hash_based_keys_are_made_before_genesis_and_sign_in_clients_of_their_own(network):
+    log = network("group-mixed-schemes")
+    assert genesis_groups(log) == [
+        {"threshold": 3, "keys": [0, 16, *(f"<output of make-hash-based-{node}-1>" for node in (3, 4))]},
+        {"threshold": 3, "keys": [1, 17, 32, 48]},
+    ]
+    order = [entry["name"] for entry in log.all("run_sh")]
+    for node in (3, 4):
+        name = f"hash-based-{node}-1"
+        making = log.one("run_sh", f"make-{name}")
+        assert order.index(making["name"]) < order.index("run-generate-genesis")
+        assert making["image"] == "fresnel:local"
+        assert making["store"] == [{"kind": "StoreSpec", "src": "/hash-based-key/", "name": name}]
+        assert making["run"].startswith(
+            "fresnel make-xmss-key --scheme 2 --first-epoch 0 --epochs 256 --validators-dir /hash-based-key/keys "
+            "--secrets-dir /hash-based-key/secrets --init-slashing-protection > /tmp/pubkey "
+        )
+        client = log.services()[f"vc-{name}"]
+        assert client.image == "fresnel:local" and client.entrypoint is None
+        assert client.command == [
+            "lighthouse",
+            "vc",
+            "--testnet-dir=/network-configs",
+            "--validators-dir=/hash-based-key/keys",
+            "--secrets-dir=/hash-based-key/secrets",
+            f"--beacon-nodes=http://cl-{node}-lighthouse-geth:4000",
+            "--suggested-fee-recipient=0x8943545177806ED17B9F23F0a21ee5948eCaa776",
+            "--metrics",
+            "--metrics-address=0.0.0.0",
+            "--metrics-port=8080",
+        ]
+        assert client.files == {"/network-configs": "el_cl_genesis_data", "/hash-based-key": name}
+        assert client.ports == {"metrics": "8080/TCP"}
+
+
+def test_the_mainnet_preset_has_keys_with_long_lives(run):
+    rows = [{"threshold": 2, "hash_based": [2]}]
+    log = run({"participants": TWO_NODES, "dvt_params": {"groups": rows, "hash_based_epochs": 1024}})
+    assert "--scheme 1 --first-epoch 0 --epochs 1024 " in log.one("run_sh", "make-hash-based-2-1")["run"]
+
+
+def test_the_command_that_makes_a_key_prints_the_key_only(network, tmp_path):
+    run = network("group-mixed-schemes").one("run_sh", "make-hash-based-3-1")["run"].replace("/tmp/", f"{tmp_path}/")
+    fresnel = tmp_path / "fresnel"
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    for status, output in ((0, "2-0xab"), (1, "it is so\n")):
+        fresnel.write_text(f"#!/bin/sh\necho it is so >&2\necho 2-0xab\nexit {status}\n")
+        fresnel.chmod(0o755)
+        done = subprocess.run(["sh", "-c", run], env=environment, capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (status, output)
 
 
 def test_the_index_arithmetic_of_the_3_of_4_network(network):
@@ -201,6 +259,16 @@ def test_nodes_stop_and_come_back_by_the_clock(network):
         ({"dvt_params": {"outages": [{"nodes": [1], "from_epoch": 1, "to_epoch": 2}]}}, "one of 2 to 2"),
         ({"dvt_params": {"outages": [{"nodes": [2], "from_epoch": 2, "to_epoch": 2}]}}, "ends after it begins"),
         ({"dvt_params": {"outages": [{"node": [2], "from_epoch": 2, "to_epoch": 3}]}}, "Invalid parameter node "),
+        ({"dvt_params": {"groups": [{"threshold": 1, "nodes": [1], "hash_based": [2]}]}}, "which is not in the group"),
+        (
+            {
+                "dvt_params": {
+                    "groups": [{"threshold": 1, "hash_based": [2]}],
+                    "outages": [{"nodes": [2], "from_epoch": 2, "to_epoch": 3}],
+                }
+            },
+            "node 2 has a hash-based key and must not stop",
+        ),
         ({"participants": [{"el_type": "geth"}]}, "validator_count is missing"),
         ({"participants": []}, "participants is missing"),
         ({"participants_matrix": {}}, "participants_matrix is not supported"),
