@@ -64,7 +64,7 @@ pub struct BeaconNodeArgs {
     /// Private addresses are dialled.
     #[arg(long, help_heading = "Network")]
     pub enable_private_discovery: bool,
-    /// Peers are scored as ever; accepted for compatibility.
+    /// Accepted; peers are scored as ever.
     #[arg(long, help_heading = "Network")]
     pub disable_peer_scoring: bool,
     /// Follow all subnets of attestations and sync committees.
@@ -155,10 +155,10 @@ pub struct BeaconNodeArgs {
     /// Who gets the fees of blocks whose proposer's client names nobody.
     #[arg(long, value_name = "ADDRESS", help_heading = "Execution client")]
     pub suggested_fee_recipient: Option<ExecutionAddress>,
-    /// URL of a builder. Accepted; blocks are built locally.
+    /// Accepted; blocks are built by the execution client.
     #[arg(long, value_name = "URL", help_heading = "Execution client")]
     pub builder: Option<String>,
-    /// Have payloads built ahead of every slot. Accepted; they are for attached validators.
+    /// Accepted; payloads are prepared for attached validators.
     #[arg(long, help_heading = "Execution client")]
     pub always_prepare_payload: bool,
     /// How long ahead of a slot payloads are begun, in milliseconds [default: a third of a slot].
@@ -168,7 +168,7 @@ pub struct BeaconNodeArgs {
     /// Begin with the finalised state of the node at this URL.
     #[arg(long, value_name = "URL", help_heading = "Chain")]
     pub checkpoint_sync_url: Option<String>,
-    /// Begin at genesis, however long ago it was.
+    /// Begin at genesis, however long ago it was. So it is without this flag, too, if there is no --checkpoint-sync-url.
     #[arg(long, help_heading = "Chain")]
     pub allow_insecure_genesis_sync: bool,
     /// How many epochs a head may be behind the clock before peers are needed to be ready [default: 8 slots]. For tests.
@@ -178,11 +178,11 @@ pub struct BeaconNodeArgs {
     #[arg(long, help_heading = "Chain")]
     pub purge_db: bool,
 
-    /// Accepted; without effect.
-    #[arg(long, value_name = "URL", hide = true)]
+    /// Accepted; there is no telemetry.
+    #[arg(long, value_name = "URL", help_heading = "Without effect")]
     pub telemetry_collector_url: Option<String>,
-    /// Accepted; without effect.
-    #[arg(long, value_name = "NAME", hide = true)]
+    /// Accepted; there is no telemetry.
+    #[arg(long, value_name = "NAME", help_heading = "Without effect")]
     pub telemetry_service_name: Option<String>,
 }
 
@@ -345,6 +345,31 @@ mod tests {
         assert!(!policy("--disable-discovery").may_be_alone);
         assert!(policy("--target-peers 0").may_be_alone);
         assert_eq!(policy("--sync-tolerance-epochs 3").tolerance_slots, 24);
+    }
+
+    /// By the help: a flag that does nothing says so there, and once more when the program starts.
+    #[test]
+    fn flags_that_are_accepted_only_are_named_at_the_start() {
+        let command = Command::command();
+        let flags: Vec<&clap::Arg> = command
+            .get_arguments()
+            .filter(|flag| {
+                flag.get_help()
+                    .is_some_and(|help| help.to_string().starts_with("Accepted"))
+            })
+            .collect();
+        assert!(flags.len() >= 5);
+        for flag in flags {
+            assert!(!flag.is_hide_set());
+            let long = format!("--{}", flag.get_long().unwrap());
+            let mut line = vec!["bn".to_owned(), long.clone()];
+            if flag.get_action().takes_values() {
+                let name = flag.get_value_names().unwrap()[0].as_str();
+                line.push(if name == "ADDRESS" { "127.0.0.1" } else { "1" }.to_owned());
+            }
+            let args = Command::try_parse_from(line).unwrap().args;
+            assert_eq!(args.without_effect().len(), 1, "{long}");
+        }
     }
 
     #[test]

@@ -69,11 +69,11 @@ pub struct ValidatorClientArgs {
     /// Accepted; no builder is asked for blocks.
     #[arg(long, value_name = "GAS", help_heading = "Without effect")]
     pub gas_limit: Option<u64>,
-    /// Accepted; without effect.
-    #[arg(long, value_name = "URL", hide = true)]
+    /// Accepted; there is no telemetry.
+    #[arg(long, value_name = "URL", help_heading = "Without effect")]
     pub telemetry_collector_url: Option<String>,
-    /// Accepted; without effect.
-    #[arg(long, value_name = "NAME", hide = true)]
+    /// Accepted; there is no telemetry.
+    #[arg(long, value_name = "NAME", help_heading = "Without effect")]
     pub telemetry_service_name: Option<String>,
 }
 
@@ -126,6 +126,31 @@ mod tests {
         let args = Command::try_parse_from(line.split_whitespace()).unwrap().args;
         assert_eq!(args.beacon_nodes, ["http://cl-1:4000", "http://cl-2:4000"]);
         assert_eq!((args.metrics_port, args.without_effect().len()), (8080, 2));
+    }
+
+    /// By the help: a flag that does nothing says so there, and once more when the program starts.
+    #[test]
+    fn flags_that_are_accepted_only_are_named_at_the_start() {
+        let command = Command::command();
+        let flags: Vec<&clap::Arg> = command
+            .get_arguments()
+            .filter(|flag| {
+                flag.get_help()
+                    .is_some_and(|help| help.to_string().starts_with("Accepted"))
+            })
+            .collect();
+        assert!(flags.len() >= 5);
+        for flag in flags {
+            assert!(!flag.is_hide_set());
+            let long = format!("--{}", flag.get_long().unwrap());
+            let mut line = vec!["vc".to_owned(), long.clone()];
+            if flag.get_action().takes_values() {
+                let name = flag.get_value_names().unwrap()[0].as_str();
+                line.push(if name == "ADDRESS" { "127.0.0.1" } else { "1" }.to_owned());
+            }
+            let args = Command::try_parse_from(line).unwrap().args;
+            assert_eq!(args.without_effect().len(), 1, "{long}");
+        }
     }
 
     #[test]
