@@ -1,8 +1,8 @@
 //! `validator_definitions.yml`, the list of validators of a client, in Lighthouse's format.
 //!
-//! Read field by field, so that an error can say which entry and which field is wrong. Fields that this client does
-//! not know are kept and written back.
+//! Fields that this client does not know are kept and written back.
 
+use crate::definition_yaml::{Entry, describe};
 use crate::file::{FileError, read_limited, write_atomically};
 use serde_yaml_ng::{Mapping, Value};
 use std::collections::HashSet;
@@ -14,11 +14,6 @@ use zeroize::Zeroizing;
 /// Name of the file in a validators directory.
 pub const DEFINITIONS_FILE: &str = "validator_definitions.yml";
 const MAX_DEFINITIONS_BYTES: u64 = 1 << 26;
-const LOCAL_KEYSTORE: &str = "local_keystore";
-const LOCAL_XMSS_KEYSTORE: &str = "local_xmss_keystore";
-const WEB3SIGNER: &str = "web3signer";
-/// A graffiti has 32 bytes in a block.
-const MAX_GRAFFITI_BYTES: usize = 32;
 
 /// The definitions cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -63,27 +58,33 @@ pub enum DefinitionsError {
     },
 }
 
+/// A key file of this machine, and what opens it.
+#[derive(Clone, PartialEq)]
+pub struct LocalKeystore {
+    /// The key file.
+    pub path: PathBuf,
+    /// A file with its password.
+    pub password_path: Option<PathBuf>,
+    /// Its password, in plain text in the definitions.
+    pub password: Option<Zeroizing<String>>,
+}
+
+impl fmt::Debug for LocalKeystore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalKeystore")
+            .field("path", &self.path)
+            .field("password_path", &self.password_path)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Where the secret key of a validator is.
 #[derive(Clone, PartialEq)]
 pub enum SigningDefinition {
-    /// In a keystore of this machine.
-    LocalKeystore {
-        /// The keystore.
-        voting_keystore_path: PathBuf,
-        /// A file with its password.
-        voting_keystore_password_path: Option<PathBuf>,
-        /// Its password, in plain text in the definitions.
-        voting_keystore_password: Option<Zeroizing<String>>,
-    },
-    /// In a key file of this machine, for a key of one-time leaves.
-    LocalXmssKeystore {
-        /// The key file.
-        voting_keystore_path: PathBuf,
-        /// A file with its password.
-        voting_keystore_password_path: Option<PathBuf>,
-        /// Its password, in plain text in the definitions.
-        voting_keystore_password: Option<Zeroizing<String>>,
-    },
+    /// In a keystore, for a BLS key.
+    LocalKeystore(LocalKeystore),
+    /// In a key file for a key of one-time leaves.
+    LocalXmssKeystore(LocalKeystore),
     /// In a remote signer. Its other fields stay in [`ValidatorDefinition::other`].
     Web3Signer {
         /// Base URL.
@@ -93,46 +94,27 @@ pub enum SigningDefinition {
 
 impl fmt::Debug for SigningDefinition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::LocalKeystore {
-                voting_keystore_path,
-                voting_keystore_password_path,
-                ..
-            }
-            | Self::LocalXmssKeystore {
-                voting_keystore_path,
-                voting_keystore_password_path,
-                ..
-            } => f
-                .debug_struct(self.kind())
-                .field("voting_keystore_path", voting_keystore_path)
-                .field("voting_keystore_password_path", voting_keystore_password_path)
-                .finish_non_exhaustive(),
+        match self.local() {
+            Some(local) => f.debug_tuple(self.kind()).field(local).finish(),
             // A URL may hold credentials.
-            Self::Web3Signer { .. } => f.debug_struct(self.kind()).finish_non_exhaustive(),
+            None => f.debug_struct(self.kind()).finish_non_exhaustive(),
         }
     }
 }
 
 impl SigningDefinition {
-    /// The field `type`.
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::LocalKeystore { .. } => LOCAL_KEYSTORE,
-            Self::LocalXmssKeystore { .. } => LOCAL_XMSS_KEYSTORE,
-            Self::Web3Signer { .. } => WEB3SIGNER,
+    /// A key file of the kind that its key's scheme has.
+    pub(crate) fn of_key(pubkey: &SignerKey, local: LocalKeystore) -> Self {
+        match pubkey.as_bls() {
+            Some(_) => Self::LocalKeystore(local),
+            None => Self::LocalXmssKeystore(local),
         }
     }
 
     /// The key file, if the key is in one.
-    pub fn keystore_path(&self) -> Option<&Path> {
+    pub fn local(&self) -> Option<&LocalKeystore> {
         match self {
-            Self::LocalKeystore {
-                voting_keystore_path, ..
-            }
-            | Self::LocalXmssKeystore {
-                voting_keystore_path, ..
-            } => Some(voting_keystore_path),
+            Self::LocalKeystore(local) | Self::LocalXmssKeystore(local) => Some(local),
             Self::Web3Signer { .. } => None,
         }
     }
@@ -173,19 +155,10 @@ impl ValidatorDefinition {
         voting_keystore_password_path: Option<PathBuf>,
     ) -> Self {
         let voting_public_key = voting_public_key.into();
-        let voting_keystore_password = None;
-        let signing_definition = if voting_public_key.as_bls().is_some() {
-            SigningDefinition::LocalKeystore {
-                voting_keystore_path,
-                voting_keystore_password_path,
-                voting_keystore_password,
-            }
-        } else {
-            SigningDefinition::LocalXmssKeystore {
-                voting_keystore_path,
-                voting_keystore_password_path,
-                voting_keystore_password,
-            }
+        let local = LocalKeystore {
+            path: voting_keystore_path,
+            password_path: voting_keystore_password_path,
+            password: None,
         };
         Self {
             enabled: true,
@@ -197,81 +170,9 @@ impl ValidatorDefinition {
             builder_boost_factor: None,
             prefer_builder_proposals: None,
             description: String::new(),
-            signing_definition,
+            signing_definition: SigningDefinition::of_key(&voting_public_key, local),
             other: Mapping::new(),
         }
-    }
-
-    fn to_yaml(&self) -> Value {
-        fn put(mapping: &mut Mapping, name: &str, value: Option<Value>) {
-            if let Some(value) = value {
-                mapping.insert(name.into(), value);
-            }
-        }
-        fn path(path: &Path) -> Value {
-            path.to_string_lossy().into_owned().into()
-        }
-        let mut entry = Mapping::new();
-        put(&mut entry, "enabled", Some(self.enabled.into()));
-        put(
-            &mut entry,
-            "voting_public_key",
-            Some(self.voting_public_key.to_string().into()),
-        );
-        put(&mut entry, "graffiti", self.graffiti.clone().map(Value::from));
-        put(
-            &mut entry,
-            "suggested_fee_recipient",
-            self.suggested_fee_recipient
-                .map(|address| format!("{address:#x}").into()),
-        );
-        put(&mut entry, "gas_limit", self.gas_limit.map(Value::from));
-        put(&mut entry, "builder_proposals", self.builder_proposals.map(Value::from));
-        put(
-            &mut entry,
-            "builder_boost_factor",
-            self.builder_boost_factor.map(Value::from),
-        );
-        put(
-            &mut entry,
-            "prefer_builder_proposals",
-            self.prefer_builder_proposals.map(Value::from),
-        );
-        put(&mut entry, "description", Some(self.description.as_str().into()));
-        put(&mut entry, "type", Some(self.signing_definition.kind().into()));
-        match &self.signing_definition {
-            SigningDefinition::LocalKeystore {
-                voting_keystore_path,
-                voting_keystore_password_path,
-                voting_keystore_password,
-            }
-            | SigningDefinition::LocalXmssKeystore {
-                voting_keystore_path,
-                voting_keystore_password_path,
-                voting_keystore_password,
-            } => {
-                put(&mut entry, "voting_keystore_path", Some(path(voting_keystore_path)));
-                put(
-                    &mut entry,
-                    "voting_keystore_password_path",
-                    voting_keystore_password_path.as_deref().map(path),
-                );
-                put(
-                    &mut entry,
-                    "voting_keystore_password",
-                    voting_keystore_password
-                        .as_ref()
-                        .map(|password| password.as_str().into()),
-                );
-            }
-            SigningDefinition::Web3Signer { url } => {
-                put(&mut entry, "url", Some(url.as_str().into()));
-            }
-        }
-        for (name, value) in &self.other {
-            entry.insert(name.clone(), value.clone());
-        }
-        Value::Mapping(entry)
     }
 }
 
@@ -364,166 +265,6 @@ impl ValidatorDefinitions {
             .iter()
             .position(|definition| definition.voting_public_key == pubkey)?;
         Some(self.0.remove(place))
-    }
-}
-
-const PUBLIC_KEY: &str =
-    "a public key: 0x and 96 hexadecimal digits for BLS, or another scheme's number before it, as in 1-0x...";
-
-/// One entry while it is read.
-struct Entry<'a> {
-    path: &'a Path,
-    number: usize,
-    mapping: Mapping,
-    pubkey: Option<String>,
-}
-
-impl<'a> Entry<'a> {
-    fn new(path: &'a Path, number: usize, value: Value) -> Result<Self, DefinitionsError> {
-        match value {
-            Value::Mapping(mapping) => Ok(Self {
-                path,
-                number,
-                pubkey: mapping
-                    .get("voting_public_key")
-                    .and_then(Value::as_str)
-                    .map(str::to_owned),
-                mapping,
-            }),
-            other => Err(DefinitionsError::Format {
-                path: path.to_path_buf(),
-                reason: format!("entry {number} is {}", describe(&other)),
-            }),
-        }
-    }
-
-    fn read(mut self) -> Result<ValidatorDefinition, DefinitionsError> {
-        let enabled = self.required("enabled", "true or false", |value| value.as_bool())?;
-        let voting_public_key: SignerKey =
-            self.required("voting_public_key", PUBLIC_KEY, |value| value.as_str()?.parse().ok())?;
-        let graffiti = self.optional("graffiti", "text of at most 32 bytes", |value| {
-            let text = value.as_str()?;
-            (text.len() <= MAX_GRAFFITI_BYTES).then(|| text.to_owned())
-        })?;
-        let suggested_fee_recipient = self.optional(
-            "suggested_fee_recipient",
-            "an address: 0x and 40 hexadecimal digits",
-            |value| value.as_str()?.parse().ok(),
-        )?;
-        let gas_limit = self.optional("gas_limit", "a non-negative integer", Value::as_u64)?;
-        let builder_proposals = self.optional("builder_proposals", "true or false", Value::as_bool)?;
-        let builder_boost_factor = self.optional("builder_boost_factor", "a non-negative integer", Value::as_u64)?;
-        let prefer_builder_proposals = self.optional("prefer_builder_proposals", "true or false", Value::as_bool)?;
-        let description = self.optional("description", "text", text)?.unwrap_or_default();
-        let kind = self.required("type", "local_keystore, local_xmss_keystore or web3signer", |value| {
-            text(value).filter(|kind| [LOCAL_KEYSTORE, LOCAL_XMSS_KEYSTORE, WEB3SIGNER].contains(&kind.as_str()))
-        })?;
-        let is_bls = voting_public_key.as_bls().is_some();
-        if is_bls == (kind == LOCAL_XMSS_KEYSTORE) {
-            let expected = if is_bls {
-                "local_keystore or web3signer for a BLS key"
-            } else {
-                "local_xmss_keystore for a key of another scheme than BLS"
-            };
-            return Err(self.error("type", expected, format!("{kind:?}")));
-        }
-        let signing_definition = if kind == WEB3SIGNER {
-            SigningDefinition::Web3Signer {
-                url: self.required("url", "a URL", text)?,
-            }
-        } else {
-            let voting_keystore_path = self.required("voting_keystore_path", "a path", text)?.into();
-            let voting_keystore_password_path = self
-                .optional("voting_keystore_password_path", "a path", text)?
-                .map(PathBuf::from);
-            let voting_keystore_password = self
-                .optional("voting_keystore_password", "text", text)?
-                .map(Zeroizing::new);
-            if is_bls {
-                SigningDefinition::LocalKeystore {
-                    voting_keystore_path,
-                    voting_keystore_password_path,
-                    voting_keystore_password,
-                }
-            } else {
-                SigningDefinition::LocalXmssKeystore {
-                    voting_keystore_path,
-                    voting_keystore_password_path,
-                    voting_keystore_password,
-                }
-            }
-        };
-        Ok(ValidatorDefinition {
-            enabled,
-            voting_public_key,
-            graffiti,
-            suggested_fee_recipient,
-            gas_limit,
-            builder_proposals,
-            builder_boost_factor,
-            prefer_builder_proposals,
-            description,
-            signing_definition,
-            other: self.mapping,
-        })
-    }
-
-    fn optional<T>(
-        &mut self,
-        field: &'static str,
-        expected: &'static str,
-        read: impl FnOnce(&Value) -> Option<T>,
-    ) -> Result<Option<T>, DefinitionsError> {
-        // `shift_remove` keeps the order of what is left.
-        match self.mapping.shift_remove(field) {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => match read(&value) {
-                Some(read) => Ok(Some(read)),
-                None => Err(self.error(field, expected, describe(&value))),
-            },
-        }
-    }
-
-    fn required<T>(
-        &mut self,
-        field: &'static str,
-        expected: &'static str,
-        read: impl FnOnce(&Value) -> Option<T>,
-    ) -> Result<T, DefinitionsError> {
-        self.optional(field, expected, read)?
-            .ok_or_else(|| self.error(field, expected, "nothing".to_owned()))
-    }
-
-    fn error(&self, field: &'static str, expected: &'static str, found: String) -> DefinitionsError {
-        DefinitionsError::Field {
-            path: self.path.to_path_buf(),
-            entry: self.number,
-            pubkey: self.pubkey.clone(),
-            field,
-            expected,
-            // Never show a password.
-            found: if field.ends_with("password") {
-                "another type".to_owned()
-            } else {
-                found
-            },
-        }
-    }
-}
-
-fn text(value: &Value) -> Option<String> {
-    value.as_str().map(str::to_owned)
-}
-
-fn describe(value: &Value) -> String {
-    match value {
-        Value::Null => "nothing".to_owned(),
-        Value::Bool(value) => value.to_string(),
-        Value::Number(value) => value.to_string(),
-        Value::String(value) => format!("{value:?}"),
-        Value::Sequence(_) => "a list".to_owned(),
-        Value::Mapping(_) => "a mapping".to_owned(),
-        Value::Tagged(_) => "a tagged value".to_owned(),
     }
 }
 

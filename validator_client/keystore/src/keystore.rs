@@ -136,9 +136,7 @@ impl Keystore {
 
     /// Writes a new file with mode 0600; an existing one is an error and stays.
     pub fn create_file(&self, path: &Path) -> Result<(), KeystoreError> {
-        let mut text = serde_json::to_vec_pretty(&self.to_json())?;
-        text.push(b'\n');
-        Ok(create_atomically(path, &text)?)
+        create_document(path, &self.to_json())
     }
 
     /// Parses a keystore and checks every field.
@@ -207,6 +205,13 @@ pub(crate) fn parse_document(bytes: &[u8]) -> Result<Value, KeystoreError> {
             KeystoreError::Json(error)
         }
     })
+}
+
+/// Writes a document into a new file with mode 0600; an existing one is an error and stays.
+pub(crate) fn create_document(path: &Path, document: &Value) -> Result<(), KeystoreError> {
+    let mut text = serde_json::to_vec_pretty(document)?;
+    text.push(b'\n');
+    Ok(create_atomically(path, &text)?)
 }
 
 pub(crate) fn read_uuid(fields: &Fields<'_>) -> Result<Uuid, FieldError> {

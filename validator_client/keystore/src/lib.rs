@@ -11,6 +11,7 @@
 //! Errors name the file, the field in it, and what was expected.
 
 pub mod account;
+mod definition_yaml;
 mod definitions;
 mod fields;
 mod file;
@@ -27,7 +28,7 @@ mod xmss_key;
 mod xmss_keystore;
 
 pub use definitions::{
-    DEFINITIONS_FILE, DefinitionsError, SigningDefinition, ValidatorDefinition, ValidatorDefinitions,
+    DEFINITIONS_FILE, DefinitionsError, LocalKeystore, SigningDefinition, ValidatorDefinition, ValidatorDefinitions,
 };
 pub use fields::FieldError;
 pub use file::{FileError, read_limited, write_atomically};

@@ -15,7 +15,7 @@
 //! ```
 
 use crate::definitions::{
-    DEFINITIONS_FILE, DefinitionsError, SigningDefinition, ValidatorDefinition, ValidatorDefinitions,
+    DEFINITIONS_FILE, DefinitionsError, LocalKeystore, SigningDefinition, ValidatorDefinition, ValidatorDefinitions,
 };
 use crate::file::{FileError, create_private_dir, read_limited, write_atomically};
 use crate::keystore::{Keystore, KeystoreError};
@@ -31,7 +31,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fmt, fs, io};
 use types::{PublicKeyBytes, SignerKey};
-use zeroize::Zeroizing;
 
 /// Name of a validator's keystore in its own directory.
 pub const KEYSTORE_FILE: &str = "voting-keystore.json";
@@ -257,8 +256,8 @@ impl ValidatorsDir {
         let known: HashSet<PathBuf> = definitions
             .as_slice()
             .iter()
-            .filter_map(|definition| definition.signing_definition.keystore_path())
-            .map(Path::to_path_buf)
+            .filter_map(|definition| definition.signing_definition.local())
+            .map(|local| local.path.clone())
             .collect();
         let mut discovered = Discovered::default();
         for path in paths {
@@ -289,40 +288,21 @@ impl ValidatorsDir {
             key,
         };
         match &definition.signing_definition {
-            SigningDefinition::LocalKeystore {
-                voting_keystore_path: path,
-                voting_keystore_password_path,
-                voting_keystore_password,
-            } => {
-                let fail = |source| LoadError::keystore(path, source);
-                self.check_place(pubkey, path)?;
-                let keystore = Keystore::from_file(path).map_err(fail)?;
-                check_key(path, pubkey, keystore.pubkey().into())?;
-                let password = self.password(
-                    pubkey,
-                    voting_keystore_password_path.as_deref(),
-                    voting_keystore_password.as_ref(),
-                )?;
-                let secret_key = keystore.decrypt(&password).map_err(fail)?;
-                Ok(loaded(UnlockedKey::Bls(secret_key)))
+            SigningDefinition::LocalKeystore(local) => {
+                let fail = |source| LoadError::keystore(&local.path, source);
+                let (keystore, password) =
+                    self.read_keystore(pubkey, local, Keystore::from_file, |keystore| keystore.pubkey().into())?;
+                Ok(loaded(UnlockedKey::Bls(keystore.decrypt(&password).map_err(fail)?)))
             }
-            SigningDefinition::LocalXmssKeystore {
-                voting_keystore_path: path,
-                voting_keystore_password_path,
-                voting_keystore_password,
-            } => {
-                let fail = |source| LoadError::keystore(path, source);
-                self.check_place(pubkey, path)?;
-                let keystore = XmssKeystore::from_file(path).map_err(fail)?;
-                check_key(path, pubkey, keystore.pubkey())?;
-                let password = self.password(
-                    pubkey,
-                    voting_keystore_password_path.as_deref(),
-                    voting_keystore_password.as_ref(),
-                )?;
+            SigningDefinition::LocalXmssKeystore(local) => {
+                let fail = |source| LoadError::keystore(&local.path, source);
+                let (keystore, password) =
+                    self.read_keystore(pubkey, local, XmssKeystore::from_file, XmssKeystore::pubkey)?;
                 let progress = ProgressLog::new(pubkey, "Computing the trees of an XMSS key");
                 let opened = keystore
-                    .open(&password, &XmssKeystore::tree_file(path), &|done| progress.tell(done))
+                    .open(&password, &XmssKeystore::tree_file(&local.path), &|done| {
+                        progress.tell(done);
+                    })
                     .map_err(fail)?;
                 if let Some(error) = opened.unusable_tree_file {
                     tracing::warn!(%pubkey, %error, "Trees of an XMSS key were computed from its seed again");
@@ -331,6 +311,21 @@ impl ValidatorsDir {
             }
             SigningDefinition::Web3Signer { url } => Ok(loaded(UnlockedKey::Remote(remote_key(definition, url)?))),
         }
+    }
+
+    /// Reads a key file, if it is the one of its definition, and the password that opens it.
+    fn read_keystore<K>(
+        &self,
+        pubkey: SignerKey,
+        local: &LocalKeystore,
+        read: impl FnOnce(&Path) -> Result<K, KeystoreError>,
+        key_of: impl FnOnce(&K) -> SignerKey,
+    ) -> Result<(K, Password), LoadError> {
+        let path = &local.path;
+        self.check_place(pubkey, path)?;
+        let keystore = read(path).map_err(|source| LoadError::keystore(path, source))?;
+        check_key(path, pubkey, key_of(&keystore))?;
+        Ok((keystore, self.password(pubkey, local)?))
     }
 
     /// Whether a key file is where its definition says, and the only one of its key.
@@ -357,12 +352,7 @@ impl ValidatorsDir {
         }
     }
 
-    fn password(
-        &self,
-        pubkey: SignerKey,
-        path: Option<&Path>,
-        text: Option<&Zeroizing<String>>,
-    ) -> Result<Password, LoadError> {
+    fn password(&self, pubkey: SignerKey, local: &LocalKeystore) -> Result<Password, LoadError> {
         let by_default = self.password_path(pubkey);
         let read = |path: &Path| {
             Password::from_file(path).map_err(|source| LoadError::Password {
@@ -370,7 +360,7 @@ impl ValidatorsDir {
                 source,
             })
         };
-        match (text, path) {
+        match (&local.password, local.password_path.as_deref()) {
             (Some(password), _) => Ok(Password::new(password)),
             (None, Some(path)) if !path.exists() && by_default.exists() => Err(LoadError::NoFile {
                 pubkey: Box::new(pubkey),

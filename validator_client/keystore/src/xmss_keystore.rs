@@ -9,9 +9,9 @@
 //! another window has another public key.
 
 use crate::fields::Fields;
-use crate::file::{create_atomically, read_limited};
+use crate::file::read_limited;
 use crate::kdf::Kdf;
-use crate::keystore::{KeystoreError, MAX_KEYSTORE_BYTES, parse_document, read_uuid};
+use crate::keystore::{KeystoreError, MAX_KEYSTORE_BYTES, create_document, parse_document, read_uuid};
 use crate::password::Password;
 use crate::sealed::Sealed;
 use crate::tree_file::{TreeFile, TreeFileError};
@@ -148,9 +148,7 @@ impl XmssKeystore {
 
     /// Writes a new file with mode 0600; an existing one is an error and stays.
     pub fn create_file(&self, path: &Path) -> Result<(), KeystoreError> {
-        let mut text = serde_json::to_vec_pretty(&self.to_json())?;
-        text.push(b'\n');
-        Ok(create_atomically(path, &text)?)
+        create_document(path, &self.to_json())
     }
 
     /// Where the trees of the key in a file are.

@@ -204,7 +204,7 @@ fn keys_are_made_found_and_unlocked_beside_bls_keys() {
     assert_eq!(made, again, "an existing key is left as it is");
     assert!(matches!(
         made.signing_definition,
-        SigningDefinition::LocalXmssKeystore { .. }
+        SigningDefinition::LocalXmssKeystore(_)
     ));
     let text = fs::read_to_string(dir.path().join(DEFINITIONS_FILE)).unwrap();
     assert!(
