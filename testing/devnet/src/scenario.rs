@@ -131,10 +131,10 @@ fn epochs_are_seen(from: u64, to: Option<u64>, length: RunLength) -> Result<(), 
     match length.last_full_epoch() {
         Some(full) if last <= full => Ok(()),
         Some(full) => Err(format!(
-            "all votes of epoch {last} are not seen before the end of {length}; epoch {full} is the last of which they are"
+            "the votes of epoch {last} are not complete before the end of {length}; those of epoch {full} are"
         )),
         None => Err(format!(
-            "all votes of an epoch are not seen before the end of {length}; at least 2 epochs are needed"
+            "the votes of no epoch are complete before the end of {length}; it takes at least 2 epochs"
         )),
     }
 }
@@ -195,7 +195,7 @@ mod tests {
         }
         let error = healthy.check(RunLength::new(Some(1)).unwrap()).unwrap_err();
         assert!(
-            error.contains("check counted") && error.contains("at least 2 epochs"),
+            error.contains("check counted") && error.contains("takes at least 2 epochs"),
             "{error}"
         );
     }
@@ -249,9 +249,9 @@ mod tests {
             ),
             (
                 "epochs: 8\nchecks: [{check: counted, from: 2, to: 7}]",
-                "check counted: all votes of epoch 7 are not seen before the end of a run of 8 epochs, which ends in slot 65; epoch 6",
+                "check counted: the votes of epoch 7 are not complete before the end of a run of 8 epochs, which ends in slot 65; those of epoch 6",
             ),
-            ("epochs: 8\nchecks: [{check: counted, from: 7}]", "epoch 6 is the last"),
+            ("epochs: 8\nchecks: [{check: counted, from: 7}]", "those of epoch 6 are"),
             (
                 "epochs: 8\nchecks: [{check: fallback, from_slot: 66}]",
                 "slot 66 comes after the end",
