@@ -41,8 +41,8 @@ pub use leaders::{ProposingGroup, leader_due_ms, leader_rank, proposing_group};
 pub use selection::{SelectionError, is_aggregator, is_sync_committee_aggregator};
 pub use slashing::{AttesterSlashingGossipError, ProposerSlashingGossipError, VerifiedAttesterSlashing};
 pub use sync_committee::{
-    SyncGossipError, SyncPosition, VerifiedContribution, VerifiedSyncMessage, subcommittee_size,
-    sync_committee_members, sync_committee_positions,
+    SyncGossipError, SyncPosition, VerifiedContribution, VerifiedSyncMessage, get_sync_committee_pubkey,
+    subcommittee_size, sync_committee_pubkeys,
 };
 pub use validator::GossipValidator;
 pub use verdict::Verdict;

@@ -8,6 +8,7 @@ use crate::{GossipValidator, SharedError, Verdict};
 use runtime::Priority;
 use signature_scheme::SignatureSet;
 use state_transition::StateError;
+use state_transition::dvt::accessors::get_signer_key;
 use state_transition::helpers::accessors::{get_domain, get_validator};
 use std::sync::Arc;
 use types::constants::{
@@ -15,8 +16,8 @@ use types::constants::{
     SYNC_COMMITTEE_SUBNET_COUNT,
 };
 use types::{
-    BeaconState, Leaf, Preset, PublicKeyBytes, SchemeProofs, SignedContributionAndProof, SignerIndex, SignerKey, Slot,
-    SyncAggregatorSelectionData, SyncCommitteeMessage, compute_signing_root,
+    BeaconState, Epoch, Leaf, Preset, PublicKeyBytes, SchemeProofs, SignedContributionAndProof, SignerIndex, SignerKey,
+    Slot, SyncAggregatorSelectionData, SyncCommitteeMessage, compute_signing_root,
 };
 
 /// A message or contribution of the sync committee is not passed on.
@@ -28,6 +29,9 @@ pub enum SyncGossipError {
         /// The subcommittee.
         found: u64,
     },
+    /// An index under which this head knows no key. The sender's head may be another one.
+    #[error("signer: {0}")]
+    UnknownSigner(StateError),
     /// Not a member of the subcommittee, or of any.
     #[error("signer {signer} has no position in the sync committee of slot {slot} on subnet {subnet:?}")]
     NotInCommittee {
@@ -65,7 +69,7 @@ impl SyncGossipError {
     /// What to do with the message.
     pub fn verdict(&self) -> Verdict {
         match self {
-            Self::NotFirst { .. } | Self::NothingNew => Verdict::Ignore,
+            Self::UnknownSigner(_) | Self::NotFirst { .. } | Self::NothingNew => Verdict::Ignore,
             Self::UnknownSubcommittee { .. } | Self::NotInCommittee { .. } | Self::Empty | Self::NotSelected(_) => {
                 Verdict::Reject
             }
@@ -99,78 +103,11 @@ pub struct VerifiedContribution<P: Preset> {
     pub signed: SignedContributionAndProof<P>,
 }
 
-/// Signer index and key of each position of the committee that signs in `slot`. The committee of a slot signs for
-/// the slot before.
+/// Public keys at the positions of the committee that signs in `slot`. The committee of a slot signs for the slot
+/// before.
 ///
-/// Spec: dvt/p2p-interface.md#get_sync_subcommittee_pubkeys
-pub fn sync_committee_members<P: Preset>(
-    state: &BeaconState<P>,
-    slot: Slot,
-) -> Result<Vec<(Option<SignerIndex>, PublicKeyBytes)>, StateError> {
-    let period = |slot: Slot| {
-        let epoch = slot.epoch::<P>().as_u64();
-        epoch
-            .checked_div(P::EPOCHS_PER_SYNC_COMMITTEE_PERIOD)
-            .unwrap_or_default()
-    };
-    let is_current = period(slot.saturating_add(1u64)) <= period(state.slot());
-    let committee = if is_current {
-        state.current_sync_committee()
-    } else {
-        state.next_sync_committee()
-    };
-    let pubkeys = committee.pubkeys.iter().copied();
-    Ok(match state {
-        // The key at a position names its registry entry.
-        BeaconState::Fulu(_) => pubkeys
-            .map(|pubkey| {
-                let index = state_transition::helpers::accessors::get_validator_index(state, &pubkey);
-                (index.map(SignerIndex::from), pubkey)
-            })
-            .collect(),
-        BeaconState::Dvt(inner) => {
-            let indices = if is_current {
-                &inner.current_sync_committee_indices
-            } else {
-                &inner.next_sync_committee_indices
-            };
-            indices.iter().map(|index| Some(*index)).zip(pubkeys).collect()
-        }
-    })
-}
-
-/// Positions of a signer in the committee that signs in `slot`, with its key.
-pub fn sync_committee_positions<P: Preset>(
-    state: &BeaconState<P>,
-    signer: SignerIndex,
-    slot: Slot,
-) -> Result<(Vec<SyncPosition>, Option<PublicKeyBytes>), StateError> {
-    let size = subcommittee_size::<P>();
-    // Before the fork a key is compared, which is cheaper than to look up all of them.
-    let registry_key = match state {
-        BeaconState::Fulu(_) if signer.is_virtual() => return Ok((Vec::new(), None)),
-        BeaconState::Fulu(_) => Some(get_validator(state, signer.validator())?.pubkey),
-        BeaconState::Dvt(_) => None,
-    };
-    let members = match registry_key {
-        Some(_) => committee_keys(state, slot),
-        None => sync_committee_members(state, slot)?,
-    };
-    let mut key = None;
-    let mut positions = Vec::new();
-    for (place, (index, pubkey)) in members.into_iter().enumerate() {
-        if index == Some(signer) || registry_key == Some(pubkey) {
-            key = Some(pubkey);
-            positions.push(SyncPosition {
-                subcommittee_index: place.checked_div(size).unwrap_or_default() as u64,
-                position: place.checked_rem(size).unwrap_or_default(),
-            });
-        }
-    }
-    Ok((positions, key))
-}
-
-fn committee_keys<P: Preset>(state: &BeaconState<P>, slot: Slot) -> Vec<(Option<SignerIndex>, PublicKeyBytes)> {
+/// Spec: altair/p2p-interface.md#get_sync_subcommittee_pubkeys
+pub fn sync_committee_pubkeys<P: Preset>(state: &BeaconState<P>, slot: Slot) -> &[PublicKeyBytes] {
     let period = |slot: Slot| {
         let epoch = slot.epoch::<P>().as_u64();
         epoch
@@ -182,7 +119,43 @@ fn committee_keys<P: Preset>(state: &BeaconState<P>, slot: Slot) -> Vec<(Option<
     } else {
         state.next_sync_committee()
     };
-    committee.pubkeys.iter().map(|pubkey| (None, *pubkey)).collect()
+    &committee.pubkeys
+}
+
+/// The public key with which a signer signs for sync committees in `epoch`; `None`: its key is of another scheme. A
+/// registry index stands for the registry key, whatever the registry entry is now: positions belong to keys.
+///
+/// Spec: dvt/validator.md#new-get_sync_committee_pubkey
+pub fn get_sync_committee_pubkey<P: Preset>(
+    state: &BeaconState<P>,
+    epoch: Epoch,
+    signer: SignerIndex,
+) -> Result<Option<PublicKeyBytes>, StateError> {
+    if signer.is_virtual() {
+        Ok(get_signer_key(state, signer, epoch)?.as_bls())
+    } else {
+        Ok(Some(get_validator(state, signer.validator())?.pubkey))
+    }
+}
+
+fn positions_of<P: Preset>(state: &BeaconState<P>, slot: Slot, key: &PublicKeyBytes) -> Vec<SyncPosition> {
+    let size = subcommittee_size::<P>();
+    (0usize..)
+        .zip(sync_committee_pubkeys(state, slot))
+        .filter(|(_, pubkey)| *pubkey == key)
+        .map(|(place, _)| SyncPosition {
+            subcommittee_index: place.checked_div(size).unwrap_or_default() as u64,
+            position: place.checked_rem(size).unwrap_or_default(),
+        })
+        .collect()
+}
+
+fn key_of<P: Preset>(
+    state: &BeaconState<P>,
+    slot: Slot,
+    signer: SignerIndex,
+) -> Result<Option<PublicKeyBytes>, SyncGossipError> {
+    get_sync_committee_pubkey(state, slot.epoch::<P>(), signer).map_err(SyncGossipError::UnknownSigner)
 }
 
 /// Positions of a subcommittee.
@@ -214,15 +187,17 @@ impl<P: Preset> GossipValidator<P> {
         let (slot, signer) = (message.slot, message.validator_index);
         self.check_current_slot(slot)?;
         let state = self.operations_state()?;
-        let (mut positions, key) = sync_committee_positions(&state, signer, slot).map_err(SharedError::Signer)?;
-        positions.retain(|position| subnet_id.is_none_or(|subnet| subnet == position.subcommittee_index));
-        let Some(key) = key.filter(|_| !positions.is_empty()) else {
-            return Err(SyncGossipError::NotInCommittee {
-                signer,
-                slot,
-                subnet: subnet_id,
-            });
+        let not_in_committee = || SyncGossipError::NotInCommittee {
+            signer,
+            slot,
+            subnet: subnet_id,
         };
+        let key = key_of(&state, slot, signer)?.ok_or_else(not_in_committee)?;
+        let mut positions = positions_of(&state, slot, &key);
+        positions.retain(|position| subnet_id.is_none_or(|subnet| subnet == position.subcommittee_index));
+        if positions.is_empty() {
+            return Err(not_in_committee());
+        }
         positions.retain(|position| {
             !self
                 .sync_messages
@@ -285,17 +260,20 @@ impl<P: Preset> GossipValidator<P> {
         }
 
         let state = self.operations_state()?;
-        let (positions, key) = sync_committee_positions(&state, signer, slot).map_err(SharedError::Signer)?;
-        let is_member = positions
-            .iter()
-            .any(|position| position.subcommittee_index == subcommittee);
-        let Some(key) = key.filter(|_| is_member) else {
-            return Err(SyncGossipError::NotInCommittee {
-                signer,
-                slot,
-                subnet: Some(subcommittee),
-            });
+        let not_in_committee = || SyncGossipError::NotInCommittee {
+            signer,
+            slot,
+            subnet: Some(subcommittee),
         };
+        let key = key_of(&state, slot, signer)?.ok_or_else(not_in_committee)?;
+        let size = subcommittee_size::<P>();
+        let members = sync_committee_pubkeys(&state, slot)
+            .iter()
+            .skip((subcommittee as usize).saturating_mul(size))
+            .take(size);
+        if !members.clone().any(|pubkey| *pubkey == key) {
+            return Err(not_in_committee());
+        }
         let epoch = slot.epoch::<P>();
         let selection_data = SyncAggregatorSelectionData {
             slot,
@@ -304,13 +282,10 @@ impl<P: Preset> GossipValidator<P> {
         let domain = |domain_type| get_domain(&state, domain_type, Some(epoch));
         let selection_root = compute_signing_root(&selection_data, domain(DOMAIN_SYNC_COMMITTEE_SELECTION_PROOF));
         let message_root = compute_signing_root(message, domain(DOMAIN_CONTRIBUTION_AND_PROOF));
-        let size = subcommittee_size::<P>();
-        let signers = committee_keys(&state, slot)
-            .into_iter()
-            .skip((subcommittee as usize).saturating_mul(size))
+        let signers = members
             .zip(&bits)
             .filter(|(_, bit)| **bit)
-            .map(|((_, pubkey), _)| SignerKey::from(pubkey))
+            .map(|(pubkey, _)| SignerKey::from(*pubkey))
             .collect();
         signature_scheme::verify_batch(&[
             SignatureSet::bls(selection_root, key, message.selection_proof),

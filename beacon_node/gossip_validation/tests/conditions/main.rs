@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are not seen as tests")]
 
 mod columns;
+mod sync_committee;
 mod world;
 
 use chain_harness::BlockPlan;
@@ -317,81 +318,6 @@ async fn solo_validators_have_no_proposals_to_a_group() {
         );
         return;
     }
-}
-
-#[tokio::test]
-async fn sync_message_counts_at_every_position_of_its_signer() {
-    let mut world = World::new();
-    world.step().await;
-    let head = world.chain.head();
-    let members = sync_committee_members(&head.state, head.slot()).unwrap();
-    let signer = members[0].0.unwrap();
-    let root = compute_signing_root(&head.root, world.domain(DOMAIN_SYNC_COMMITTEE));
-    let message = SyncCommitteeMessage {
-        slot: head.slot(),
-        beacon_block_root: head.root,
-        validator_index: signer,
-        signature: world.sign(signer, root),
-    };
-    let verified = world.gossip.verify_sync_message(message.clone(), None).await.unwrap();
-    let expected = members.iter().filter(|(member, _)| *member == Some(signer)).count();
-    assert_eq!(verified.positions.len(), expected);
-    assert_eq!(
-        verified.positions[0],
-        SyncPosition {
-            subcommittee_index: 0,
-            position: 0
-        }
-    );
-    let error = world
-        .gossip
-        .verify_sync_message(message.clone(), Some(0))
-        .await
-        .unwrap_err();
-    assert!(matches!(error, SyncGossipError::NotFirst { .. }), "{error}");
-    world.clock.set_slot(head.slot().saturating_add(2u64));
-    let error = world.gossip.verify_sync_message(message, None).await.unwrap_err();
-    assert!(
-        matches!(error, SyncGossipError::Shared(SharedError::PastSlot { .. })),
-        "{error}"
-    );
-}
-
-#[tokio::test]
-async fn contribution_holds_with_its_three_signatures() {
-    let mut world = World::new();
-    world.step().await;
-    let head = world.chain.head();
-    let members = sync_committee_members(&head.state, head.slot()).unwrap();
-    let signer = members[1].0.unwrap();
-    let root = compute_signing_root(&head.root, world.domain(DOMAIN_SYNC_COMMITTEE));
-    let mut contribution = SyncCommitteeContribution::<Minimal> {
-        slot: head.slot(),
-        beacon_block_root: head.root,
-        subcommittee_index: 0,
-        aggregation_bits: Default::default(),
-        signature: world.sign(signer, root),
-    };
-    contribution.aggregation_bits.set(1, true).unwrap();
-    let selection = SyncAggregatorSelectionData {
-        slot: head.slot(),
-        subcommittee_index: 0,
-    };
-    let selection_root = compute_signing_root(&selection, world.domain(DOMAIN_SYNC_COMMITTEE_SELECTION_PROOF));
-    let message = ContributionAndProof {
-        aggregator_index: signer,
-        contribution,
-        selection_proof: world.sign(signer, selection_root),
-    };
-    let root = compute_signing_root(&message, world.domain(DOMAIN_CONTRIBUTION_AND_PROOF));
-    let mut signed = SignedContributionAndProof {
-        signature: world.sign(signer, root),
-        message,
-    };
-    assert!(world.gossip.verify_contribution(signed.clone()).await.is_ok());
-    signed.message.contribution.aggregation_bits.set(2, true).unwrap();
-    let error = world.gossip.verify_contribution(signed).await.unwrap_err();
-    assert_eq!(error.verdict(), Verdict::Ignore, "the aggregator was heard: {error}");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use chain_harness::{BlockPlan, Chain, Keys, group_of, solo};
 use gossip_validation::*;
 use runtime::{SlotClock, WorkerPool};
 use state_transition::block::BlockSignatures;
-use state_transition::dvt::accessors::{get_committee_seats, get_signer_key};
+use state_transition::dvt::accessors::{get_committee_seats, get_key_set, get_signer_key};
 use state_transition::genesis::genesis_block;
 use state_transition::helpers::accessors::{get_committee_count_per_slot, get_domain};
 use state_transition::process_slots;
@@ -46,7 +46,8 @@ impl World {
         spec.shard_committee_period = 0;
         let mut validators = vec![first];
         validators.extend((1..33).map(|validator| solo(validator, 256)));
-        let producer = Chain::<Minimal>::new(&validators, Keys::new(33, &[GROUP], 7), spec);
+        // Keys that may join, of everybody.
+        let producer = Chain::<Minimal>::new(&validators, Keys::new(33, &(0..33).collect::<Vec<_>>(), 8), spec);
         let clock = SlotClock::manual(producer.state.genesis_time(), &producer.spec);
         let storage = Storage::in_memory(Identity {
             genesis_validators_root: producer.state.genesis_validators_root(),
@@ -72,13 +73,58 @@ impl World {
     }
 
     pub(crate) async fn step(&mut self) -> Arc<SignedBeaconBlock<Minimal>> {
-        let block = Arc::new(self.producer.step(&everybody, BlockPlan::default()).unwrap());
+        self.step_with(BlockPlan::default()).await
+    }
+
+    pub(crate) async fn step_with(&mut self, plan: BlockPlan) -> Arc<SignedBeaconBlock<Minimal>> {
+        let block = Arc::new(self.producer.step(&everybody, plan).unwrap());
         self.clock.set_slot(block.slot());
         self.chain
             .process_block(Arc::clone(&block), BlockSignatures::All)
             .await
             .unwrap();
         block
+    }
+
+    /// Steps to the first slot of `epoch`.
+    pub(crate) async fn run_to_epoch(&mut self, epoch: Epoch) {
+        while self.chain.head().slot() < epoch.start_slot::<Minimal>() {
+            self.step().await;
+        }
+    }
+
+    /// Puts changes into the next block, and steps to the epoch in which they come into force.
+    pub(crate) async fn change_keys(&mut self, key_set_changes: Vec<SignedKeySetChange>) {
+        let in_force = self
+            .producer
+            .state
+            .current_epoch()
+            .saturating_add(1 + Minimal::MAX_SEED_LOOKAHEAD);
+        self.step_with(BlockPlan {
+            key_set_changes,
+            ..BlockPlan::default()
+        })
+        .await;
+        self.run_to_epoch(in_force).await;
+    }
+
+    /// The keys of the group.
+    pub(crate) fn keys(&self) -> Vec<VirtualKey> {
+        let state = &self.producer.state;
+        let key_set = get_key_set(state, ValidatorIndex::new(GROUP), state.current_epoch()).unwrap();
+        key_set.unwrap().keys.to_vec()
+    }
+
+    /// A message about the head, signed by a key whatever its index.
+    pub(crate) fn sync_message(&self, validator_index: SignerIndex, key: &PublicKeyBytes) -> SyncCommitteeMessage {
+        let head = self.chain.head();
+        let root = compute_signing_root(&head.root, self.domain(DOMAIN_SYNC_COMMITTEE));
+        SyncCommitteeMessage {
+            slot: head.slot(),
+            beacon_block_root: head.root,
+            validator_index,
+            signature: self.producer.keys.get(key).sign(&root).to_bytes(),
+        }
     }
 
     /// Steps until the group proposes in the next slot.

@@ -9,12 +9,12 @@ use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use beacon_api::{AttesterDuty, Dependent, ProposerDuty, SyncDuty};
 use beacon_chain::{BeaconChain, HeadSnapshot};
-use gossip_validation::sync_committee_members;
+use gossip_validation::{get_sync_committee_pubkey, sync_committee_pubkeys};
 use state_transition::dvt::accessors::{get_group, get_key_set};
 use state_transition::helpers::accessors::{
     get_beacon_committee, get_beacon_proposer_index_at_slot, get_committee_count_per_slot, get_seed, get_validator,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use types::constants::{BLS_SCHEME, DOMAIN_SELECTION_PROOF};
 use types::{BeaconState, Epoch, Preset, PublicKeyBytes, Root, SignerIndex, SignerKey, Slot, ValidatorIndex};
@@ -109,11 +109,13 @@ async fn attester<P: Preset>(State(reader): Context<P>, Path(epoch): Path<String
             let head = chain.head();
             let state = state_for(chain, &head, epoch)?;
             let mut signers = signers_of(&state, epoch, &indices)?;
-            if signers.iter().any(|(signer, _)| signer.is_virtual()) {
+            // A solo validator that never was a group has had one key only.
+            let was_group = |signer: &SignerIndex| get_group(&state, signer.validator()).is_some();
+            if signers.iter().any(|(signer, _)| was_group(signer)) {
                 let finalized = chain
                     .checkpoint_state(head.finalized_checkpoint)?
                     .ok_or_else(|| ApiFailure::internal("no state of the finalised checkpoint"))?;
-                signers.retain(|(signer, key)| has_joined_for_good(&state, &finalized, *signer, *key, epoch));
+                signers.retain(|(signer, key)| !was_group(signer) || is_final_key(&finalized, *signer, *key, epoch));
             }
             json(&Dependent {
                 dependent_root: dependent_root(chain, epoch)?,
@@ -141,37 +143,14 @@ fn signers_of<P: Preset>(
     Ok(signers)
 }
 
-/// Whether the change by which a key came into its group is final. It must not attest before: quorums of the key sets
-/// before and after a change need not overlap, so that both could finalise, each on its branch.
+/// Whether the key of a signer in an epoch is a key of the same validator in this epoch by what is final. It must not
+/// attest before: quorums of the key sets before and after a change need not overlap, so that both could finalise, each
+/// on its branch.
 ///
-/// Spec: dvt/validator.md#key-set-changes-1
-fn has_joined_for_good<P: Preset>(
-    state: &BeaconState<P>,
-    finalized: &BeaconState<P>,
-    signer: SignerIndex,
-    key: SignerKey,
-    epoch: Epoch,
-) -> bool {
-    if !signer.is_virtual() {
-        return true;
-    }
-    let validator = signer.validator();
-    let (Some((_, group)), Some((_, known))) = (get_group(state, validator), get_group(finalized, validator)) else {
-        return false;
-    };
-    // Several changes may have passed since: what counts is the one after which the key was never out again.
-    group
-        .key_sets
-        .iter()
-        .rev()
-        .skip_while(|key_set| key_set.activation_epoch > epoch)
-        .take_while(|key_set| {
-            key_set
-                .keys
-                .iter()
-                .any(|virtual_key| SignerKey::from(virtual_key) == key)
-        })
-        .any(|key_set| known.key_sets.contains(key_set))
+/// Spec: dvt/validator.md#new-is_final_key
+fn is_final_key<P: Preset>(finalized: &BeaconState<P>, signer: SignerIndex, key: SignerKey, epoch: Epoch) -> bool {
+    // What is final may not have the validator yet, nor its key set.
+    keys_of(finalized, signer.validator(), epoch).is_ok_and(|keys| keys.iter().any(|(_, known)| *known == key))
 }
 
 fn attester_duties<P: Preset>(
@@ -271,22 +250,23 @@ async fn sync<P: Preset>(State(reader): Context<P>, Path(epoch): Path<String>, b
             } else {
                 Arc::clone(&head.state)
             };
-            let members = sync_committee_members(&state, epoch.start_slot::<P>()).map_err(ApiFailure::internal)?;
-            let mut positions: BTreeMap<SignerIndex, (PublicKeyBytes, Vec<u64>)> = BTreeMap::new();
-            for (place, (signer, pubkey)) in (0u64..).zip(members) {
-                if let Some(signer) = signer.filter(|signer| indices.contains(signer)) {
-                    positions.entry(signer).or_insert((pubkey, Vec::new())).1.push(place);
-                }
+            let mut positions: HashMap<PublicKeyBytes, Vec<u64>> = HashMap::new();
+            for (place, pubkey) in (0u64..).zip(sync_committee_pubkeys(&state, epoch.start_slot::<P>())) {
+                positions.entry(*pubkey).or_default().push(place);
             }
-            let duties: Vec<SyncDuty> = positions
+            let now = chain.current_epoch();
+            let indices: BTreeSet<SignerIndex> = indices.into_iter().collect();
+            let duties: Vec<SyncDuty> = indices
                 .into_iter()
-                .map(
-                    |(validator_index, (pubkey, validator_sync_committee_indices))| SyncDuty {
+                .filter_map(|validator_index| {
+                    // An index under which nobody signs has no duties.
+                    let pubkey = get_sync_committee_pubkey(&state, now, validator_index).ok()??;
+                    Some(SyncDuty {
                         pubkey: pubkey.into(),
                         validator_index,
-                        validator_sync_committee_indices,
-                    },
-                )
+                        validator_sync_committee_indices: positions.get(&pubkey)?.clone(),
+                    })
+                })
                 .collect();
             json_located(head.execution_optimistic, false, duties)
         })

@@ -1,10 +1,9 @@
 //! Duties of solo validators and of single keys of a group, and votes that are handed in.
 
-use crate::support::{GROUP, KEYS, Node, VALIDATORS, everybody, key_of_group};
+use crate::support::{GROUP, KEPT_KEY, KEYS, Node, VALIDATORS, everybody, key_of_group};
 use beacon_api::{ApiError, AttesterDuty};
 use beacon_chain::BeaconChain;
 use chain_harness::{BlockPlan, key_set_change, virtual_key};
-use gossip_validation::sync_committee_members;
 use state_transition::dvt::accessors::{get_committee_seats, get_key_set, get_signer_key, get_signers};
 use state_transition::helpers::accessors::{get_beacon_proposer_index_at_slot, get_block_root, get_domain};
 use std::collections::BTreeSet;
@@ -66,31 +65,118 @@ async fn every_index_has_one_seat_per_epoch_and_is_told_which() {
     );
 }
 
-#[tokio::test]
-async fn a_key_that_joined_a_group_votes_once_its_change_is_final() {
-    const JOINED: u8 = 3;
-    let without_votes = || BlockPlan {
+fn group_keys(node: &Node) -> Vec<VirtualKey> {
+    let state = &node.producer.state;
+    let key_set = get_key_set(state, ValidatorIndex::new(GROUP), state.current_epoch()).unwrap();
+    key_set.unwrap().keys.to_vec()
+}
+
+/// Index and key of each position when the committee was drawn.
+fn sync_members(state: &BeaconState<Minimal>) -> Vec<(SignerIndex, PublicKeyBytes)> {
+    let BeaconState::Dvt(inner) = state else { unreachable!() };
+    let pubkeys = state.current_sync_committee().pubkeys.iter().copied();
+    inner
+        .current_sync_committee_indices
+        .iter()
+        .copied()
+        .zip(pubkeys)
+        .collect()
+}
+
+fn without_votes() -> BlockPlan {
+    BlockPlan {
         vote_slots: 0,
         ..BlockPlan::default()
-    };
-    let mut node = Node::with_group().await;
-    node.run_to(3).await;
-    let mut keys = get_key_set(&node.producer.state, ValidatorIndex::new(GROUP), Epoch::new(0))
-        .unwrap()
-        .unwrap()
-        .keys
-        .to_vec();
-    keys[usize::from(JOINED)] = virtual_key(GROUP, KEYS);
-    let change = key_set_change(&node.producer, GROUP, 5, &keys, &[0, 1, 2, 3, 4]);
-    let in_force = Epoch::new(1 + Minimal::MAX_SEED_LOOKAHEAD);
+    }
+}
+
+/// Puts changes into the next block, and runs to the epoch in which they come into force, without votes.
+async fn change_keys(node: &mut Node, key_set_changes: Vec<SignedKeySetChange>) -> Epoch {
+    let in_force = node
+        .producer
+        .state
+        .current_epoch()
+        .saturating_add(1 + Minimal::MAX_SEED_LOOKAHEAD);
     let plan = BlockPlan {
-        key_set_changes: vec![change],
+        key_set_changes,
         ..without_votes()
     };
     node.step_with(&everybody, plan).await.unwrap();
     while node.chain.head().slot() < in_force.start_slot::<Minimal>() {
         node.step_with(&everybody, without_votes()).await;
     }
+    in_force
+}
+
+/// Those of `asked` that may vote in an epoch.
+async fn voters(node: &Node, epoch: Epoch, asked: &[SignerIndex]) -> Vec<SignerIndex> {
+    let duties = node.client.attester_duties(epoch, asked).await.unwrap().data;
+    let found: BTreeSet<SignerIndex> = duties.into_iter().map(|duty| duty.validator_index).collect();
+    found.into_iter().collect()
+}
+
+#[tokio::test]
+async fn a_registry_key_waits_if_it_comes_back_and_not_if_it_becomes_virtual() {
+    let mut node = Node::with_group().await;
+    node.run_to(3).await;
+    // The group's registry key goes, and that of a solo validator becomes a virtual key.
+    let other = ValidatorIndex::new(1);
+    let own = VirtualKey::bls(node.producer.state.validators().get(1).unwrap().pubkey);
+    let mut keys = group_keys(&node);
+    keys[usize::from(KEPT_KEY)] = virtual_key(GROUP, KEYS);
+    let changes = vec![
+        key_set_change(&node.producer, GROUP, 5, &keys, &[0, 1, 2, 3, 4]),
+        key_set_change(&node.producer, 1, 1, &[own], &[]),
+    ];
+    let epoch = change_keys(&mut node, changes).await;
+    assert_eq!(node.chain.head().finalized_checkpoint.epoch, Epoch::new(0));
+    let virtual_of_other = SignerIndex::virtual_index(other, 0).unwrap();
+    let asked = [key_of_group(KEPT_KEY), virtual_of_other];
+    assert_eq!(voters(&node, epoch, &asked).await, [virtual_of_other]);
+
+    while node.chain.head().finalized_checkpoint.epoch == Epoch::new(0) {
+        node.step(&everybody).await;
+    }
+    // Both groups are dissolved. The key that was virtual until then stays.
+    let changes = vec![
+        key_set_change(&node.producer, GROUP, 0, &[], &[0, 1, 2, 3, 4]),
+        key_set_change(&node.producer, 1, 0, &[], &[0]),
+    ];
+    let epoch = change_keys(&mut node, changes).await;
+    let asked = [SignerIndex::new(GROUP), SignerIndex::from(other)];
+    assert_eq!(voters(&node, epoch, &asked).await, [SignerIndex::from(other)]);
+    let finalized = node.chain.head().finalized_checkpoint.epoch;
+    while node.chain.head().finalized_checkpoint.epoch == finalized {
+        node.step(&everybody).await;
+    }
+    assert_eq!(voters(&node, node.chain.current_epoch(), &asked).await, asked);
+}
+
+#[tokio::test]
+async fn a_key_that_was_out_before_anything_is_final_does_not_wait() {
+    let mut node = Node::with_group().await;
+    node.run_to(3).await;
+    let before = group_keys(&node);
+    let mut keys = before.clone();
+    keys[2] = virtual_key(GROUP, KEYS);
+    let out = key_set_change(&node.producer, GROUP, 5, &keys, &[0, 1, 2, 3, 4]);
+    let epoch = change_keys(&mut node, vec![out]).await;
+    assert!(voters(&node, epoch, &[key_of_group(2)]).await.is_empty());
+    let back = key_set_change(&node.producer, GROUP, 5, &before, &[0, 1, 2, 3, 4]);
+    let epoch = change_keys(&mut node, vec![back]).await;
+    assert_eq!(node.chain.head().finalized_checkpoint.epoch, Epoch::new(0));
+    assert_eq!(voters(&node, epoch, &[key_of_group(2)]).await, [key_of_group(2)]);
+}
+
+#[tokio::test]
+async fn a_key_that_joined_a_group_votes_once_its_change_is_final() {
+    const JOINED: u8 = 3;
+    let mut node = Node::with_group().await;
+    node.run_to(3).await;
+    let mut keys = group_keys(&node);
+    keys[usize::from(JOINED)] = virtual_key(GROUP, KEYS);
+    let change = key_set_change(&node.producer, GROUP, 5, &keys, &[0, 1, 2, 3, 4]);
+    let in_force = change_keys(&mut node, vec![change]).await;
     assert_eq!(node.chain.head().finalized_checkpoint.epoch, Epoch::new(0));
     let found = |duties: Vec<AttesterDuty>| -> BTreeSet<SignerIndex> {
         duties.into_iter().map(|duty| duty.validator_index).collect()
@@ -175,7 +261,7 @@ async fn sync_duties_name_all_positions() {
     let mut node = Node::with_group().await;
     node.run_to(3).await;
     let epoch = Epoch::new(0);
-    let members = sync_committee_members(&node.chain.head().state, Slot::new(0)).unwrap();
+    let members = sync_members(&node.chain.head().state);
     let duties = node.client.sync_duties(epoch, &everyone()).await.unwrap().data;
     let positions: usize = duties
         .iter()
@@ -185,12 +271,64 @@ async fn sync_duties_name_all_positions() {
     for duty in duties {
         for position in duty.validator_sync_committee_indices {
             let (signer, key) = members[position as usize];
-            assert_eq!(
-                (signer, SignerKey::from(key)),
-                (Some(duty.validator_index), duty.pubkey)
-            );
+            assert_eq!((signer, SignerKey::from(key)), (duty.validator_index, duty.pubkey));
         }
     }
+}
+
+#[tokio::test]
+async fn sync_duties_go_with_the_key_whatever_its_index() {
+    let mut node = Node::with_group().await;
+    node.run_to(3).await;
+    let members = sync_members(&node.chain.head().state);
+    let (moving, moving_key) = *members.iter().find(|(signer, _)| signer.is_virtual()).unwrap();
+    let (alone, registry_key) = *members.iter().find(|(signer, _)| !signer.is_virtual()).unwrap();
+    // Two keys of the group change places, and a solo validator becomes a group of its own key.
+    let mut keys = group_keys(&node);
+    let old_place = moving.split().1.unwrap();
+    let new_place = (old_place + 1) % KEYS as u8;
+    keys.swap(old_place.into(), new_place.into());
+    let validator = alone.validator();
+    let own = [VirtualKey::bls(registry_key)];
+    let plan = BlockPlan {
+        key_set_changes: vec![
+            key_set_change(&node.producer, GROUP, 5, &keys, &[0, 1, 2, 3, 4]),
+            key_set_change(&node.producer, validator.as_u64(), 1, &own, &[]),
+        ],
+        ..BlockPlan::default()
+    };
+    node.step_with(&everybody, plan).await.unwrap();
+    let in_force = Epoch::new(1 + Minimal::MAX_SEED_LOOKAHEAD);
+    node.run_to(in_force.start_slot::<Minimal>().as_u64()).await;
+
+    let places = |key: &PublicKeyBytes| -> Vec<u64> {
+        let places = (0u64..).zip(&members).filter(|(_, (_, pubkey))| pubkey == key);
+        places.map(|(place, _)| place).collect()
+    };
+    let first = SignerIndex::virtual_index(validator, 0).unwrap();
+    for (signer, key) in [
+        (key_of_group(new_place), moving_key),
+        (alone, registry_key),
+        (first, registry_key),
+        (key_of_group(old_place), keys[usize::from(old_place)].as_bls().unwrap()),
+    ] {
+        let duties = node.client.sync_duties(in_force, &[signer, signer]).await.unwrap().data;
+        let found: Vec<_> = duties
+            .into_iter()
+            .map(|duty| (duty.validator_index, duty.pubkey, duty.validator_sync_committee_indices))
+            .collect();
+        let expected = (signer, SignerKey::from(key), places(&key));
+        assert_eq!(found, if expected.2.is_empty() { vec![] } else { vec![expected] });
+    }
+    let nobody = [SignerIndex::new(1_000), key_of_group(KEYS as u8)];
+    assert!(
+        node.client
+            .sync_duties(in_force, &nobody)
+            .await
+            .unwrap()
+            .data
+            .is_empty()
+    );
 }
 
 #[tokio::test]
