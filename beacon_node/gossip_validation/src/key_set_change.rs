@@ -4,16 +4,19 @@
 
 use crate::error::impl_shared;
 use crate::{GossipValidator, SharedError, Verdict};
+use parking_lot::Mutex;
 use runtime::Priority;
-use state_transition::dvt::key_set_change::{KeySetChangeError, check_key_set_change};
+use state_transition::dvt::key_set_change::{KeySetChangeError, check_key_set_change_at};
 use state_transition::dvt::signers::Quorum;
+use std::collections::HashMap;
 use std::sync::Arc;
-use types::{BeaconState, ForkName, Preset, SignedKeySetChange, ValidatorIndex};
+use types::constants::KEY_SET_CHANGE_WINDOW;
+use types::{BeaconState, ForkName, Preset, SignedKeySetChange, Slot, ValidatorIndex};
 
 /// A key-set change is not passed on.
 #[derive(Debug, thiserror::Error)]
 pub enum KeySetChangeGossipError {
-    /// A change of the same number was seen before.
+    /// A change of the same number was seen before, and a block may still include it.
     #[error("change {sequence} of validator {index} was seen before")]
     NotFirst {
         /// The validator.
@@ -68,6 +71,49 @@ pub struct VerifiedKeySetChange<P: Preset> {
     pub is_complete: bool,
     /// The state in which it was checked.
     pub state: Arc<BeaconState<P>>,
+    /// The slot in which it was checked, perhaps later than that of the state.
+    pub slot: Slot,
+}
+
+/// Slots of the changes that were seen, by validator and number. A change that no block included in its window stands in
+/// the way of no other one after that.
+#[derive(Debug)]
+pub(crate) struct SeenChanges {
+    slots: Mutex<HashMap<(ValidatorIndex, u64), Slot>>,
+    limit: usize,
+}
+
+fn is_open(change: Slot, current: Slot) -> bool {
+    change.saturating_add(KEY_SET_CHANGE_WINDOW) >= current
+}
+
+impl SeenChanges {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            slots: Mutex::default(),
+            limit,
+        }
+    }
+
+    fn contains(&self, key: &(ValidatorIndex, u64), current: Slot) -> bool {
+        self.slots.lock().get(key).is_some_and(|slot| is_open(*slot, current))
+    }
+
+    /// Notes a change of `slot`. `false` if another one stands in its way, or no more are taken.
+    fn insert(&self, key: (ValidatorIndex, u64), slot: Slot, current: Slot) -> bool {
+        let mut slots = self.slots.lock();
+        let known = slots.get(&key);
+        if known.is_some_and(|known| is_open(*known, current)) || (known.is_none() && slots.len() >= self.limit) {
+            return false;
+        }
+        slots.insert(key, slot);
+        true
+    }
+
+    /// Drops those whose window is over.
+    pub(crate) fn prune(&self, current: Slot) {
+        self.slots.lock().retain(|_, slot| is_open(*slot, current));
+    }
 }
 
 impl<P: Preset> GossipValidator<P> {
@@ -81,7 +127,8 @@ impl<P: Preset> GossipValidator<P> {
         self.on_worker("key_set_change", Priority::Background, move |validator| {
             let (index, sequence) = (change.message.validator_index, change.message.sequence);
             let not_first = KeySetChangeGossipError::NotFirst { index, sequence };
-            if validator.key_set_changes.contains(&(index, sequence)) {
+            let slot = validator.latest_slot();
+            if validator.key_set_changes.contains(&(index, sequence), slot) {
                 return Err(not_first);
             }
             let state = validator.operations_state()?;
@@ -89,17 +136,22 @@ impl<P: Preset> GossipValidator<P> {
                 return Err(KeySetChangeGossipError::BeforeFork);
             }
             let spec = validator.chain.spec();
-            let sets = check_key_set_change(&state, &change, quorum, spec)?;
+            let sets = check_key_set_change_at(&state, slot, &change, quorum, spec)?;
             signature_scheme::verify_batch(&sets)?;
-            let is_complete =
-                quorum == Quorum::Threshold || check_key_set_change(&state, &change, Quorum::Threshold, spec).is_ok();
-            if is_complete && !validator.key_set_changes.insert((index, sequence)) {
+            let is_complete = quorum == Quorum::Threshold
+                || check_key_set_change_at(&state, slot, &change, Quorum::Threshold, spec).is_ok();
+            if is_complete
+                && !validator
+                    .key_set_changes
+                    .insert((index, sequence), change.message.slot, slot)
+            {
                 return Err(not_first);
             }
             Ok(VerifiedKeySetChange {
                 change,
                 is_complete,
                 state,
+                slot,
             })
         })
         .await

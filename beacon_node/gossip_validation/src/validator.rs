@@ -1,6 +1,7 @@
 //! The validator of gossip: the chain, and what was seen.
 
 use crate::SharedError;
+use crate::key_set_change::SeenChanges;
 use crate::seen::{RecentlySeen, SeenBits, SeenBySlot};
 use crate::{Verdict, metrics};
 use beacon_chain::BeaconChain;
@@ -49,7 +50,7 @@ pub struct GossipValidator<P: Preset> {
     pub(crate) proposer_slashings: RecentlySeen<ValidatorIndex>,
     pub(crate) attester_slashings: RecentlySeen<ValidatorIndex>,
     pub(crate) address_changes: RecentlySeen<ValidatorIndex>,
-    pub(crate) key_set_changes: RecentlySeen<(ValidatorIndex, u64)>,
+    pub(crate) key_set_changes: SeenChanges,
     pub(crate) sync_messages: SeenBySlot<(SignerIndex, u64)>,
     pub(crate) sync_aggregators: SeenBySlot<(SignerIndex, u64)>,
     pub(crate) contributions: SeenBits<(Root, u64)>,
@@ -74,7 +75,7 @@ impl<P: Preset> GossipValidator<P> {
             proposer_slashings: RecentlySeen::new(MAX_RECENT_OPERATIONS),
             attester_slashings: RecentlySeen::new(MAX_RECENT_OPERATIONS),
             address_changes: RecentlySeen::new(MAX_RECENT_OPERATIONS),
-            key_set_changes: RecentlySeen::new(MAX_RECENT_OPERATIONS),
+            key_set_changes: SeenChanges::new(MAX_RECENT_OPERATIONS),
             sync_messages: SeenBySlot::new(MAX_PER_SLOT),
             sync_aggregators: SeenBySlot::new(MAX_PER_SLOT),
             contributions: SeenBits::new(MAX_AGGREGATES_PER_SUBJECT, MAX_PER_SLOT),
@@ -100,6 +101,7 @@ impl<P: Preset> GossipValidator<P> {
         self.aggregates.prune(previous_epoch);
         self.blocks.prune(finalized);
         self.data_columns.prune(finalized);
+        self.key_set_changes.prune(current);
         let recent = current.saturating_sub(2u64);
         self.sync_messages.prune(recent);
         self.sync_aggregators.prune(recent);

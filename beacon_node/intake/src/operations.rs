@@ -54,7 +54,7 @@ impl<P: Preset> Intake<P> {
     pub async fn receive_key_set_change(&self, change: SignedKeySetChange) -> Result<(), KeySetChangeGossipError> {
         let verified = self.gossip.verify_key_set_change(change, Quorum::Threshold).await?;
         self.tell(|| Accepted::KeySetChange(Arc::new(verified.change.clone())));
-        self.pool.insert_key_set_change(verified.change);
+        self.pool.insert_key_set_change(verified.change, verified.slot);
         Ok(())
     }
 
@@ -64,13 +64,14 @@ impl<P: Preset> Intake<P> {
             change,
             is_complete,
             state,
+            slot,
         } = self.gossip.verify_key_set_change(change, Quorum::Member).await?;
         let complete = if is_complete {
-            self.pool.insert_key_set_change(change.clone());
+            self.pool.insert_key_set_change(change.clone(), slot);
             Some(change)
         } else {
             let spec = self.chain().spec();
-            match self.pool.insert_key_set_change_part(&change, &state, spec) {
+            match self.pool.insert_key_set_change_part(&change, &state, slot, spec) {
                 Ok(complete) => complete,
                 Err(error) => {
                     tracing::warn!(

@@ -8,7 +8,7 @@ use state_transition::block::operations::attester_slashing::{apply_attester_slas
 use state_transition::block::operations::proposer_slashing::{apply_proposer_slashing, check_proposer_slashing};
 use state_transition::block::operations::voluntary_exit::{apply_voluntary_exit, check_voluntary_exit};
 use state_transition::dvt::accessors::{get_group, get_key_set};
-use state_transition::dvt::key_set_change::{apply_key_set_change, check_key_set_change};
+use state_transition::dvt::key_set_change::{apply_key_set_change, check_key_set_change, check_key_set_change_at};
 use state_transition::dvt::signers::Quorum;
 use state_transition::helpers::accessors::get_validator;
 use state_transition::helpers::predicates::is_slashable_validator;
@@ -113,14 +113,16 @@ impl<P: Preset> OperationSet<P> {
         }
     }
 
-    pub(crate) fn insert_key_set_change(&mut self, change: SignedKeySetChange) {
+    /// `slot` is that in which the change was checked.
+    pub(crate) fn insert_key_set_change(&mut self, change: SignedKeySetChange, slot: Slot) {
         self.key_set_change_parts.remove(&change.message.tree_hash_root());
         let index = change.message.validator_index;
-        let is_newer = self
-            .key_set_changes
-            .get(&index)
-            .is_none_or(|known| known.message.sequence < change.message.sequence);
-        if is_newer && has_room(&self.key_set_changes) {
+        let known = self.key_set_changes.get(&index).map(|known| &known.message);
+        let is_newer = known.is_none_or(|known| {
+            let is_over = slot > known.slot.saturating_add(KEY_SET_CHANGE_WINDOW);
+            known.sequence < change.message.sequence || (known.sequence == change.message.sequence && is_over)
+        });
+        if is_newer && (known.is_some() || has_room(&self.key_set_changes)) {
             self.key_set_changes.insert(index, change);
         }
     }
@@ -173,11 +175,13 @@ impl<P: Preset> OperationSet<P> {
         Ok(Some(exit))
     }
 
-    /// Takes a member's part. Gives the change if it is complete now; it is in the pool then.
+    /// Takes a member's part, which holds in `state` and `slot`. Gives the change if it is complete now; it is in the
+    /// pool then.
     pub(crate) fn insert_key_set_change_part(
         &mut self,
         change: &SignedKeySetChange,
         state: &BeaconState<P>,
+        slot: Slot,
         spec: &ChainSpec,
     ) -> Result<Option<SignedKeySetChange>, PartError> {
         let root = change.message.tree_hash_root();
@@ -201,12 +205,12 @@ impl<P: Preset> OperationSet<P> {
         pending.change.signature = sum.signature;
         pending.change.proofs = sum.proofs;
         let change = pending.change.clone();
-        let is_complete = check_key_set_change(state, &change, Quorum::Threshold, spec)
+        let is_complete = check_key_set_change_at(state, slot, &change, Quorum::Threshold, spec)
             .is_ok_and(|sets| signature_scheme::verify_batch(&sets).is_ok());
         if !is_complete {
             return Ok(None);
         }
-        self.insert_key_set_change(change.clone());
+        self.insert_key_set_change(change.clone(), slot);
         Ok(Some(change))
     }
 

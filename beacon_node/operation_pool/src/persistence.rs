@@ -128,7 +128,11 @@ fn read<P: Preset>(set: &mut OperationSet<P>, kind: u8, fork: ForkName, ssz: &[u
         ADDRESS_CHANGE => {
             set.insert_address_change(SignedBLSToExecutionChange::from_ssz_bytes(ssz).map_err(invalid)?);
         }
-        KEY_SET_CHANGE => set.insert_key_set_change(SignedKeySetChange::from_ssz_bytes(ssz).map_err(invalid)?),
+        KEY_SET_CHANGE => {
+            let change = SignedKeySetChange::from_ssz_bytes(ssz).map_err(invalid)?;
+            let slot = change.message.slot;
+            set.insert_key_set_change(change, slot);
+        }
         _ => {
             return Err(RestoreError::UnknownKind {
                 kind,

@@ -131,9 +131,9 @@ impl<P: Preset> OperationPool<P> {
         self.operations.write().insert_exit(exit);
     }
 
-    /// Takes a complete key-set change.
-    pub fn insert_key_set_change(&self, change: SignedKeySetChange) {
-        self.operations.write().insert_key_set_change(change);
+    /// Takes a complete key-set change; `slot` is that in which it was checked.
+    pub fn insert_key_set_change(&self, change: SignedKeySetChange, slot: Slot) {
+        self.operations.write().insert_key_set_change(change, slot);
     }
 
     /// Takes a member's part of its group's exit; `state` is that in which it was checked. Gives the exit when enough
@@ -147,14 +147,18 @@ impl<P: Preset> OperationPool<P> {
         self.operations.write().insert_exit_part(exit, state, spec)
     }
 
-    /// Takes a member's part of its group's key-set change; `state` is that in which it was checked. Gives the change when enough members have signed.
+    /// Takes a member's part of its group's key-set change; it was checked in `state`, as if that were of `slot`. Gives
+    /// the change when enough members have signed.
     pub fn insert_key_set_change_part(
         &self,
         change: &SignedKeySetChange,
         state: &BeaconState<P>,
+        slot: Slot,
         spec: &ChainSpec,
     ) -> Result<Option<SignedKeySetChange>, PartError> {
-        self.operations.write().insert_key_set_change_part(change, state, spec)
+        self.operations
+            .write()
+            .insert_key_set_change_part(change, state, slot, spec)
     }
 
     /// All evidence against proposers.

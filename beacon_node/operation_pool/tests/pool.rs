@@ -319,7 +319,7 @@ fn key_set_change_is_complete_with_the_last_member_needed() {
     let insert = |key| {
         world
             .pool
-            .insert_key_set_change_part(&part(key), &world.next, &world.chain.spec)
+            .insert_key_set_change_part(&part(key), &world.next, world.next.slot(), &world.chain.spec)
             .unwrap()
     };
     assert!((0..4).all(|key| insert(key).is_none()));
@@ -331,7 +331,15 @@ fn key_set_change_is_complete_with_the_last_member_needed() {
 
     // It survives a restart, and goes when the chain has accepted another one of its number.
     let restored = OperationPool::<Minimal>::from_bytes(&world.pool.to_bytes()).unwrap();
+    assert_eq!(restored.key_set_changes(), std::slice::from_ref(&complete));
+    // Another one of its number takes its place once its window is over.
+    let mut other = complete.clone();
+    other.message.slot = complete.message.slot.saturating_add(1u64);
+    let end = complete.message.slot.saturating_add(KEY_SET_CHANGE_WINDOW);
+    restored.insert_key_set_change(other.clone(), end);
     assert_eq!(restored.key_set_changes(), [complete]);
+    restored.insert_key_set_change(other.clone(), end.saturating_add(1u64));
+    assert_eq!(restored.key_set_changes(), [other]);
     let mut accepted = world.next.clone();
     if let BeaconState::Dvt(state) = &mut accepted {
         state.groups.get_mut(0).unwrap().sequence += 1;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are not seen as tests")]
 
 mod columns;
+mod operations;
 mod sync_committee;
 mod world;
 

@@ -255,6 +255,18 @@ pub fn check_key_set_change<P: Preset>(
     quorum: Quorum,
     spec: &ChainSpec,
 ) -> Result<Vec<SignatureSet>, KeySetChangeError> {
+    check_key_set_change_at(state, state.slot(), signed_key_set_change, quorum, spec)
+}
+
+/// As [`check_key_set_change`], in a later slot of the state's epoch. Only the window of the change depends on the slot,
+/// so that the state need not be advanced to it.
+pub fn check_key_set_change_at<P: Preset>(
+    state: &BeaconState<P>,
+    slot: Slot,
+    signed_key_set_change: &SignedKeySetChange,
+    quorum: Quorum,
+    spec: &ChainSpec,
+) -> Result<Vec<SignatureSet>, KeySetChangeError> {
     let change = &signed_key_set_change.message;
     let index = change.validator_index;
     let current_epoch = get_current_epoch(state);
@@ -268,10 +280,10 @@ pub fn check_key_set_change<P: Preset>(
             found: change.sequence,
         });
     }
-    if change.slot > state.slot() || state.slot() > change.slot.saturating_add(KEY_SET_CHANGE_WINDOW) {
+    if change.slot > slot || slot > change.slot.saturating_add(KEY_SET_CHANGE_WINDOW) {
         return Err(KeySetChangeError::Window {
             change: change.slot,
-            state: state.slot(),
+            state: slot,
         });
     }
     if !validator.is_active_at(current_epoch) {
