@@ -46,7 +46,8 @@ pub struct GossipValidator<P: Preset> {
     pub(crate) attesters: SeenBySlot<SignerIndex>,
     pub(crate) aggregators: SeenBySlot<SignerIndex>,
     pub(crate) aggregates: SeenBits<(Root, CommitteeIndex)>,
-    pub(crate) exits: RecentlySeen<ValidatorIndex>,
+    /// With the first epoch of the keys that signed.
+    pub(crate) exits: RecentlySeen<(ValidatorIndex, Epoch)>,
     pub(crate) proposer_slashings: RecentlySeen<ValidatorIndex>,
     pub(crate) attester_slashings: RecentlySeen<ValidatorIndex>,
     pub(crate) address_changes: RecentlySeen<ValidatorIndex>,

@@ -6,16 +6,27 @@ use crate::error::impl_shared;
 use crate::{GossipValidator, SharedError, Verdict};
 use runtime::Priority;
 use state_transition::block::operations::voluntary_exit::{VoluntaryExitError, check_voluntary_exit};
+use state_transition::dvt::accessors::get_key_set_activation_epoch;
 use state_transition::dvt::signers::{Quorum, SignersError};
 use std::sync::Arc;
-use types::{BeaconState, Preset, SignedVoluntaryExit, ValidatorIndex};
+use types::{BeaconState, Epoch, Preset, SignedVoluntaryExit, ValidatorIndex};
 
 /// An exit is not passed on.
 #[derive(Debug, thiserror::Error)]
 pub enum ExitGossipError {
-    /// An exit of the validator was seen before.
+    /// An exit by the validator's keys in force was seen before.
     #[error("an exit of validator {0} was seen before")]
     NotFirst(ValidatorIndex),
+    /// Not signed by the keys in force, which have only just come: those before them may have signed it.
+    #[error("keys of validator {index} are in force since epoch {since}: {reason}")]
+    KeysJustChanged {
+        /// The validator.
+        index: ValidatorIndex,
+        /// First epoch of its keys.
+        since: Epoch,
+        /// What is wrong.
+        reason: VoluntaryExitError,
+    },
     /// Invalid.
     #[error(transparent)]
     Invalid(#[from] VoluntaryExitError),
@@ -29,7 +40,11 @@ impl ExitGossipError {
     /// What to do with the exit.
     pub fn verdict(&self) -> Verdict {
         match self {
-            Self::NotFirst(_) | Self::Invalid(VoluntaryExitError::Signers(SignersError::State(_))) => Verdict::Ignore,
+            Self::NotFirst(_) | Self::KeysJustChanged { .. } => Verdict::Ignore,
+            // Other heads may know the validator.
+            Self::Invalid(VoluntaryExitError::State(_) | VoluntaryExitError::Signers(SignersError::State(_))) => {
+                Verdict::Ignore
+            }
             Self::Invalid(_) => Verdict::Reject,
             Self::Shared(error) => error.verdict(),
         }
@@ -57,17 +72,28 @@ impl<P: Preset> GossipValidator<P> {
     ) -> Result<VerifiedExit<P>, ExitGossipError> {
         self.on_worker("voluntary_exit", Priority::Background, move |validator| {
             let index = exit.message().validator_index;
-            if validator.exits.contains(&index) {
-                return Err(ExitGossipError::NotFirst(index));
-            }
             let state = validator.operations_state()?;
             validator.check_fork(state.slot(), &exit)?;
+            let epoch = state.current_epoch();
+            // A change of the keys voids what those before signed, and the new ones may sign again.
+            let since = get_key_set_activation_epoch(&state, index, epoch)?;
+            if validator.exits.contains(&(index, since)) {
+                return Err(ExitGossipError::NotFirst(index));
+            }
             let spec = validator.chain.spec();
-            let set = check_voluntary_exit(&state, exit.to_ref(), quorum, spec)?;
-            signature_scheme::verify(&set)?;
+            let verified = check_voluntary_exit(&state, exit.to_ref(), quorum, spec)
+                .and_then(|set| Ok(signature_scheme::verify(&set)?));
+            verified.map_err(|error| match error {
+                reason @ (VoluntaryExitError::Signers(_) | VoluntaryExitError::Signature(_))
+                    if epoch <= since.saturating_add(1u64) =>
+                {
+                    ExitGossipError::KeysJustChanged { index, since, reason }
+                }
+                other => ExitGossipError::Invalid(other),
+            })?;
             let is_complete = quorum == Quorum::Threshold
                 || check_voluntary_exit(&state, exit.to_ref(), Quorum::Threshold, spec).is_ok();
-            if is_complete && !validator.exits.insert(index) {
+            if is_complete && !validator.exits.insert((index, since)) {
                 return Err(ExitGossipError::NotFirst(index));
             }
             Ok(VerifiedExit {

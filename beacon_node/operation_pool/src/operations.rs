@@ -105,11 +105,12 @@ impl<P: Preset> OperationSet<P> {
         }
     }
 
+    /// Takes the place of an exit that is there: since that one was checked, other keys may have come into force.
     pub(crate) fn insert_exit(&mut self, exit: SignedVoluntaryExit) {
         let message = *exit.message();
         self.exit_parts.remove(&message);
-        if has_room(&self.exits) {
-            self.exits.entry(message.validator_index).or_insert(exit);
+        if has_room(&self.exits) || self.exits.contains_key(&message.validator_index) {
+            self.exits.insert(message.validator_index, exit);
         }
     }
 

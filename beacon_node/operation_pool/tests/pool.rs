@@ -261,6 +261,17 @@ fn parts_of_an_exit_are_void_once_the_key_set_changes() {
             .insert_voluntary_exit_part(&exit_by(world, key), &world.next, &world.chain.spec)
             .unwrap()
     };
+    // A complete exit, by keys one of which goes.
+    let before = World::new();
+    let void = (0..5).filter_map(|key| insert(&before, key)).next().unwrap();
+    world.pool.insert_voluntary_exit(void.clone());
+    assert_eq!(
+        world
+            .pool
+            .pack_operations(&world.next, &world.chain.spec)
+            .voluntary_exits,
+        [void]
+    );
     for key in 0..4 {
         assert!(insert(&world, key).is_none());
     }
@@ -273,6 +284,13 @@ fn parts_of_an_exit_are_void_once_the_key_set_changes() {
         key_sets.push(key_set).unwrap();
     }
     world.next.apply_pending_mutations().unwrap();
+    assert!(
+        world
+            .pool
+            .pack_operations(&world.next, &world.chain.spec)
+            .voluntary_exits
+            .is_empty()
+    );
     // The place of the key that went counts again, and so do those of the keys that stayed: with the four from before
     // this would be a fifth.
     for key in [4, 0, 1, 2] {

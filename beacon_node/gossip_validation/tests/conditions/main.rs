@@ -14,7 +14,7 @@ use state_transition::block::operations::attestation::IndexedAttestationError;
 use state_transition::block::operations::attester_slashing::AttesterSlashingError;
 use state_transition::block::operations::proposer_slashing::ProposerSlashingError;
 use state_transition::dvt::leaders::get_leader_key_index;
-use state_transition::dvt::signers::{Quorum, SignersError};
+use state_transition::dvt::signers::SignersError;
 use std::sync::Arc;
 use types::constants::*;
 use types::*;
@@ -319,70 +319,6 @@ async fn solo_validators_have_no_proposals_to_a_group() {
         );
         return;
     }
-}
-
-#[tokio::test]
-async fn exit_of_a_group_is_complete_at_its_threshold() {
-    let mut world = World::new();
-    world.step().await;
-    let message = VoluntaryExit {
-        epoch: Epoch::new(0),
-        validator_index: ValidatorIndex::new(GROUP),
-    };
-    let spec = &world.producer.spec;
-    let domain = compute_domain(
-        DOMAIN_VOLUNTARY_EXIT,
-        spec.capella_fork_version,
-        world.chain.genesis_validators_root(),
-    );
-    let root = compute_signing_root(&message, domain);
-    let exit = |keys: std::ops::Range<u8>| {
-        let parts: Vec<_> = keys
-            .clone()
-            .map(|key| (world.sign(member(key), root), [(member(key), BLS_SCHEME)]))
-            .collect();
-        let parts: Vec<_> = parts
-            .iter()
-            .map(|(signature, signers)| signature_scheme::SignedPart {
-                signers,
-                signature,
-                proofs: &[],
-            })
-            .collect();
-        let (signature, proofs) = signature_scheme::aggregate(&parts).unwrap();
-        let mut signers = Signers::default();
-        keys.for_each(|key| signers.set(usize::from(key), true).unwrap());
-        SignedVoluntaryExit::Dvt(SignedVoluntaryExitDvt {
-            message,
-            signature,
-            signers,
-            proofs,
-        })
-    };
-    let error = world
-        .gossip
-        .verify_voluntary_exit(exit(0..4), Quorum::Threshold)
-        .await
-        .unwrap_err();
-    assert_eq!(error.verdict(), Verdict::Reject, "{error}");
-    let part = world
-        .gossip
-        .verify_voluntary_exit(exit(0..4), Quorum::Member)
-        .await
-        .unwrap();
-    assert!(!part.is_complete);
-    let complete = world
-        .gossip
-        .verify_voluntary_exit(exit(0..5), Quorum::Member)
-        .await
-        .unwrap();
-    assert!(complete.is_complete);
-    let error = world
-        .gossip
-        .verify_voluntary_exit(exit(1..6), Quorum::Threshold)
-        .await
-        .unwrap_err();
-    assert!(matches!(error, ExitGossipError::NotFirst(_)), "{error}");
 }
 
 #[tokio::test]

@@ -55,3 +55,112 @@ async fn a_change_that_no_block_includes_stands_in_the_way_until_its_window_is_o
         Err(KeySetChangeGossipError::NotFirst { .. })
     ));
 }
+
+/// An exit by keys of the group as they are now.
+fn exit_by(world: &World, keys: std::ops::Range<u8>) -> SignedVoluntaryExit {
+    let message = VoluntaryExit {
+        epoch: Epoch::new(0),
+        validator_index: ValidatorIndex::new(GROUP),
+    };
+    let version = world.producer.spec.capella_fork_version;
+    let domain = compute_domain(DOMAIN_VOLUNTARY_EXIT, version, world.chain.genesis_validators_root());
+    let root = compute_signing_root(&message, domain);
+    let mut signers = Signers::default();
+    keys.clone()
+        .for_each(|key| signers.set(usize::from(key), true).unwrap());
+    let parts: Vec<_> = keys
+        .map(|key| (world.sign(member(key), root), [(member(key), BLS_SCHEME)]))
+        .collect();
+    let parts: Vec<_> = parts
+        .iter()
+        .map(|(signature, signers)| signature_scheme::SignedPart {
+            signers,
+            signature,
+            proofs: &[],
+        })
+        .collect();
+    let (signature, proofs) = signature_scheme::aggregate(&parts).unwrap();
+    SignedVoluntaryExit::Dvt(SignedVoluntaryExitDvt {
+        message,
+        signature,
+        signers,
+        proofs,
+    })
+}
+
+#[tokio::test]
+async fn exit_of_a_group_is_complete_at_its_threshold() {
+    let mut world = World::new();
+    world.step().await;
+    let verify = async |keys, quorum| world.gossip.verify_voluntary_exit(exit_by(&world, keys), quorum).await;
+    let error = verify(0..4, Quorum::Threshold).await.unwrap_err();
+    assert!(matches!(error, ExitGossipError::KeysJustChanged { .. }), "{error}");
+    assert!(!verify(0..4, Quorum::Member).await.unwrap().is_complete);
+    assert!(verify(0..5, Quorum::Member).await.unwrap().is_complete);
+    let error = verify(1..6, Quorum::Threshold).await.unwrap_err();
+    assert!(matches!(error, ExitGossipError::NotFirst(_)), "{error}");
+}
+
+#[tokio::test]
+async fn an_exit_is_void_once_other_keys_are_in_force_and_those_may_sign_another() {
+    let mut world = World::new();
+    world.step().await;
+    let unknown = |index| {
+        SignedVoluntaryExit::Dvt(SignedVoluntaryExitDvt {
+            message: VoluntaryExit {
+                epoch: Epoch::new(0),
+                validator_index: ValidatorIndex::new(index),
+            },
+            signature: SignatureBytes::ZERO,
+            signers: Signers::default(),
+            proofs: SchemeProofs::empty(),
+        })
+    };
+    let error = world
+        .gossip
+        .verify_voluntary_exit(unknown(99), Quorum::Threshold)
+        .await
+        .unwrap_err();
+    assert_eq!(error.verdict(), Verdict::Ignore, "{error}");
+
+    let old = exit_by(&world, 0..5);
+    assert!(
+        world
+            .gossip
+            .verify_voluntary_exit(old.clone(), Quorum::Threshold)
+            .await
+            .is_ok()
+    );
+    let mut keys = world.keys();
+    keys[0] = virtual_key(GROUP, 7);
+    let change = key_set_change(&world.producer, GROUP, 5, &keys, &[0, 1, 2, 3, 4]);
+    world.change_keys(vec![change]).await;
+    let since = world.producer.state.current_epoch();
+    for offset in 0..3u64 {
+        world.run_to_epoch(since.saturating_add(offset)).await;
+        // Signed by a key that has gone, and by too few.
+        for exit in [old.clone(), exit_by(&world, 1..5)] {
+            let error = world
+                .gossip
+                .verify_voluntary_exit(exit, Quorum::Threshold)
+                .await
+                .unwrap_err();
+            let expected = if offset < 2 { Verdict::Ignore } else { Verdict::Reject };
+            assert_eq!(error.verdict(), expected, "{offset}: {error}");
+        }
+    }
+    let new = exit_by(&world, 0..5);
+    assert!(
+        world
+            .gossip
+            .verify_voluntary_exit(new.clone(), Quorum::Threshold)
+            .await
+            .is_ok()
+    );
+    let error = world
+        .gossip
+        .verify_voluntary_exit(new, Quorum::Threshold)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ExitGossipError::NotFirst(_)), "{error}");
+}

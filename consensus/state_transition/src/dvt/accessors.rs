@@ -26,6 +26,19 @@ pub fn get_group<P: Preset>(state: &BeaconState<P>, index: ValidatorIndex) -> Op
     groups.get(position).map(|group| (position, group))
 }
 
+/// Since when the key set in force in `epoch` is, that of a solo validator included.
+pub fn get_key_set_activation_epoch<P: Preset>(
+    state: &BeaconState<P>,
+    index: ValidatorIndex,
+    epoch: Epoch,
+) -> Result<Epoch, StateError> {
+    let Some((_, group)) = get_group(state, index) else {
+        return Ok(Epoch::new(0));
+    };
+    let key_set = group::get_key_set(&group.key_sets, epoch).ok_or(StateError::NoKeySet { index, epoch })?;
+    Ok(key_set.activation_epoch)
+}
+
 /// The key set in force in `epoch`; `Ok(None)` for a solo validator. An error if none is: nothing verifies then.
 ///
 /// Spec: dvt/beacon-chain.md#get_key_set
