@@ -122,6 +122,15 @@ impl ImportError {
             | Self::Internal(_) => false,
         }
     }
+
+    /// Whether an execution client says so, of this block or of one before it: not everybody may know yet.
+    pub fn is_invalid_payload(&self) -> bool {
+        match self {
+            Self::InvalidPayload { .. } => true,
+            Self::ForkChoice(error) => matches!(**error, ForkChoiceError::InvalidPayload(_)),
+            _ => false,
+        }
+    }
 }
 
 impl From<BlockError> for ImportError {

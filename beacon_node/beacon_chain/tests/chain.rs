@@ -127,7 +127,7 @@ async fn a_block_below_the_threshold_is_refused_and_changes_nothing() {
             let below = before.sign(&state, block.message().cloned(), signers);
             let head = node.chain.head().root;
             let error = node.import(&below).await.unwrap_err();
-            assert!(error.is_invalid_block(), "{error}");
+            assert!(error.is_invalid_block() && !error.is_invalid_payload(), "{error}");
             assert_eq!(node.chain.head().root, head);
             refused += 1;
         }

@@ -305,7 +305,7 @@ async fn blocks_between_an_invalid_payload_and_the_latest_valid_one_lose_the_hea
         faults.invalid.insert(blocks[1].1);
     });
     let error = import(3).await.unwrap_err();
-    assert!(error.is_invalid_block(), "{error}");
+    assert!(error.is_invalid_block() && error.is_invalid_payload(), "{error}");
     follower.chain.recompute_head().await.unwrap();
     let head = follower.chain.head();
     assert_eq!((head.root, head.execution_optimistic), (blocks[0].0, false));

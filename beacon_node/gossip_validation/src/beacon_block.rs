@@ -173,7 +173,7 @@ impl<P: Preset> GossipValidator<P> {
         if found > limit {
             return Err(BlockGossipError::TooManyBlobs { found, limit });
         }
-        let parent = self.block_slot(parent_root)?;
+        let parent = self.parent_slot(parent_root)?;
         if slot <= parent {
             return Err(BlockGossipError::NotLaterThanParent { slot, parent });
         }

@@ -278,11 +278,16 @@ impl<P: Preset> GossipValidator<P> {
         if self.member_signatures.contains(slot, &signer) {
             return Err(GroupBlockGossipError::NotFirst { signer, slot });
         }
-        let parent = self.block_slot(message.parent_root)?;
+        let parent = self.parent_slot(message.parent_root)?;
         if slot <= parent {
             return Err(GroupBlockGossipError::NotLaterThanParent { slot, parent });
         }
-        self.check_finalized_descendant(message.parent_root)?;
+        if self.check_finalized_descendant(message.parent_root).is_err() {
+            let finalized = self.finalized_checkpoint().root;
+            return Err(GroupBlockGossipError::Block(BlockGossipError::NotFinalizedDescendant(
+                finalized,
+            )));
+        }
         let state = self.state_for_epoch(message.parent_root, slot.epoch::<P>())?;
         let expected = get_beacon_proposer_index_at_slot(&state, slot)?;
         if proposer != expected {

@@ -4,7 +4,7 @@ use crate::SharedError;
 use crate::key_set_change::SeenChanges;
 use crate::seen::{RecentlySeen, SeenBits, SeenBySlot};
 use crate::{Verdict, metrics};
-use beacon_chain::BeaconChain;
+use beacon_chain::{BeaconChain, ExecutionStatus};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -41,6 +41,8 @@ pub struct GossipValidator<P: Preset> {
     pub(crate) chain: Arc<BeaconChain<P>>,
     pub(crate) blocks: SeenBySlot<ValidatorIndex>,
     pub(crate) invalid_blocks: RecentlySeen<Root>,
+    /// Those of them that are invalid by what an execution client says.
+    pub(crate) invalid_payloads: RecentlySeen<Root>,
     /// Roots of signed headers whose signatures hold.
     pub(crate) verified_headers: RecentlySeen<Root>,
     pub(crate) attesters: SeenBySlot<SignerIndex>,
@@ -68,6 +70,7 @@ impl<P: Preset> GossipValidator<P> {
             chain,
             blocks: SeenBySlot::new(MAX_PER_SLOT),
             invalid_blocks: RecentlySeen::new(MAX_INVALID_BLOCKS),
+            invalid_payloads: RecentlySeen::new(MAX_INVALID_BLOCKS),
             verified_headers: RecentlySeen::new(MAX_INVALID_BLOCKS),
             attesters: SeenBySlot::new(MAX_PER_EPOCH),
             aggregators: SeenBySlot::new(MAX_PER_EPOCH),
@@ -121,6 +124,13 @@ impl<P: Preset> GossipValidator<P> {
     /// Notes that a block turned out to be invalid; what builds on it is rejected.
     pub fn note_invalid_block(&self, root: Root) {
         self.invalid_blocks.insert(root);
+    }
+
+    /// Notes that a block turned out to be invalid by what an execution client says about its payload, or about that of
+    /// a block before it.
+    pub fn note_invalid_payload(&self, root: Root) {
+        self.invalid_blocks.insert(root);
+        self.invalid_payloads.insert(root);
     }
 
     /// Runs work on a worker, with a handle to this validator, and counts the verdict.
@@ -226,6 +236,20 @@ impl<P: Preset> GossipValidator<P> {
             .block(&root)
             .map(|node| node.slot)
             .ok_or(SharedError::UnknownBlock(root))
+    }
+
+    /// Slot of the parent of a block, or of a proposal to a group. Nodes whose execution client has called its payload
+    /// invalid ignore what builds on it: others that follow optimistically pass it on.
+    ///
+    /// Spec: bellatrix/p2p-interface.md#beacon_block
+    pub(crate) fn parent_slot(&self, root: Root) -> Result<Slot, SharedError> {
+        let fork_choice = self.chain.fork_choice();
+        let status = fork_choice.block(&root).map(|node| node.execution_status);
+        drop(fork_choice);
+        if self.invalid_payloads.contains(&root) || status == Some(ExecutionStatus::Invalid) {
+            return Err(SharedError::InvalidParentPayload(root));
+        }
+        self.block_slot(root)
     }
 
     /// Whether an imported block descends from what is final.

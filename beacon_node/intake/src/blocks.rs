@@ -47,10 +47,10 @@ impl<P: Preset> Intake<P> {
             Some(executed) => self.chain().import(executed, block).await,
             None => self.chain().process_block(block, BlockSignatures::AllButProposer).await,
         };
-        if let Err(error) = &imported
-            && error.is_invalid_block()
-        {
-            self.gossip.note_invalid_block(root);
+        match &imported {
+            Err(error) if error.is_invalid_payload() => self.gossip.note_invalid_payload(root),
+            Err(error) if error.is_invalid_block() => self.gossip.note_invalid_block(root),
+            _ => {}
         }
         imported
     }

@@ -294,6 +294,35 @@ async fn member_signatures_verify_without_the_block() {
 }
 
 #[tokio::test]
+async fn what_builds_on_an_invalid_payload_is_no_offence_and_what_builds_on_another_invalid_block_is() {
+    let mut world = World::new();
+    let (state, block) = world.until_group_proposes().await;
+    let leader = get_leader_key_index(&state, ValidatorIndex::new(GROUP), block.slot(), 0)
+        .unwrap()
+        .unwrap();
+    let verdicts = async || {
+        let proposal = world.signed_by(&state, &block, &[leader]);
+        let complete = world.signed_by(&state, &block, &[0, 1, 2, 3, 4]);
+        let header = proposal.signed_block_header();
+        [
+            world
+                .gossip
+                .verify_group_proposal(proposal)
+                .await
+                .unwrap_err()
+                .verdict(),
+            world.gossip.verify_group_signature(header).await.unwrap_err().verdict(),
+            world.gossip.verify_block(complete).await.unwrap_err().verdict(),
+        ]
+    };
+    let parent = block.message().parent_root();
+    world.gossip.note_invalid_block(parent);
+    assert_eq!(verdicts().await, [Verdict::Reject; 3]);
+    world.gossip.note_invalid_payload(parent);
+    assert_eq!(verdicts().await, [Verdict::Ignore; 3]);
+}
+
+#[tokio::test]
 async fn solo_validators_have_no_proposals_to_a_group() {
     let mut world = World::new();
     world.step().await;
