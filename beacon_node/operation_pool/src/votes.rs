@@ -2,8 +2,8 @@
 
 use signature_scheme::{SignatureError, SignedPart, aggregate, retain};
 use std::collections::BTreeMap;
-use types::constants::BLS_SCHEME;
-use types::{SchemeProofs, SignatureBytes, SignerIndex};
+use types::constants::{BLS_SCHEME, MAX_SCHEME_PROOF_BYTES};
+use types::{SchemeProof, SchemeProofs, SignatureBytes, SignerIndex};
 
 /// Aggregates of one committee for one thing that are kept beside the single votes.
 const MAX_AGGREGATES: usize = 16;
@@ -127,6 +127,36 @@ pub(crate) fn union<'a>(parts: impl IntoIterator<Item = &'a Part>) -> Result<Par
     })
 }
 
+/// Room in a sum for the proofs of its parts: a merged proof of a scheme is limited.
+#[derive(Debug, Default)]
+struct Room {
+    used: BTreeMap<u8, usize>,
+}
+
+impl Room {
+    fn of<'a>(parts: impl IntoIterator<Item = &'a Part>) -> Self {
+        let mut room = Self::default();
+        for part in parts {
+            room.take(part);
+        }
+        room
+    }
+
+    /// Makes room for a part. `false` if there is none.
+    fn take(&mut self, part: &Part) -> bool {
+        let with = |proof: &SchemeProof| {
+            let used = self.used.get(&proof.scheme).copied().unwrap_or_default();
+            used.saturating_add(proof.data.len())
+        };
+        let sums: Vec<(u8, usize)> = part.proofs.iter().map(|proof| (proof.scheme, with(proof))).collect();
+        let fits = sums.iter().all(|(_, bytes)| *bytes as u64 <= MAX_SCHEME_PROOF_BYTES);
+        if fits {
+            self.used.extend(sums);
+        }
+        fits
+    }
+}
+
 /// Single votes and aggregates of one committee for one thing.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CommitteeVotes {
@@ -134,6 +164,8 @@ pub(crate) struct CommitteeVotes {
     pub(crate) seats: usize,
     /// By seat. Single votes never overlap, so that they always add up.
     singles: BTreeMap<usize, Part>,
+    /// Seats of the single votes as they came.
+    order: Vec<usize>,
     aggregates: Vec<Part>,
     /// Sum of single votes, as far as it was asked for.
     merged: Option<Part>,
@@ -153,6 +185,7 @@ impl CommitteeVotes {
         let is_new = vote.seat < self.seats && !self.singles.contains_key(&vote.seat);
         if is_new {
             self.singles.insert(vote.seat, part);
+            self.order.push(vote.seat);
         }
         is_new
     }
@@ -171,13 +204,18 @@ impl CommitteeVotes {
         true
     }
 
-    /// Sum of all single votes.
+    /// Single votes in the order in which they came.
+    fn singles_in_order(&self) -> impl Iterator<Item = &Part> {
+        self.order.iter().filter_map(|seat| self.singles.get(seat))
+    }
+
+    /// Sum of all single votes whose proofs have room: those that came last are left out.
     fn merged(&mut self) -> Result<Option<Part>, SignatureError> {
+        let mut room = Room::of(&self.merged);
         let new: Vec<&Part> = self
-            .singles
-            .iter()
-            .filter(|(seat, _)| self.merged.as_ref().is_none_or(|merged| !merged.has(**seat)))
-            .map(|(_, part)| part)
+            .singles_in_order()
+            .filter(|part| self.merged.as_ref().is_none_or(|merged| merged.is_disjoint(part)))
+            .filter(|part| room.take(part))
             .collect();
         if !new.is_empty() {
             self.merged = Some(union(self.merged.iter().chain(new))?);
@@ -185,7 +223,7 @@ impl CommitteeVotes {
         Ok(self.merged.clone())
     }
 
-    /// The aggregate with most votes that can be made: one that came, with all that can be added to it.
+    /// The aggregate with most votes that can be made: one that came, with all that can be added to it and has room.
     pub(crate) fn best(&mut self) -> Result<Option<Part>, SignatureError> {
         let with_singles = |part: &Part| {
             let added = self.singles.keys().filter(|seat| !part.has(**seat)).count();
@@ -199,21 +237,26 @@ impl CommitteeVotes {
             .cloned();
         let Some(base) = base else { return self.merged() };
         let mut taken = base.clone();
+        let mut room = Room::of([&base]);
         let mut parts = vec![base];
         for other in &self.aggregates {
             // What is there already is not repeated, where signatures can be taken apart.
             let is_new = |vote: &Vote| !taken.has(vote.seat);
             let new = other.retain(is_new).filter(|new| taken.is_disjoint(new));
-            if let Some(new) = new.or_else(|| other.hash_based(is_new)) {
+            let new = new.or_else(|| other.hash_based(is_new));
+            let new = match new {
+                Some(new) if !room.take(&new) => new.retain(|_| false).filter(|rest| room.take(rest)),
+                new => new,
+            };
+            if let Some(new) = new {
                 taken.votes.extend(&new.votes);
                 taken.votes.sort_unstable();
                 parts.push(new);
             }
         }
         parts.extend(
-            self.singles
-                .values()
-                .filter(|single| taken.is_disjoint(single))
+            self.singles_in_order()
+                .filter(|single| taken.is_disjoint(single) && room.take(single))
                 .cloned(),
         );
         union(&parts).map(Some)
@@ -260,8 +303,8 @@ impl CommitteeVotes {
 mod tests {
     use super::*;
     use bls::SecretKey;
+    use types::Root;
     use types::constants::SHORT_LIVED_XMSS_SCHEME;
-    use types::{Root, SchemeProof};
 
     fn single(seat: usize) -> Part {
         let key = SecretKey::derive_master(&[seat as u8 + 1; 32]).unwrap();
@@ -336,6 +379,34 @@ mod tests {
         assert_eq!(mixed.retain(|_| true), Some(mixed.clone()));
         assert_eq!(hash_based_vote(1).retain(|_| false), None);
         assert!(mixed.proof_bytes() > 2000);
+    }
+
+    #[test]
+    fn hash_based_votes_that_came_last_are_left_out_of_a_proof_that_would_be_too_long() {
+        let fitting = MAX_SCHEME_PROOF_BYTES as usize / hash_based_vote(0).proof_bytes();
+        let count = fitting + 3;
+        let mut votes = CommitteeVotes::new(count + 2);
+        // The first seats come last.
+        for seat in (0..count).rev() {
+            assert!(votes.insert_single(hash_based_vote(seat)));
+        }
+        assert!(votes.insert_single(single(count)));
+        let expected: Vec<usize> = (3..=count).collect();
+        assert_eq!(seats(&votes.best().unwrap().unwrap()), expected);
+        // One more vote without a proof has room in what was added up before.
+        assert!(votes.insert_single(single(count + 1)));
+        let expected: Vec<usize> = (3..=count + 1).collect();
+        assert_eq!(seats(&votes.best().unwrap().unwrap()), expected);
+
+        // An aggregate that is one vote short leaves room for one.
+        let most: Vec<Part> = (0..fitting - 1).map(hash_based_vote).collect();
+        let mut votes = CommitteeVotes::new(count + 2);
+        assert!(votes.insert_aggregate(sum(&most)));
+        let others = [single(count), hash_based_vote(fitting), hash_based_vote(fitting + 1)];
+        assert!(votes.insert_aggregate(sum(&others)));
+        assert!(votes.insert_single(hash_based_vote(fitting + 2)) && votes.insert_single(hash_based_vote(fitting - 1)));
+        let expected: Vec<usize> = (0..fitting - 1).chain([fitting + 2, count]).collect();
+        assert_eq!(seats(&votes.best().unwrap().unwrap()), expected);
     }
 
     fn seats(part: &Part) -> Vec<usize> {
