@@ -7,7 +7,7 @@ use crate::{GossipValidator, SharedError, Verdict};
 use runtime::Priority;
 use state_transition::block::operations::attestation::IndexedAttestationError;
 use state_transition::block::operations::attester_slashing::{
-    AttesterSlashingError, check_attester_slashing, get_slashable_indices,
+    AttesterSlashingError, check_attester_slashing, check_attester_slashing_evidence, get_slashable_indices,
 };
 use state_transition::block::operations::proposer_slashing::{ProposerSlashingError, check_proposer_slashing};
 use state_transition::dvt::signers::SignersError;
@@ -89,8 +89,9 @@ impl AttesterSlashingGossipError {
 pub struct VerifiedAttesterSlashing<P: Preset> {
     /// The evidence.
     pub slashing: AttesterSlashing<P>,
-    /// Who can be slashed by it, ascending; to be told to the fork choice.
-    pub slashable: Vec<ValidatorIndex>,
+    /// Whom it is against by the justified state, ascending; to be told to the fork choice. Perhaps nobody: then it
+    /// counts from the first block on that includes it.
+    pub equivocating: Vec<ValidatorIndex>,
 }
 
 impl<P: Preset> GossipValidator<P> {
@@ -130,8 +131,9 @@ impl<P: Preset> GossipValidator<P> {
             if !accused.is_empty() && accused.iter().all(seen) {
                 return Err(AttesterSlashingGossipError::NothingNew);
             }
-            let (slashable, sets) = check_attester_slashing(&state, slashing.to_ref())?;
+            let (_, sets) = check_attester_slashing(&state, slashing.to_ref())?;
             signature_scheme::verify_batch(&sets)?;
+            let equivocating = validator.equivocating_when_justified(&slashing)?;
             let mut is_new = false;
             for index in accused {
                 is_new |= validator.attester_slashings.insert(index);
@@ -139,8 +141,23 @@ impl<P: Preset> GossipValidator<P> {
             if !is_new {
                 return Err(AttesterSlashingGossipError::NothingNew);
             }
-            Ok(VerifiedAttesterSlashing { slashing, slashable })
+            Ok(VerifiedAttesterSlashing { slashing, equivocating })
         })
         .await
+    }
+
+    /// Whom evidence from the wire is against by the justified state: nodes with the same one agree. Nobody if it cannot
+    /// be verified there, since a key set of then is not known.
+    ///
+    /// Spec: dvt/fork-choice.md#modified-on_attester_slashing
+    fn equivocating_when_justified(&self, slashing: &AttesterSlashing<P>) -> Result<Vec<ValidatorIndex>, SharedError> {
+        let justified = self.chain.fork_choice().justified_checkpoint();
+        let Some(state) = self.chain.state_after_block(&justified.root)? else {
+            return Ok(Vec::new());
+        };
+        let verified = check_attester_slashing_evidence(&state, slashing.to_ref())
+            .ok()
+            .filter(|(_, sets)| signature_scheme::verify_batch(sets).is_ok());
+        Ok(verified.map(|(equivocating, _)| equivocating).unwrap_or_default())
     }
 }

@@ -114,13 +114,14 @@ impl<P: Preset> Intake<P> {
         Ok(())
     }
 
-    /// Evidence against attesters, from the network. From now on they have no weight in the fork choice.
+    /// Evidence against attesters, from the network. Those whom it is against by the justified state have no weight in
+    /// the fork choice from now on.
     pub async fn receive_attester_slashing(
         &self,
         slashing: AttesterSlashing<P>,
     ) -> Result<AttesterSlashing<P>, AttesterSlashingGossipError> {
         let verified = self.gossip.verify_attester_slashing(slashing).await?;
-        self.chain().apply_attester_slashing(verified.slashable);
+        self.chain().apply_attester_slashing(verified.equivocating);
         self.pool.insert_attester_slashing(verified.slashing.clone());
         self.tell(|| Accepted::AttesterSlashing(Arc::new(verified.slashing.clone())));
         Ok(verified.slashing)

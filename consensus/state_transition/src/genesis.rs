@@ -22,8 +22,8 @@ use types::caches::Caches;
 use types::constants::{GENESIS_EPOCH, GENESIS_SLOT, MIN_BALANCE_PER_VIRTUAL_KEY, UNSET_DEPOSIT_REQUESTS_START_INDEX};
 use types::{
     BeaconBlockBodyDvt, BeaconBlockBodyFulu, BeaconBlockDvt, BeaconBlockFulu, BeaconBlockHeader, BeaconState,
-    BeaconStateFulu, ChainSpec, Checkpoint, Epoch, Eth1Data, ExecutionPayloadHeader, Fork, ForkName,
-    Group, Gwei, Hash32, KeySet, Preset, PublicKeyBytes, Root, SafeArith as _, SignatureBytes, SignedBeaconBlock,
+    BeaconStateFulu, ChainSpec, Checkpoint, Epoch, Eth1Data, ExecutionPayloadHeader, Fork, ForkName, Group, Gwei,
+    Hash32, KeySet, Preset, PublicKeyBytes, Root, SafeArith as _, SignatureBytes, SignedBeaconBlock,
     SignedBeaconBlockDvt, SignedBeaconBlockFulu, Signers, SyncAggregate, SyncCommittee, Validator, ValidatorIndex,
     VirtualKey,
 };

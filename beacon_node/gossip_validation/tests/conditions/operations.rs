@@ -1,8 +1,9 @@
 //! What waits for a block, and what stands in its way until then.
 
 use crate::world::*;
-use chain_harness::{key_set_change, virtual_key};
+use chain_harness::{BlockPlan, key_set_change, virtual_key};
 use gossip_validation::*;
+use ssz_types::VariableList;
 use state_transition::dvt::signers::Quorum;
 use types::constants::*;
 use types::*;
@@ -163,4 +164,57 @@ async fn an_exit_is_void_once_other_keys_are_in_force_and_those_may_sign_another
         .await
         .unwrap_err();
     assert!(matches!(error, ExitGossipError::NotFirst(_)), "{error}");
+}
+
+#[tokio::test]
+async fn evidence_counts_in_the_fork_choice_as_far_as_the_justified_state_knows_the_keys() {
+    let mut world = World::new();
+    world.step().await;
+    // A solo validator hands over to a virtual key, and nothing is justified until that is in force.
+    let without_votes = || BlockPlan {
+        vote_slots: 0,
+        ..BlockPlan::default()
+    };
+    let plan = BlockPlan {
+        key_set_changes: vec![key_set_change(&world.producer, 1, 1, &[virtual_key(1, 0)], &[])],
+        ..without_votes()
+    };
+    world.step_with(plan).await;
+    let in_force = Epoch::new(1 + Minimal::MAX_SEED_LOOKAHEAD);
+    while world.producer.state.current_epoch() < in_force {
+        world.step_with(without_votes()).await;
+    }
+    assert_eq!(
+        world.chain.head().state.current_justified_checkpoint().epoch,
+        Epoch::new(0)
+    );
+    let evidence = |signer: SignerIndex| {
+        let vote = |head: u8| {
+            let data = AttestationData {
+                beacon_block_root: Root::repeat_byte(head),
+                ..world.data()
+            };
+            let root = compute_signing_root(&data, world.domain(DOMAIN_BEACON_ATTESTER));
+            IndexedAttestationDvt::<Minimal> {
+                attesting_indices: VariableList::new(vec![signer]).unwrap(),
+                data,
+                signature: world.sign(signer, root),
+                proofs: SchemeProofs::empty(),
+            }
+        };
+        AttesterSlashing::Dvt(AttesterSlashingDvt {
+            attestation_1: vote(1),
+            attestation_2: vote(2),
+            more_1: VariableList::empty(),
+            more_2: VariableList::empty(),
+            key_set_age_1: 0,
+            key_set_age_2: 0,
+        })
+    };
+    let solo = ValidatorIndex::new(2);
+    let handed_over = SignerIndex::virtual_index(ValidatorIndex::new(1), 0).unwrap();
+    for (signer, expected) in [(SignerIndex::from(solo), vec![solo]), (handed_over, vec![])] {
+        let verified = world.gossip.verify_attester_slashing(evidence(signer)).await.unwrap();
+        assert_eq!(verified.equivocating, expected);
+    }
 }
