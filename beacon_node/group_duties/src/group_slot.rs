@@ -4,9 +4,6 @@ use std::collections::BTreeMap;
 use types::constants::MAX_LEADER_RANKS;
 use types::{Root, SchemeProofs, SignatureBytes};
 
-/// Milliseconds between members that publish the complete block.
-const PUBLICATION_STAGGER_MS: u64 = 50;
-
 /// A member's signature over a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
@@ -174,10 +171,10 @@ impl GroupSlot {
     }
 
     /// How long a member waits after completion before it publishes the block, unless it has seen it published: in
-    /// milliseconds. `None` for a key that is no member.
-    pub fn publication_delay_ms(&self, key: u8) -> Option<u64> {
+    /// milliseconds, with `stagger_ms` between two members. `None` for a key that is no member.
+    pub fn publication_delay_ms(&self, key: u8, stagger_ms: u64) -> Option<u64> {
         let place = self.publication_order.iter().position(|member| *member == key)?;
-        Some(place as u64 * PUBLICATION_STAGGER_MS)
+        Some(stagger_ms.saturating_mul(place as u64))
     }
 }
 
@@ -297,10 +294,10 @@ mod tests {
     fn members_publish_one_after_the_other() {
         let slot = GroupSlot::new(vec![3, 0, 2, 1], 3).unwrap();
         assert_eq!(
-            [3, 0, 2, 1].map(|key| slot.publication_delay_ms(key)),
+            [3, 0, 2, 1].map(|key| slot.publication_delay_ms(key, 50)),
             [Some(0), Some(50), Some(100), Some(150)]
         );
-        assert_eq!(slot.publication_delay_ms(9), None);
+        assert_eq!(slot.publication_delay_ms(9, 50), None);
         assert_eq!([slot.rank_of(3), slot.rank_of(1)], [Some(0), None]);
     }
 

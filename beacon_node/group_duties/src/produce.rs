@@ -13,15 +13,18 @@ use state_transition::dvt::accessors::get_key_set;
 use state_transition::helpers::accessors::{get_beacon_proposer_index, get_domain};
 use std::sync::Arc;
 use tree_hash::TreeHash as _;
-use types::constants::DOMAIN_RANDAO;
+use types::constants::{BASIS_POINTS, DOMAIN_RANDAO};
 use types::{
-    BeaconState, Leaf, Preset, Root, SchemeProofs, SignatureBytes, SignedBeaconBlock, SignerKey, Slot, Uint256,
-    compute_signing_root,
+    BeaconState, ChainSpec, Leaf, Preset, Root, SchemeProofs, SignatureBytes, SignedBeaconBlock, SignerKey, Slot,
+    Uint256, compute_signing_root,
 };
 
-/// A request is held for so many parts of a slot: one of
-const HOLD_SLOT_PARTS: u64 = 4;
 const WEI_PER_GWEI: u64 = 1_000_000_000;
+
+/// After the start of the slot, in milliseconds: until then fallback leaders begin, and members are answered.
+fn cutoff_ms(spec: &ChainSpec) -> u64 {
+    spec.leader_cutoff_bps.saturating_mul(spec.slot_duration_ms) / BASIS_POINTS
+}
 
 /// What a member's client is given now.
 enum Step<P: Preset> {
@@ -35,8 +38,8 @@ enum Step<P: Preset> {
 
 impl<P: Preset> Proposals<P> {
     /// A block for a validator attached to this node. A solo proposer's is built at once. A member of a group is given
-    /// its leader's block, blinded, unless it leads; the request is held until there is one, up to a quarter of the
-    /// slot. Which key asks is known from the reveal.
+    /// its leader's block, blinded, unless it leads; the request is held until there is one, up to `LEADER_CUTOFF_BPS` of
+    /// the slot. Which key asks is known from the reveal.
     ///
     /// Spec: dvt/validator.md#block-proposal
     pub async fn produce(self: &Arc<Self>, request: BlockRequest) -> Result<ProducedBlockAnswer<P>, ProduceError> {
@@ -114,7 +117,7 @@ impl<P: Preset> Proposals<P> {
         let clock = self.chain().clock();
         let spec = self.chain().spec();
         let start = clock.slot_start_ms(group.slot);
-        let deadline = start.saturating_add(spec.slot_duration_ms / HOLD_SLOT_PARTS);
+        let deadline = start.saturating_add(cutoff_ms(spec));
         let mut changes = self.changes.subscribe();
         loop {
             changes.mark_unchanged();

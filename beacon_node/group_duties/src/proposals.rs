@@ -95,7 +95,11 @@ impl<P: Preset> Proposals<P> {
                 std::collections::btree_map::Entry::Vacant(entry) => entry.insert(Round::new(group.clone())?),
             };
             let result = work(round);
-            (result, round.take_unjudged(), round.take_completed(ms_into_slot))
+            (
+                result,
+                round.take_unjudged(),
+                round.take_completed(ms_into_slot, self.chain().spec()),
+            )
         };
         for (root, rank, block) in unjudged {
             tokio::spawn(Arc::clone(self).judge(key, root, rank, block));

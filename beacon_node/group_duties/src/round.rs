@@ -7,8 +7,8 @@ use signature_scheme::{SignatureError, SignedPart, aggregate};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use types::{
-    BeaconBlock, ForkVersioned as _, Preset, Root, SchemeProofs, SignatureBytes, SignedBeaconBlock, SignerIndex,
-    Signers,
+    BeaconBlock, ChainSpec, ForkVersioned as _, Preset, Root, SchemeProofs, SignatureBytes, SignedBeaconBlock,
+    SignerIndex, Signers,
 };
 
 /// A leader's reveal, for fallback leaders to include.
@@ -114,7 +114,11 @@ impl<P: Preset> Round<P> {
     }
 
     /// The complete block, when its threshold is reached for the first time.
-    pub(crate) fn take_completed(&mut self, ms_into_slot: u64) -> Option<Result<Completed<P>, SignatureError>> {
+    pub(crate) fn take_completed(
+        &mut self,
+        ms_into_slot: u64,
+        spec: &ChainSpec,
+    ) -> Option<Result<Completed<P>, SignatureError>> {
         if self.completed.is_some() {
             return None;
         }
@@ -137,7 +141,7 @@ impl<P: Preset> Round<P> {
         let publication_delay_ms = self
             .members
             .iter()
-            .filter_map(|key| self.slot.publication_delay_ms(*key))
+            .filter_map(|key| self.slot.publication_delay_ms(*key, spec.group_block_stagger_ms))
             .min();
         self.completed = Some(root);
         Some(assembled.map(|block| Completed {

@@ -112,8 +112,13 @@ async fn deliver(node: &Node, message: Outgoing<Minimal>) {
 
 impl World {
     async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    async fn with(change: impl FnOnce(&mut ChainSpec)) -> Self {
         let mut spec = ChainSpec::fulu_genesis(PresetName::Minimal);
         spec.dvt_fork_epoch = Epoch::new(0);
+        change(&mut spec);
         let mut validators = vec![group_of(GROUP, 5, u64::from(MEMBERS), 2048)];
         validators.extend((1..17).map(|validator| solo(validator, 128)));
         let genesis = mock_execution::genesis_block(&GenesisParameters::at(GENESIS_TIME));
@@ -330,18 +335,25 @@ async fn one_signature_below_the_threshold_is_no_block() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_any_proposal_the_request_ends_after_a_quarter_of_the_slot() {
-    let world = World::new().await;
+async fn without_any_proposal_the_request_ends_at_the_cutoff_of_the_network() {
+    let world = World::with(|spec| spec.leader_cutoff_bps = 5_000).await;
     let (slot, _) = world.slot_of(true);
     world.clock.set_slot(slot);
     let leaders: Vec<u8> = (0..3).map(|rank| world.leader(slot, rank)).collect();
     let member = everybody().find(|key| !leaders.contains(key)).unwrap();
-    let client = world.members(slot, [member]);
-    let time = async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        world.set_into_slot(slot, 3);
+    let client = async {
+        let outcome = world.members(slot, [member]).await;
+        (outcome, world.clock.now_ms())
     };
-    let (outcome, ()) = tokio::join!(client, time);
+    let time = async {
+        for twelfths in [3, 6] {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            world.set_into_slot(slot, twelfths);
+        }
+    };
+    let ((outcome, end), ()) = tokio::join!(client, time);
+    let cutoff = world.clock.slot_start_ms(slot) + world.spec.slot_duration_ms / 2;
+    assert_eq!(end, cutoff + 1);
     assert!(
         matches!(outcome[0], Err(ProduceError::NoProposal { .. })),
         "{outcome:?}"

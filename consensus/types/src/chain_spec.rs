@@ -118,6 +118,8 @@ chain_spec! {
     sync_message_due_bps: u64 = "SYNC_MESSAGE_DUE_BPS", 3_333, 3_333;
     contribution_due_bps: u64 = "CONTRIBUTION_DUE_BPS", 6_667, 6_667;
     leader_timeout_bps: u64 = "LEADER_TIMEOUT_BPS", 833, 833;
+    leader_cutoff_bps: u64 = "LEADER_CUTOFF_BPS", 2_500, 2_500;
+    group_block_stagger_ms: u64 = "GROUP_BLOCK_STAGGER_MS", 50, 50;
     inactivity_score_bias: u64 = "INACTIVITY_SCORE_BIAS", 4, 4;
     inactivity_score_recovery_rate: u64 = "INACTIVITY_SCORE_RECOVERY_RATE", 16, 16;
     ejection_balance: u64 = "EJECTION_BALANCE", 16_000_000_000, 16_000_000_000;

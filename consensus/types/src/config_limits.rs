@@ -30,6 +30,12 @@ impl ChainSpec {
             ("SYNC_MESSAGE_DUE_BPS", self.sync_message_due_bps, 0..=BASIS_POINTS),
             ("CONTRIBUTION_DUE_BPS", self.contribution_due_bps, 0..=BASIS_POINTS),
             ("LEADER_TIMEOUT_BPS", self.leader_timeout_bps, 0..=BASIS_POINTS),
+            ("LEADER_CUTOFF_BPS", self.leader_cutoff_bps, 0..=BASIS_POINTS),
+            (
+                "GROUP_BLOCK_STAGGER_MS",
+                self.group_block_stagger_ms,
+                0..=MAX_SLOT_DURATION_MS,
+            ),
             (
                 "MAXIMUM_GOSSIP_CLOCK_DISPARITY",
                 self.maximum_gossip_clock_disparity,

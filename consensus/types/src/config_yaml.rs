@@ -442,6 +442,26 @@ mod tests {
     }
 
     #[test]
+    fn values_of_this_fork_are_those_of_its_configuration_files() {
+        for (preset, file, spec) in [
+            (
+                "mainnet",
+                include_str!("../../../specs/native-dvt/configs/mainnet.yaml"),
+                ChainSpec::mainnet(),
+            ),
+            (
+                "minimal",
+                include_str!("../../../specs/native-dvt/configs/minimal.yaml"),
+                ChainSpec::minimal(),
+            ),
+        ] {
+            let read = ChainSpec::from_yaml(&format!("PRESET_BASE: {preset}\n{file}")).unwrap();
+            assert_eq!(read.unknown, [], "keys that are not known");
+            assert_eq!(read, spec);
+        }
+    }
+
+    #[test]
     fn unknown_keys_are_kept_as_written() {
         let spec = ChainSpec::from_yaml("PRESET_BASE: minimal\nHEZE_FORK_VERSION: 0x90000038\nLIST: [{A: 0x00}, 2]\n")
             .unwrap();

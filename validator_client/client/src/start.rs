@@ -117,7 +117,7 @@ async fn run_until_error(args: ValidatorClientArgs, common: Common) -> Result<()
         tokio::task::spawn_blocking(move || Signer::start_with(database, methods, root, spec, clock, past)).await??
     };
     // An answer that takes longer than this is of no use, and another node may be faster. A node holds a request for a
-    // block up to a quarter of a slot, and builds it then.
+    // block up to `LEADER_CUTOFF_BPS` of a slot, and builds it then.
     let timeout = Duration::from_millis(spec.slot_duration_ms / 2).clamp(MIN_REQUEST, MAX_REQUEST);
     let clients = clients.into_iter().map(|client| client.with_timeout(timeout)).collect();
     let context = Arc::new(Context::new(
