@@ -5,16 +5,16 @@ use beacon_chain::ImportError;
 use data_columns::{DataColumnError, compute_columns_for_custody_group, get_custody_groups};
 use gossip_validation::{DataColumnGossipError, VerifiedBlock};
 use hashlink::LruCache;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use types::{ChainSpec, ColumnIndex, DataColumnSidecar, Preset, Root, SignedBeaconBlock};
+use types::{ChainSpec, ColumnIndex, DataColumnSidecar, Preset, Root, SignedBeaconBlock, Slot};
 
 /// Blocks that may wait for columns at a time.
 const MAX_WAITING_BLOCKS: usize = 32;
 
 /// Which columns this node keeps, and needs of every block.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Custody {
     /// Ascending.
     pub columns: BTreeSet<ColumnIndex>,
@@ -36,23 +36,35 @@ impl Custody {
 
 #[derive(Debug)]
 pub(crate) struct Availability<P: Preset> {
-    custody: Custody,
+    /// With the first slot in which each holds, from genesis on, ascending. It only grows.
+    custody: RwLock<Vec<(Slot, Custody)>>,
     waiting: Mutex<LruCache<Root, Arc<SignedBeaconBlock<P>>>>,
 }
 
 impl<P: Preset> Availability<P> {
     pub(crate) fn new(custody: Custody) -> Self {
         Self {
-            custody,
+            custody: RwLock::new(vec![(Slot::new(0), custody)]),
             waiting: Mutex::new(LruCache::new(MAX_WAITING_BLOCKS)),
         }
     }
 }
 
 impl<P: Preset> Intake<P> {
-    /// The columns that this node keeps.
-    pub fn custody(&self) -> &Custody {
-        &self.availability.custody
+    /// The columns that this node keeps, of blocks from now on.
+    pub fn custody(&self) -> Custody {
+        self.custody_at(Slot::new(u64::MAX))
+    }
+
+    fn custody_at(&self, slot: Slot) -> Custody {
+        let steps = self.availability.custody.read();
+        let in_force = steps.iter().rev().find(|(from, _)| *from <= slot);
+        in_force.map(|(_, custody)| custody.clone()).unwrap_or_default()
+    }
+
+    /// Keeps more columns: at once those that come, and from a slot on no block without them is imported.
+    pub fn raise_custody(&self, from: Slot, custody: Custody) {
+        self.availability.custody.write().push((from, custody));
     }
 
     /// Columns of a block that are needed here and have not come.
@@ -61,13 +73,8 @@ impl<P: Preset> Intake<P> {
             return Ok(Vec::new());
         }
         let here = self.chain().storage().data_column_indices(root)?;
-        let missing = self
-            .availability
-            .custody
-            .columns
-            .iter()
-            .filter(|index| !here.contains(index));
-        Ok(missing.copied().collect())
+        let needed = self.custody_at(block.slot()).columns;
+        Ok(needed.into_iter().filter(|index| !here.contains(index)).collect())
     }
 
     /// Spec: fulu/fork-choice.md#is_data_available
@@ -107,7 +114,7 @@ impl<P: Preset> Intake<P> {
             block_root: root,
             index: verified.sidecar.index(),
         });
-        if self.availability.custody.columns.contains(&verified.sidecar.index())
+        if self.custody().columns.contains(&verified.sidecar.index())
             && let Err(error) = self.chain().storage().put_data_column(&root, &verified.sidecar)
         {
             tracing::error!(%root, %error, "Data column is not stored");

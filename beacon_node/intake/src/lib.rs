@@ -12,6 +12,7 @@
 //! Blocks wait here for their data columns, and a block that was executed ahead of its signature is not executed again.
 
 mod accepted;
+mod attached;
 mod availability;
 mod blocks;
 mod operations;
@@ -19,6 +20,7 @@ mod outgoing;
 mod votes;
 
 pub use accepted::Accepted;
+pub use attached::{AttachedValidators, get_validators_custody_requirement};
 pub use availability::Custody;
 pub use outgoing::Outgoing;
 
@@ -41,11 +43,12 @@ pub struct Intake<P: Preset> {
     executed: ExecutedBlocks<P>,
     availability: Availability<P>,
     accepted: broadcast::Sender<Accepted<P>>,
+    attached: AttachedValidators,
 }
 
 impl<P: Preset> Intake<P> {
     /// A door to a chain and a pool. What the API submits leaves through `outgoing`; `custody` are the columns without
-    /// which a block with blobs is not imported.
+    /// which a block with blobs is not imported, until they become more.
     pub fn new(
         gossip: Arc<GossipValidator<P>>,
         pool: Arc<OperationPool<P>>,
@@ -59,6 +62,7 @@ impl<P: Preset> Intake<P> {
             executed: ExecutedBlocks::default(),
             availability: Availability::new(custody),
             accepted: broadcast::channel(accepted::BACKLOG).0,
+            attached: AttachedValidators::default(),
         })
     }
 
@@ -70,6 +74,11 @@ impl<P: Preset> Intake<P> {
     /// The pool.
     pub fn pool(&self) -> &Arc<OperationPool<P>> {
         &self.pool
+    }
+
+    /// Who is attached to this node.
+    pub fn attached(&self) -> &AttachedValidators {
+        &self.attached
     }
 
     /// The gossip conditions.

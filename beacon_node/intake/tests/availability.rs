@@ -132,6 +132,32 @@ async fn a_block_with_a_blob_is_imported_when_the_last_column_of_the_custody_is_
 }
 
 #[tokio::test]
+async fn more_custody_is_kept_at_once_and_needed_from_its_slot_on() {
+    const MORE: [ColumnIndex; 3] = [3, 5, 127];
+    let validators: Vec<_> = (0..VALIDATORS).map(|validator| solo(validator, 32)).collect();
+    let producer = Chain::<Minimal>::new(&validators, Keys::new(VALIDATORS, &[], 0), spec());
+    let clock = SlotClock::manual(producer.state.genesis_time(), &producer.spec);
+    let (block, sidecars) = block_with_blob(&producer);
+    let root = block.block_root();
+    clock.set_slot(block.slot());
+    let more = || Custody {
+        columns: MORE.into_iter().collect(),
+    };
+
+    let later = intake(&producer, &clock);
+    later.raise_custody(block.slot().saturating_add(1u64), more());
+    assert_eq!(later.custody(), more());
+    assert_eq!(later.missing_columns(&block, &root).unwrap(), CUSTODY);
+    let column = Arc::new(sidecars[5].clone());
+    assert!(later.receive_data_column(column, Some(5)).await.unwrap().is_none());
+    assert_eq!(later.chain().storage().data_column_indices(&root).unwrap(), [5]);
+
+    let now = intake(&producer, &clock);
+    now.raise_custody(block.slot(), more());
+    assert_eq!(now.missing_columns(&block, &root).unwrap(), MORE);
+}
+
+#[tokio::test]
 async fn a_block_of_which_nothing_was_verified_does_not_wait_for_its_columns_as_a_verified_one() {
     let validators: Vec<_> = (0..VALIDATORS).map(|validator| solo(validator, 32)).collect();
     let producer = Chain::<Minimal>::new(&validators, Keys::new(VALIDATORS, &[], 0), spec());

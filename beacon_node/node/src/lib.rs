@@ -5,11 +5,12 @@
 //!                                                   |
 //!   network --> router --> intake, proposals -------+------- HTTP API, metrics
 //!                                                   |
-//!                                     slot tasks: head, payloads ahead, pruning, the log line
+//!                                     slot tasks: head, payloads ahead, pruning, the log line, custody
 //! ```
 
 mod args;
 mod chain;
+mod custody;
 mod error;
 mod metrics_server;
 mod slot_tasks;

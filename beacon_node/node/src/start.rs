@@ -2,10 +2,11 @@
 
 use crate::args::BeaconNodeArgs;
 use crate::chain::{ChainSource, start_chain};
+use crate::custody::{CustodyTask, raise_custody, stored_steps};
 use crate::slot_tasks::SlotTasks;
 use crate::testnet::TestnetDir;
 use crate::{NodeError, metrics_server};
-use beacon_chain::BeaconChain;
+use beacon_chain::{BeaconChain, ChainError};
 use block_production::BlockProducer;
 use execution_layer::{ExecutionConfig, ExecutionLayer, JwtSecret};
 use gossip_validation::GossipValidator;
@@ -78,8 +79,13 @@ async fn run_preset<P: Preset>(
         });
     }
 
-    let config = args.network_config::<P>(&common.datadir, testnet.boot_nodes()?, &spec)?;
-    let custody_group_count = config.custody_group_count;
+    let mut config = args.network_config::<P>(&common.datadir, testnet.boot_nodes()?, &spec)?;
+    let first_group_count = config.custody_group_count;
+    let custody_steps = stored_steps(chain.storage(), first_group_count).map_err(ChainError::from)?;
+    if let Some(step) = custody_steps.last() {
+        config.custody_group_count = step.group_count;
+    }
+    let group_count = config.custody_group_count;
     let forks = fork_context(&spec, chain.genesis_validators_root(), chain.current_epoch());
     let status = status_message(&chain);
     let (network, events) = NetworkService::start(config, forks, status, prometheus::default_registry()).await?;
@@ -87,8 +93,11 @@ async fn run_preset<P: Preset>(
     let pool = Arc::new(load_pool(&chain));
     let gossip = Arc::new(GossipValidator::new(Arc::clone(&chain)));
     let (outgoing_sender, outgoing) = runtime::channel("outgoing", OUTGOING_QUEUE);
-    let custody = Custody::of_node::<P>(network.node_id(), custody_group_count, &spec)?;
+    let custody = Custody::of_node::<P>(network.node_id(), first_group_count, &spec)?;
     let intake = Intake::new(gossip, Arc::clone(&pool), outgoing_sender, custody);
+    for step in custody_steps {
+        raise_custody(&intake, network.node_id(), step, &spec);
+    }
     let producer = BlockProducer::new(Arc::clone(&chain), Arc::clone(&pool));
     let proposals = Proposals::new(Arc::clone(&intake), producer.clone());
     let router_config = RouterConfig {
@@ -129,6 +138,16 @@ async fn run_preset<P: Preset>(
     } else {
         None
     };
+    let custody_task = CustodyTask {
+        intake: Arc::clone(&intake),
+        network: network.clone(),
+        router: router.clone(),
+        group_count,
+    };
+    let mut custody_end = end.clone();
+    tokio::spawn(async move {
+        tokio::select! { () = custody_task.run() => {}, _ = custody_end.wait() => {} }
+    });
     SlotTasks {
         chain: Arc::clone(&chain),
         intake,

@@ -74,13 +74,14 @@ pub fn status_message<P: Preset>(chain: &BeaconChain<P>) -> StatusMessage {
     }
 }
 
+/// The first slot of whose blocks this node has everything: the block, and the columns of all groups that it names.
 fn earliest_available_slot<P: Preset>(chain: &BeaconChain<P>) -> Slot {
-    chain
-        .storage()
-        .canonical_blocks(Slot::new(0), 1)
-        .ok()
-        .and_then(|blocks| blocks.first().map(|(slot, _)| *slot))
-        .unwrap_or_default()
+    let storage = chain.storage();
+    let blocks_from = storage.canonical_blocks(Slot::new(0), 1).unwrap_or_default();
+    let blocks_from = blocks_from.first().map(|(slot, _)| *slot).unwrap_or_default();
+    let steps = storage.custody_steps().unwrap_or_default();
+    let columns_from = steps.last().map(|step| step.complete_from).unwrap_or_default();
+    blocks_from.max(columns_from)
 }
 
 #[cfg(test)]

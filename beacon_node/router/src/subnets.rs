@@ -81,6 +81,11 @@ impl Subnets {
         }
     }
 
+    /// This node keeps other columns.
+    pub(crate) fn set_columns(&mut self, columns: BTreeSet<ColumnIndex>) {
+        self.columns = columns;
+    }
+
     /// Validators will attest. Gives the subnets on which their votes go out, for which peers are needed.
     pub(crate) fn add_committees<P: Preset>(
         &mut self,
@@ -232,6 +237,18 @@ mod tests {
             subnets.on_slot::<Minimal>(last.saturating_add(1u64), &spec).leave,
             joined
         );
+    }
+
+    #[test]
+    fn subnets_of_columns_are_joined_when_the_custody_grows() {
+        let spec = ChainSpec::fulu_genesis(PresetName::Minimal);
+        let mut subnets = Subnets::new([7; 32], false, BTreeSet::from([3]));
+        let first = subnets.on_slot::<Minimal>(Slot::new(1), &spec).join;
+        assert!(first.contains(&TopicKind::DataColumnSidecar(3)));
+        subnets.set_columns(BTreeSet::from([3, 5, 127]));
+        let change = subnets.on_slot::<Minimal>(Slot::new(1), &spec);
+        let joined = [5, 127].map(TopicKind::DataColumnSidecar);
+        assert_eq!((&change.join[..], change.leave.len()), (&joined[..], 0));
     }
 
     #[test]

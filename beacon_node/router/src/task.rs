@@ -55,6 +55,7 @@ pub struct RouterConfig<P: Preset> {
 enum Command {
     Committees(Vec<CommitteeSubscription>),
     SyncCommittees(Vec<SyncCommitteeSubscription>),
+    Custody,
 }
 
 /// The way in for the API; cheap to clone.
@@ -80,6 +81,11 @@ impl RouterHandle {
     /// Validators attached to this node sit in sync committees.
     pub async fn subscribe_sync_committees(&self, subscriptions: Vec<SyncCommitteeSubscription>) {
         self.send(Command::SyncCommittees(subscriptions)).await;
+    }
+
+    /// The custody of this node has grown.
+    pub async fn follow_custody(&self) {
+        self.send(Command::Custody).await;
     }
 
     async fn send(&self, command: Command) {
@@ -132,7 +138,7 @@ impl Router {
             lookups: ParentLookup::default(),
             peers: BTreeMap::new(),
         };
-        let columns = intake.custody().columns.clone();
+        let columns = intake.custody().columns;
         let router = RouterTask {
             subnets: Subnets::new(network.node_id(), subscribe_all_subnets, columns),
             gossip: Arc::new(Gossip {
@@ -324,6 +330,7 @@ impl<P: Preset> RouterTask<P> {
                 let _ = self.network.discover_subnets(needed.into_iter().collect()).await;
             }
             Command::SyncCommittees(subscriptions) => self.subnets.add_sync_committees::<P>(&subscriptions),
+            Command::Custody => self.subnets.set_columns(self.gossip.intake.custody().columns),
         }
         self.update_subnets(self.chain.current_slot()).await;
     }

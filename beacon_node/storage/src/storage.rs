@@ -16,6 +16,7 @@ const SCHEMA: u64 = 2;
 const IDENTITY: &[u8] = b"identity";
 const ANCHOR: &[u8] = b"anchor";
 const POOL: &[u8] = b"pool";
+const CUSTODY: &[u8] = b"custody";
 /// The slot up to which data columns are pruned already.
 const COLUMNS_PRUNED: &[u8] = b"columns_pruned";
 /// Snapshots of finalised states that are kept beside the anchor: one for so many epochs.
@@ -30,6 +31,17 @@ pub struct Identity {
     pub genesis_validators_root: Root,
     /// Genesis in seconds since the Unix epoch. Two devnets with the same validators differ in nothing else.
     pub genesis_time: u64,
+}
+
+/// More custody groups from a slot on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ssz_derive::Encode, ssz_derive::Decode)]
+pub struct CustodyStep {
+    /// The first slot whose blocks are not imported without the columns of all these groups.
+    pub from: Slot,
+    /// How many.
+    pub group_count: u64,
+    /// The first slot of whose blocks all these columns are here.
+    pub complete_from: Slot,
 }
 
 /// The database of a node.
@@ -307,6 +319,24 @@ impl<P: Preset> Storage<P> {
             self.store.write(batch, false)?;
         }
         Ok(())
+    }
+
+    /// Whether data columns of any block are stored.
+    pub fn has_data_columns(&self) -> Result<bool, StorageError> {
+        Ok(!self.store.range(Column::DataColumn, &[], 1)?.is_empty())
+    }
+
+    /// Stores how the custody of this node has grown, ascending.
+    pub fn put_custody_steps(&self, steps: &[CustodyStep]) -> Result<(), StorageError> {
+        let value = steps.to_vec().as_ssz_bytes();
+        self.store.put(Column::Metadata, CUSTODY, value, true)
+    }
+
+    /// How the custody of this node has grown; empty if it has not.
+    pub fn custody_steps(&self) -> Result<Vec<CustodyStep>, StorageError> {
+        self.store
+            .get(Column::Metadata, CUSTODY)?
+            .map_or(Ok(Vec::new()), |value| decode_metadata(CUSTODY, &value))
     }
 
     fn delete_data_columns(&self, batch: &mut Batch, root: &Root) -> Result<(), StorageError> {

@@ -268,6 +268,28 @@ fn sidecar(index: u64) -> DataColumnSidecar<Minimal> {
 }
 
 #[test]
+fn steps_of_custody_survive_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || Storage::<Minimal>::open(dir.path(), identity()).unwrap();
+    let step = |from, group_count| CustodyStep {
+        from: Slot::new(from),
+        group_count,
+        complete_from: Slot::new(from / 2),
+    };
+    let storage = open();
+    assert_eq!(storage.custody_steps().unwrap(), []);
+    storage.put_custody_steps(&[step(4, 16), step(80, 20)]).unwrap();
+    assert!(!storage.has_data_columns().unwrap());
+    storage.put_data_column(&Root::ZERO, &sidecar(7)).unwrap();
+    drop(storage);
+    let storage = open();
+    assert_eq!(storage.custody_steps().unwrap(), [step(4, 16), step(80, 20)]);
+    assert!(storage.has_data_columns().unwrap());
+    storage.put_custody_steps(&[]).unwrap();
+    assert_eq!(storage.custody_steps().unwrap(), []);
+}
+
+#[test]
 fn columns_go_with_dropped_blocks_and_when_they_are_old() {
     let storage = Storage::<Minimal>::in_memory(identity()).unwrap();
     let (state, _) = genesis();

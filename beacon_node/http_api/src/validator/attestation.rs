@@ -71,6 +71,8 @@ async fn submit_aggregates<P: Preset>(State(reader): Context<P>, body: RequestBo
 
 async fn subscribe<P: Preset>(State(reader): Context<P>, body: RequestBody) -> Answer {
     let subscriptions: Vec<CommitteeSubscription> = body.json()?;
+    let signers = subscriptions.iter().map(|subscription| subscription.validator_index);
+    reader.intake.attached().note(reader.chain.current_epoch(), signers);
     reader.router.subscribe_committees(subscriptions).await;
     done()
 }

@@ -24,6 +24,8 @@ pub(super) fn routes<P: Preset>() -> Router<Arc<Reader<P>>> {
 /// A member's preparation is for its group: whoever leads it builds the block.
 async fn prepare<P: Preset>(State(reader): Context<P>, body: RequestBody) -> Answer {
     let preparations: Vec<ProposerPreparation> = body.json()?;
+    let signers = preparations.iter().map(|preparation| preparation.validator_index);
+    reader.intake.attached().note(reader.chain.current_epoch(), signers);
     if let Some(layer) = reader.chain.execution_layer() {
         let prepared = preparations
             .into_iter()

@@ -2,7 +2,9 @@
 
 use crate::duties::vote;
 use crate::support::{GROUP, KEYS, Node, VALIDATORS, everybody, key_of_group};
-use beacon_api::{ApiError, BroadcastValidation, Published, SignedBlockContents};
+use beacon_api::{
+    ApiError, BroadcastValidation, CommitteeSubscription, ProposerPreparation, Published, SignedBlockContents,
+};
 use chain_harness::BlockPlan;
 use std::time::Duration;
 use types::*;
@@ -100,6 +102,33 @@ async fn a_signer_is_alive_by_its_vote_wherever_that_is() {
         let answer = node.client.liveness(wrong, &everyone).await;
         assert_eq!(answer.map_err(status).unwrap_err(), Some(400));
     }
+}
+
+#[tokio::test]
+async fn what_clients_prepare_and_subscribe_for_is_attached_and_needs_custody() {
+    let mut node = Node::with_group().await;
+    node.run_to(3).await;
+    let needed = || {
+        let (state, spec) = (&node.chain.head().state, node.chain.spec());
+        node.intake.attached().custody_requirement(state, Epoch::new(0), spec)
+    };
+    assert_eq!(needed(), None);
+    let preparation = ProposerPreparation {
+        validator_index: key_of_group(2),
+        fee_recipient: ExecutionAddress::ZERO,
+    };
+    node.client.prepare_proposers(&[preparation]).await.unwrap();
+    // A seventh of 2048 ETH.
+    assert_eq!(needed(), Some(9));
+    let subscription = CommitteeSubscription {
+        validator_index: SignerIndex::new(1),
+        committee_index: 0,
+        committees_at_slot: 1,
+        slot: Slot::new(5),
+        is_aggregator: false,
+    };
+    node.client.subscribe_committees(&[subscription]).await.unwrap();
+    assert_eq!(needed(), Some(17), "and 256 ETH");
 }
 
 #[tokio::test]

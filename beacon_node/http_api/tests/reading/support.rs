@@ -34,6 +34,7 @@ pub(crate) fn everybody(_: SignerIndex, _: Slot) -> bool {
 pub(crate) struct Node {
     pub(crate) producer: Chain<Minimal>,
     pub(crate) chain: Arc<BeaconChain<Minimal>>,
+    pub(crate) intake: Arc<Intake<Minimal>>,
     pub(crate) client: BeaconClient,
     pub(crate) url: String,
     pub(crate) shutdown: ShutdownHandle,
@@ -140,7 +141,7 @@ impl Node {
         .await;
         let context = ApiContext {
             chain: Arc::clone(&chain),
-            intake,
+            intake: Arc::clone(&intake),
             producer: Arc::new(producer_of_blocks()),
             proposals,
             network,
@@ -154,6 +155,7 @@ impl Node {
             client: BeaconClient::new(&url, ClientConfig::default()).unwrap(),
             producer,
             chain,
+            intake,
             url,
             shutdown,
             server,
