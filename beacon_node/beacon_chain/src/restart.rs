@@ -5,7 +5,8 @@ use crate::states::StateCache;
 use crate::{BeaconChain, ChainError, HeadSnapshot};
 use fork_choice::{BlockSummary, ExecutionStatus, Store};
 use state_transition::block::{BlockSignatures, state_transition};
-use state_transition::compute_unrealized_checkpoints;
+use state_transition::genesis::genesis_block;
+use state_transition::{GenesisError, compute_unrealized_checkpoints};
 use std::sync::Arc;
 use tree_hash::TreeHash as _;
 use types::{BeaconState, Checkpoint, Preset, SignedBeaconBlock};
@@ -17,6 +18,14 @@ pub struct Anchor<P: Preset> {
     pub state: BeaconState<P>,
     /// The block; a genesis block is made from the genesis state.
     pub block: SignedBeaconBlock<P>,
+}
+
+impl<P: Preset> Anchor<P> {
+    /// The genesis, with the block that is made from its state.
+    pub fn genesis(mut state: BeaconState<P>) -> Result<Self, GenesisError> {
+        let block = genesis_block(&mut state)?;
+        Ok(Self { state, block })
+    }
 }
 
 impl<P: Preset> BeaconChain<P> {

@@ -6,7 +6,6 @@ use beacon_chain::*;
 use chain_harness::{BlockPlan, Chain, Keys, group_of, solo};
 use runtime::{SlotClock, WorkerPool};
 use state_transition::block::BlockSignatures;
-use state_transition::genesis::genesis_block;
 use std::path::Path;
 use std::sync::Arc;
 use storage::{Identity, Storage};
@@ -48,17 +47,13 @@ fn config(producer: &Chain<Minimal>, storage: Storage<Minimal>, clock: &SlotCloc
 }
 
 fn identity(genesis: &Chain<Minimal>) -> Identity {
-    Identity {
-        genesis_validators_root: genesis.state.genesis_validators_root(),
-        genesis_time: genesis.state.genesis_time(),
-    }
+    Identity::of(&genesis.state)
 }
 
 fn start(genesis: &Chain<Minimal>, storage: Storage<Minimal>) -> Node {
     let clock = SlotClock::manual(genesis.state.genesis_time(), &genesis.spec);
-    let mut state = genesis.state.clone();
-    let block = genesis_block(&mut state).unwrap();
-    let chain = BeaconChain::from_anchor(config(genesis, storage, &clock), Anchor { state, block }).unwrap();
+    let anchor = Anchor::genesis(genesis.state.clone()).unwrap();
+    let chain = BeaconChain::from_anchor(config(genesis, storage, &clock), anchor).unwrap();
     Node { chain, clock }
 }
 

@@ -11,7 +11,7 @@ use runtime::{SlotClock, WorkerPool};
 use state_transition::block::BlockSignatures;
 use state_transition::dvt::accessors::{get_committee_seats, get_key_set, get_signer_key};
 use state_transition::dvt::leaders::get_leader_key_index;
-use state_transition::genesis::{genesis_block, genesis_state};
+use state_transition::genesis::genesis_state;
 use state_transition::helpers::accessors::{get_beacon_proposer_index, get_committee_count_per_slot, get_domain};
 use std::sync::Arc;
 use storage::{Identity, Storage};
@@ -48,31 +48,26 @@ impl World {
         validators.extend((1..33).map(|validator| solo(validator, 256)));
         let genesis = mock_execution::genesis_block(&GenesisParameters::at(GENESIS_TIME));
         let header = genesis.to_payload_header::<Minimal>().unwrap();
-        let mut state = genesis_state(GENESIS_TIME, &validators, header, &spec).unwrap();
+        let state = genesis_state(GENESIS_TIME, &validators, header, &spec).unwrap();
         let mock = MockExecution::start(MockConfig::new(*SECRET.as_bytes(), genesis))
             .await
             .unwrap();
         let execution_layer = Arc::new(ExecutionLayer::new(ExecutionConfig::new(mock.url(), SECRET)).unwrap());
         execution_layer.prepare_proposers(Epoch::new(0), (0..33).map(|index| (ValidatorIndex::new(index), FEES)));
         let clock = SlotClock::manual(GENESIS_TIME, &spec);
-        let identity = Identity {
-            genesis_time: GENESIS_TIME,
-            genesis_validators_root: state.genesis_validators_root(),
-        };
         let config = ChainConfig {
             spec: Arc::new(spec.clone()),
             clock: clock.clone(),
-            storage: Arc::new(Storage::in_memory(identity).unwrap()),
+            storage: Arc::new(Storage::in_memory(Identity::of(&state)).unwrap()),
             execution_layer: Some(execution_layer),
             workers: WorkerPool::start(2).unwrap(),
         };
-        let block = genesis_block(&mut state).unwrap();
         let signers = Chain {
             spec,
             state: state.clone(),
             keys: Keys::new(33, &[GROUP], 7),
         };
-        let chain = BeaconChain::from_anchor(config, Anchor { state, block }).unwrap();
+        let chain = BeaconChain::from_anchor(config, Anchor::genesis(state).unwrap()).unwrap();
         let producer = BlockProducer::new(Arc::clone(&chain), Arc::new(OperationPool::new()));
         Self {
             signers,

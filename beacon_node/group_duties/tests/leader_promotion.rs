@@ -59,20 +59,14 @@ async fn node(
         .unwrap();
     let layer = Arc::new(ExecutionLayer::new(ExecutionConfig::new(mock.url(), SECRET)).unwrap());
     layer.prepare_proposers(Epoch::new(0), (0..17).map(|index| (ValidatorIndex::new(index), FEES)));
-    let identity = Identity {
-        genesis_time: GENESIS_TIME,
-        genesis_validators_root: state.genesis_validators_root(),
-    };
     let config = ChainConfig {
         spec: Arc::clone(spec),
         clock: clock.clone(),
-        storage: Arc::new(Storage::in_memory(identity).unwrap()),
+        storage: Arc::new(Storage::in_memory(Identity::of(state)).unwrap()),
         execution_layer: Some(Arc::clone(&layer)),
         workers: WorkerPool::start(1).unwrap(),
     };
-    let mut state = state.clone();
-    let block = genesis_block(&mut state).unwrap();
-    let chain = BeaconChain::from_anchor(config, Anchor { state, block }).unwrap();
+    let chain = BeaconChain::from_anchor(config, Anchor::genesis(state.clone()).unwrap()).unwrap();
     let pool = Arc::new(OperationPool::new());
     let gossip = Arc::new(GossipValidator::new(Arc::clone(&chain)));
     let (sender, outgoing) = runtime::channel("outgoing", 64);

@@ -6,7 +6,6 @@ use beacon_api::{BeaconClient, BlockId, ClientConfig, StateId};
 use beacon_chain::{Anchor, BeaconChain, ChainConfig};
 use execution_layer::ExecutionLayer;
 use runtime::{SlotClock, WorkerPool};
-use state_transition::genesis::genesis_block;
 use std::path::Path;
 use std::sync::Arc;
 use storage::{Identity, Storage};
@@ -29,10 +28,7 @@ pub(crate) async fn start_chain<P: Preset>(
 ) -> Result<Arc<BeaconChain<P>>, NodeError> {
     let genesis = source.testnet.genesis::<P>(&spec)?;
     let identity = match (&genesis, source.checkpoint_sync_url) {
-        (Some(state), _) => Identity {
-            genesis_validators_root: state.genesis_validators_root(),
-            genesis_time: state.genesis_time(),
-        },
+        (Some(state), _) => Identity::of(state),
         (None, Some(url)) => {
             let genesis = client(url)?.genesis().await.map_err(|error| checkpoint(url, error))?;
             Identity {
@@ -75,11 +71,8 @@ pub(crate) async fn start_chain<P: Preset>(
         return Ok(chain);
     }
     let anchor = match (source.checkpoint_sync_url, genesis) {
-        (None, Some(mut state)) => {
-            let block = genesis_block(&mut state)
-                .map_err(|error| NodeError::file("genesis.ssz", format!("no genesis state: {error}")))?;
-            Anchor { state, block }
-        }
+        (None, Some(state)) => Anchor::genesis(state)
+            .map_err(|error| NodeError::file("genesis.ssz", format!("no genesis state: {error}")))?,
         (url, _) => checkpoint_anchor(url.unwrap_or_default()).await?,
     };
     tracing::info!(slot = %anchor.state.slot(), root = %anchor.block_root(), "Chain begins");

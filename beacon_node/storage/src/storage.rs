@@ -52,6 +52,16 @@ pub struct Storage<P: Preset> {
     _preset: PhantomData<P>,
 }
 
+impl Identity {
+    /// Of the network that a state belongs to, the genesis or any later one.
+    pub fn of<P: Preset>(state: &BeaconState<P>) -> Self {
+        Self {
+            genesis_validators_root: state.genesis_validators_root(),
+            genesis_time: state.genesis_time(),
+        }
+    }
+}
+
 impl<P: Preset> Storage<P> {
     /// Opens the database below a data directory, in `beacon/chain_db`, or makes a new one.
     pub fn open(datadir: &Path, identity: Identity) -> Result<Self, StorageError> {

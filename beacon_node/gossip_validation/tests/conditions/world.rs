@@ -6,7 +6,6 @@ use gossip_validation::*;
 use runtime::{SlotClock, WorkerPool};
 use state_transition::block::BlockSignatures;
 use state_transition::dvt::accessors::{get_committee_seats, get_key_set, get_signer_key};
-use state_transition::genesis::genesis_block;
 use state_transition::helpers::accessors::{get_committee_count_per_slot, get_domain};
 use state_transition::process_slots;
 use std::sync::Arc;
@@ -49,10 +48,7 @@ impl World {
         // Keys that may join, of everybody.
         let producer = Chain::<Minimal>::new(&validators, Keys::new(33, &(0..33).collect::<Vec<_>>(), 8), spec);
         let clock = SlotClock::manual(producer.state.genesis_time(), &producer.spec);
-        let storage = Storage::in_memory(Identity {
-            genesis_validators_root: producer.state.genesis_validators_root(),
-            genesis_time: producer.state.genesis_time(),
-        });
+        let storage = Storage::in_memory(Identity::of(&producer.state));
         let config = ChainConfig {
             spec: Arc::new(producer.spec.clone()),
             clock: clock.clone(),
@@ -60,9 +56,8 @@ impl World {
             execution_layer: None,
             workers: WorkerPool::start(2).unwrap(),
         };
-        let mut state = producer.state.clone();
-        let block = genesis_block(&mut state).unwrap();
-        let chain = BeaconChain::from_anchor(config, Anchor { state, block }).unwrap();
+        let anchor = Anchor::genesis(producer.state.clone()).unwrap();
+        let chain = BeaconChain::from_anchor(config, anchor).unwrap();
         let gossip = Arc::new(GossipValidator::new(Arc::clone(&chain)));
         Self {
             producer,

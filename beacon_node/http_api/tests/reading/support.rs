@@ -13,7 +13,6 @@ use operation_pool::OperationPool;
 use router::{Router, RouterConfig, SyncPolicy, fork_context, status_message};
 use runtime::{ShutdownHandle, SlotClock, WorkerPool};
 use state_transition::block::BlockSignatures;
-use state_transition::genesis::genesis_block;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use storage::{Identity, Storage};
@@ -88,20 +87,15 @@ impl Node {
         let producer = Chain::new(&validators, Keys::new(VALIDATORS, groups, KEYS + 1), spec);
 
         let clock = SlotClock::manual(producer.state.genesis_time(), &producer.spec);
-        let identity = Identity {
-            genesis_time: producer.state.genesis_time(),
-            genesis_validators_root: producer.state.genesis_validators_root(),
-        };
         let config = ChainConfig {
             spec: Arc::new(producer.spec.clone()),
             clock: clock.clone(),
-            storage: Arc::new(Storage::in_memory(identity).unwrap()),
+            storage: Arc::new(Storage::in_memory(Identity::of(&producer.state)).unwrap()),
             execution_layer: None,
             workers: WorkerPool::start(2).unwrap(),
         };
-        let mut state = producer.state.clone();
-        let block = genesis_block(&mut state).unwrap();
-        let chain = BeaconChain::from_anchor(config, Anchor { state, block }).unwrap();
+        let anchor = Anchor::genesis(producer.state.clone()).unwrap();
+        let chain = BeaconChain::from_anchor(config, anchor).unwrap();
 
         let dir = tempfile::tempdir().unwrap();
         let mut network_config = NetworkConfig::new(dir.path().to_path_buf());
