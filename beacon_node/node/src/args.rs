@@ -297,7 +297,7 @@ impl BeaconNodeArgs {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use clap::{CommandFactory as _, Parser};
 
@@ -307,6 +307,12 @@ mod tests {
         args: BeaconNodeArgs,
     }
 
+    /// The flags after `bn`.
+    pub(crate) fn parse(flags: &str) -> Result<BeaconNodeArgs, clap::Error> {
+        let words = std::iter::once("bn").chain(flags.split_whitespace());
+        Command::try_parse_from(words).map(|command| command.args)
+    }
+
     #[test]
     fn flags_are_well_formed() {
         Command::command().debug_assert();
@@ -314,14 +320,14 @@ mod tests {
 
     #[test]
     fn the_command_line_of_ethereum_package_is_understood() {
-        let line = "bn --listen-address=0.0.0.0 --port=9000 --http --http-address=0.0.0.0 --http-port=4000 \
+        let flags = "--listen-address=0.0.0.0 --port=9000 --http --http-address=0.0.0.0 --http-port=4000 \
             --disable-packet-filter --disable-enr-auto-update --enr-address=172.16.0.10 --enr-tcp-port=9000 \
             --enr-udp-port=9000 --enr-quic-port=9001 --quic-port=9001 --metrics --metrics-address=0.0.0.0 \
             --metrics-allow-origin=* --metrics-port=5054 --enable-private-discovery \
             --execution-endpoints=http://el-1-geth-lighthouse:8551 --jwt-secrets=/jwt/jwtsecret \
             --suggested-fee-recipient=0x8943545177806ED17B9F23F0a21ee5948eCaa776 --supernode \
             --allow-insecure-genesis-sync --target-peers=0 --prepare-payload-lookahead 8000 --disable-peer-scoring";
-        let args = Command::try_parse_from(line.split_whitespace()).unwrap().args;
+        let args = parse(flags).unwrap();
         assert_eq!(
             (args.http_port, args.quic_port, args.target_peers),
             (4000, Some(9001), 0)
@@ -336,11 +342,7 @@ mod tests {
 
     #[test]
     fn a_node_needs_peers_unless_it_is_to_have_none() {
-        let policy = |line: &str| {
-            let line = format!("bn {line}");
-            let args = Command::try_parse_from(line.split_whitespace()).unwrap().args;
-            args.sync_policy::<types::Minimal>()
-        };
+        let policy = |flags: &str| parse(flags).unwrap().sync_policy::<types::Minimal>();
         assert_eq!(policy(""), SyncPolicy::default());
         assert!(!policy("--disable-discovery").may_be_alone);
         assert!(policy("--target-peers 0").may_be_alone);
@@ -374,9 +376,7 @@ mod tests {
 
     #[test]
     fn an_unknown_flag_is_an_error_that_names_the_nearest() {
-        let error = Command::try_parse_from(["bn", "--http-prot=4000"])
-            .unwrap_err()
-            .to_string();
+        let error = parse("--http-prot=4000").unwrap_err().to_string();
         assert!(error.contains("--http-port"), "{error}");
     }
 }

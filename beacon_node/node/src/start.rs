@@ -232,32 +232,24 @@ fn execution_layer(args: &BeaconNodeArgs) -> Result<Option<Arc<ExecutionLayer>>,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
+    use crate::args::tests::parse;
 
-    #[derive(Debug, Parser)]
-    struct Command {
-        #[command(flatten)]
-        args: BeaconNodeArgs,
-    }
-
-    fn layer(line: &str) -> Result<bool, String> {
-        let args = Command::try_parse_from(line.split_whitespace()).unwrap().args;
-        execution_layer(&args)
+    fn layer(flags: &str) -> Result<bool, String> {
+        execution_layer(&parse(flags).unwrap())
             .map(|layer| layer.is_some())
             .map_err(|error| error.to_string())
     }
 
     #[test]
     fn a_node_needs_an_execution_client_unless_a_test_says_otherwise() {
-        let error = layer("bn").unwrap_err();
+        let error = layer("").unwrap_err();
         assert!(error.starts_with("--execution-endpoint: is missing"), "{error}");
-        let error = layer("bn --execution-endpoint=http://127.0.0.1:8551").unwrap_err();
+        let error = layer("--execution-endpoint=http://127.0.0.1:8551").unwrap_err();
         assert!(error.contains("--execution-jwt"), "{error}");
-        assert_eq!(layer("bn --without-execution-client"), Ok(false));
+        assert_eq!(layer("--without-execution-client"), Ok(false));
         let secret = "0x".to_owned() + &"07".repeat(32);
-        let line = format!("bn --execution-endpoint=http://127.0.0.1:8551 --execution-jwt-secret-key={secret}");
-        assert_eq!(layer(&line), Ok(true));
-        let both = format!("{line} --without-execution-client");
-        assert!(Command::try_parse_from(both.split_whitespace()).is_err());
+        let flags = format!("--execution-endpoint=http://127.0.0.1:8551 --execution-jwt-secret-key={secret}");
+        assert_eq!(layer(&flags), Ok(true));
+        assert!(parse(&format!("{flags} --without-execution-client")).is_err());
     }
 }
