@@ -52,6 +52,9 @@ enum Command {
     /// Runs a validator client.
     #[command(name = "validator_client", visible_aliases = ["vc", "v", "validator"])]
     ValidatorClient(Box<client::ValidatorClientArgs>),
+    /// Changes the keys of a validator.
+    #[command(name = "validator_manager", visible_aliases = ["vm", "validator-manager"])]
+    ValidatorManager(Box<client::ManagerArgs>),
     /// Starts a network of nodes on this machine and watches it.
     Devnet(Box<devnet::DevnetArgs>),
     /// Runs an execution client that has the real Engine API and a toy chain.
@@ -107,6 +110,15 @@ async fn run(cli: Cli, shutdown: ShutdownHandle) -> Result<(), String> {
             client::run(*args, common, shutdown)
                 .await
                 .map_err(|error| error.to_string())
+        }
+        Command::ValidatorManager(args) => {
+            let common = client::Common {
+                datadir,
+                testnet_dir: cli.common.testnet_dir,
+            };
+            let text = client::manage(*args, common).await.map_err(|error| error.to_string())?;
+            println!("{text}");
+            Ok(())
         }
         Command::Devnet(args) => devnet::run(*args, shutdown).await.map_err(|error| error.to_string()),
         Command::MockEl(args) => mock_el::run(args, shutdown).await,

@@ -11,7 +11,7 @@ use axum::routing::get;
 use beacon_api::{Query, Versioned};
 use gossip_validation::{
     AddressChangeGossipError, AttestationGossipError, AttesterSlashingGossipError, ExitGossipError,
-    ProposerSlashingGossipError,
+    KeySetChangeGossipError, ProposerSlashingGossipError,
 };
 use std::sync::Arc;
 use types::{
@@ -144,10 +144,20 @@ async fn key_set_changes<P: Preset>(State(reader): Context<P>) -> Answer {
 
 async fn submit_key_set_change<P: Preset>(State(reader): Context<P>, body: RequestBody) -> Answer {
     let change: SignedKeySetChange = body.json()?;
-    reader
-        .intake
-        .submit_key_set_change(change)
-        .await
-        .map_err(ApiFailure::bad_request)?;
-    done()
+    let message = change.message.clone();
+    match reader.intake.submit_key_set_change(change).await {
+        Ok(()) => done(),
+        // A member's part of a change that is complete without it.
+        Err(KeySetChangeGossipError::NotFirst { .. })
+            if reader
+                .intake
+                .pool()
+                .key_set_changes()
+                .iter()
+                .any(|known| known.message == message) =>
+        {
+            done()
+        }
+        Err(error) => Err(ApiFailure::bad_request(error)),
+    }
 }

@@ -45,6 +45,9 @@ pub enum ClientError {
     /// A node's configuration is not that of this client.
     #[error("{0}")]
     Configuration(String),
+    /// A change of keys cannot be made.
+    #[error("{0}")]
+    Manager(String),
     /// An address cannot be listened on.
     #[error("metrics server cannot listen on {address}: {reason}")]
     Listen {

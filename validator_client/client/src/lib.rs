@@ -8,9 +8,11 @@ mod args;
 mod chain_info;
 mod error;
 mod keys;
+mod manager;
 mod metrics_server;
 mod start;
 
 pub use args::ValidatorClientArgs;
 pub use error::ClientError;
+pub use manager::{ManagerArgs, manage};
 pub use start::{Common, run};
