@@ -10,7 +10,7 @@ use block_production::BlockProducer;
 use gossip_validation::{
     GroupBlockGossipError, ProposingGroup, VerifiedBlock, VerifiedMemberSignature, VerifiedProposal,
 };
-use intake::{Intake, Outgoing};
+use intake::{Accepted, Intake, Outgoing};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -137,6 +137,8 @@ impl<P: Preset> Proposals<P> {
         let now = self.ms_into(group.slot);
         tracing::debug!(slot = %group.slot, group = %group.proposer, rank, %root, ms_into_slot = now, "Proposal to a group");
         let (_, Some(key)) = signer.split() else { return };
+        self.intake
+            .tell(|| Accepted::GroupSignature(Arc::new(block.signed_block_header())));
         self.change_round(group, |round| {
             round.note_seen(*rank, now);
             round.insert_proposal(*rank, key, *root, Arc::clone(block));
@@ -159,6 +161,8 @@ impl<P: Preset> Proposals<P> {
         let (_, Some(key)) = verified.signer.split() else {
             return;
         };
+        self.intake
+            .tell(|| Accepted::GroupSignature(Arc::new(verified.header.clone())));
         let part = Part {
             signature: *verified.header.signature(),
             proofs: SchemeProofs::new(verified.header.proofs().to_vec()).unwrap_or_default(),

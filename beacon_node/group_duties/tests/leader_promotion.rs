@@ -9,7 +9,7 @@ use chain_harness::{Keys, group_of, solo};
 use execution_layer::{ExecutionConfig, ExecutionLayer, JwtSecret};
 use gossip_validation::GossipValidator;
 use group_duties::{ProduceError, Proposals};
-use intake::{Custody, Intake, Outgoing};
+use intake::{Accepted, Custody, Intake, Outgoing};
 use mock_execution::{GenesisParameters, MockConfig, MockExecution};
 use operation_pool::OperationPool;
 use runtime::{Receiver, SlotClock, WorkerPool};
@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use storage::{Identity, Storage};
 use tokio::sync::broadcast;
+use tree_hash::TreeHash as _;
 use types::constants::DOMAIN_RANDAO;
 use types::*;
 
@@ -236,6 +237,7 @@ async fn the_first_leaders_block_is_signed_by_all_and_imported_by_all() {
     world.clock.set_slot(slot);
     let leader = world.leader(slot, 0);
     let mut events = world.subscribe(usize::from(leader));
+    let mut accepted = world.nodes[usize::from(leader)].intake.subscribe();
     let signed: Vec<(Root, bool)> = world
         .members(slot, everybody())
         .await
@@ -250,6 +252,16 @@ async fn the_first_leaders_block_is_signed_by_all_and_imported_by_all() {
     let event = events.recv().await.unwrap();
     assert_eq!((event.block, event.rank, event.threshold, event.size), (root, 0, 5, 7));
     assert_eq!(event.signers.len(), 5);
+    let mut told = Signers::default();
+    while told.num_set_bits() < 5 {
+        if let Accepted::GroupSignature(header) = accepted.recv().await.unwrap() {
+            assert_eq!(
+                (header.message().tree_hash_root(), header.signers().num_set_bits()),
+                (root, 1)
+            );
+            told = told.union(&header.signers());
+        }
+    }
     let block = world.nodes[0].chain.get_block(&root).unwrap().unwrap();
     assert_eq!(block.signers().num_set_bits(), 5);
 }

@@ -50,6 +50,7 @@ async fn events<P: Preset>(State(reader): State<Arc<Reader<P>>>, RawQuery(query)
         shutdown: reader.shutdown.clone(),
         keep_alive,
         topics,
+        waiting: None,
         reader,
         _counted: SseReader::new(),
     };
@@ -80,7 +81,9 @@ fn is_of_accepted(topic: EventTopic) -> bool {
         | EventTopic::AttesterSlashing
         | EventTopic::ContributionAndProof
         | EventTopic::DataColumnSidecar
-        | EventTopic::KeySetChange => true,
+        | EventTopic::KeySetChange
+        | EventTopic::GroupSignature
+        | EventTopic::AggregateAndProof => true,
     }
 }
 
@@ -97,13 +100,14 @@ fn of_accepted<P: Preset>(accepted: Accepted<P>) -> Event<P> {
             slot,
         })),
         Accepted::SingleAttestation(vote) => Event::SingleAttestation(Box::new(Arc::unwrap_or_clone(vote))),
-        Accepted::Aggregate(aggregate) => Event::Attestation(Box::new(Arc::unwrap_or_clone(aggregate))),
+        Accepted::Aggregate(signed) => Event::AggregateAndProof(Box::new(Arc::unwrap_or_clone(signed))),
         Accepted::Contribution(signed) => Event::ContributionAndProof(Box::new(Arc::unwrap_or_clone(signed))),
         Accepted::VoluntaryExit(exit) => Event::VoluntaryExit(Box::new(Arc::unwrap_or_clone(exit))),
         Accepted::ProposerSlashing(slashing) => Event::ProposerSlashing(Box::new(Arc::unwrap_or_clone(slashing))),
         Accepted::AttesterSlashing(slashing) => Event::AttesterSlashing(Box::new(Arc::unwrap_or_clone(slashing))),
         Accepted::BlsToExecutionChange(change) => Event::BlsToExecutionChange(Box::new(Arc::unwrap_or_clone(change))),
         Accepted::KeySetChange(change) => Event::KeySetChange(Box::new(Arc::unwrap_or_clone(change))),
+        Accepted::GroupSignature(header) => Event::GroupSignature(Box::new(Arc::unwrap_or_clone(header))),
     }
 }
 
@@ -123,21 +127,36 @@ struct Stream<P: Preset> {
     /// Its first tick is at once: the reader sees that the stream stands.
     keep_alive: Interval,
     topics: Vec<EventTopic>,
+    /// Follows the one that was sent last.
+    waiting: Option<Event<P>>,
     reader: Arc<Reader<P>>,
     _counted: SseReader,
+}
+
+/// What a stream does next.
+enum Next<P: Preset> {
+    Tell(Event<P>),
+    KeepAlive,
 }
 
 impl<P: Preset> Stream<P> {
     /// The next message; none at the end.
     async fn next(&mut self) -> Option<String> {
         loop {
-            let event = tokio::select! {
-                event = self.chain.recv() => self.of_chain(self.received(event)?),
-                event = next_of(&mut self.accepted) => of_accepted(self.received(event)?),
-                event = self.groups.recv() => Event::GroupBlock(Box::new(self.received(event)?)),
-                _ = self.keep_alive.tick() => return Some(":\n\n".to_owned()),
-                _ = self.shutdown.wait() => return None,
+            let event = match self.waiting.take() {
+                Some(event) => event,
+                None => match self.wait().await? {
+                    Next::Tell(event) => event,
+                    Next::KeepAlive => return Some(":\n\n".to_owned()),
+                },
             };
+            // One message, two topics: with its aggregator, and the votes alone.
+            if let Event::AggregateAndProof(signed) = &event
+                && self.topics.contains(&EventTopic::Attestation)
+            {
+                let votes = signed.message().aggregate().cloned();
+                self.waiting = Some(Event::Attestation(Box::new(votes)));
+            }
             if self.topics.contains(&event.topic()) {
                 match event.to_sse() {
                     Ok(text) => return Some(text),
@@ -145,6 +164,16 @@ impl<P: Preset> Stream<P> {
                 }
             }
         }
+    }
+
+    async fn wait(&mut self) -> Option<Next<P>> {
+        Some(Next::Tell(tokio::select! {
+            event = self.chain.recv() => self.of_chain(self.received(event)?),
+            event = next_of(&mut self.accepted) => of_accepted(self.received(event)?),
+            event = self.groups.recv() => Event::GroupBlock(Box::new(self.received(event)?)),
+            _ = self.keep_alive.tick() => return Some(Next::KeepAlive),
+            _ = self.shutdown.wait() => return None,
+        }))
     }
 
     fn received<T>(&self, event: Result<T, RecvError>) -> Option<T> {

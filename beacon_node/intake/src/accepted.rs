@@ -4,8 +4,9 @@ use crate::Intake;
 use std::sync::Arc;
 use tokio::sync::broadcast;
 use types::{
-    Attestation, AttesterSlashing, ColumnIndex, Preset, ProposerSlashing, Root, SignedBLSToExecutionChange,
-    SignedContributionAndProof, SignedKeySetChange, SignedVoluntaryExit, SingleAttestation, Slot,
+    AttesterSlashing, ColumnIndex, Preset, ProposerSlashing, Root, SignedAggregateAndProof, SignedBLSToExecutionChange,
+    SignedBeaconBlockHeader, SignedContributionAndProof, SignedKeySetChange, SignedVoluntaryExit, SingleAttestation,
+    Slot,
 };
 
 /// Messages that a slow listener may be behind.
@@ -32,8 +33,8 @@ pub enum Accepted<P: Preset> {
     },
     /// A single vote.
     SingleAttestation(Arc<SingleAttestation>),
-    /// An aggregate of votes.
-    Aggregate(Arc<Attestation<P>>),
+    /// An aggregate of votes, with its aggregator.
+    Aggregate(Arc<SignedAggregateAndProof<P>>),
     /// A contribution of the sync committee.
     Contribution(Arc<SignedContributionAndProof<P>>),
     /// A complete exit.
@@ -46,6 +47,8 @@ pub enum Accepted<P: Preset> {
     BlsToExecutionChange(Arc<SignedBLSToExecutionChange>),
     /// A complete key-set change.
     KeySetChange(Arc<SignedKeySetChange>),
+    /// A member's signature of a block of its group, alone or with the leader's proposal.
+    GroupSignature(Arc<SignedBeaconBlockHeader>),
 }
 
 impl<P: Preset> Intake<P> {
@@ -55,7 +58,7 @@ impl<P: Preset> Intake<P> {
     }
 
     /// Tells listeners, if there are any.
-    pub(crate) fn tell(&self, accepted: impl FnOnce() -> Accepted<P>) {
+    pub fn tell(&self, accepted: impl FnOnce() -> Accepted<P>) {
         if self.accepted.receiver_count() > 0 {
             // The last one may just have gone.
             let _ = self.accepted.send(accepted());

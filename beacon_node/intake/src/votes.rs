@@ -68,7 +68,7 @@ impl<P: Preset> Intake<P> {
         }
         self.pool
             .insert_aggregate(&verified.aggregate, verified.committee_index, &verified.seats);
-        self.tell(|| Accepted::Aggregate(Arc::new(verified.aggregate.clone())));
+        self.tell(|| Accepted::Aggregate(Arc::clone(&verified.signed)));
         Ok(verified)
     }
 

@@ -6,8 +6,9 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
 use types::{
-    Attestation, AttesterSlashing, ColumnIndex, Epoch, Preset, ProposerSlashing, Root, SignedBLSToExecutionChange,
-    SignedContributionAndProof, SignedKeySetChange, SignedVoluntaryExit, SingleAttestation, Slot, ValidatorIndex,
+    Attestation, AttesterSlashing, ColumnIndex, Epoch, Preset, ProposerSlashing, Root, SignedAggregateAndProof,
+    SignedBLSToExecutionChange, SignedBeaconBlockHeader, SignedContributionAndProof, SignedKeySetChange,
+    SignedVoluntaryExit, SingleAttestation, Slot, ValidatorIndex,
 };
 
 /// There is a new head.
@@ -207,6 +208,10 @@ events! {
     GroupBlock(GroupBlockEvent) = "group_block", serde_json::from_value;
     /// A complete key-set change was accepted.
     KeySetChange(SignedKeySetChange) = "key_set_change", serde_json::from_value;
+    /// A member's signature of a block of its group was accepted.
+    GroupSignature(SignedBeaconBlockHeader) = "group_signature", from_json_of_either;
+    /// An aggregate was accepted: the message of its aggregator.
+    AggregateAndProof(SignedAggregateAndProof<P>) = "aggregate_and_proof", from_json_of_either;
 }
 
 impl<P: Preset> Event<P> {

@@ -73,6 +73,14 @@ pub enum DevnetError {
         /// What the system said.
         source: io::Error,
     },
+    /// A command did not do what it should.
+    #[error("fresnel {name}: {reason}")]
+    Command {
+        /// Which.
+        name: String,
+        /// What it said.
+        reason: String,
+    },
     /// A process ended when it should not.
     #[error("{name} ended by itself ({status}); end of its log {log}:\n{tail}")]
     Ended {

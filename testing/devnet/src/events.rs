@@ -55,6 +55,9 @@ pub(crate) enum Action {
         threshold: u8,
         node: NodeNumber,
     },
+    /// A seat of a group of BLS keys gets a new hash-based key, by the commands that an operator uses. The seat's client
+    /// stops meanwhile; the others run.
+    ReplaceKey { validator: String, seat: u8 },
 }
 
 impl Action {
@@ -68,6 +71,7 @@ impl Action {
             Self::Heal {} => "heal",
             Self::Delay { .. } => "delay",
             Self::ChangeKeySet { .. } => "change_key_set",
+            Self::ReplaceKey { .. } => "replace_key",
         }
     }
 
@@ -78,9 +82,14 @@ impl Action {
                 vec![("nodes", nodes)]
             }
             Self::Cut { between, and } => vec![("between", between), ("and", and)],
-            Self::Heal {} => Vec::new(),
+            Self::Heal {} | Self::ReplaceKey { .. } => Vec::new(),
             Self::ChangeKeySet { node, .. } => vec![("node", std::slice::from_ref(node))],
         }
+    }
+
+    /// Whether hash-based keys come that were not there at genesis.
+    pub(crate) fn makes_hash_based_keys(&self) -> bool {
+        matches!(self, Self::ReplaceKey { .. })
     }
 
     fn needs_faults(&self) -> bool {
@@ -119,7 +128,9 @@ pub(crate) fn check(events: &[Event], layout: &Layout, dvt_fork_epoch: u64, leng
         match &event.action {
             Action::Stop { nodes } | Action::Kill { nodes } => running.retain(|node| !nodes.contains(node)),
             Action::Start { nodes } => running.extend(nodes),
-            Action::ChangeKeySet { validator, .. } if !changed.insert(validator.clone()) => {
+            Action::ChangeKeySet { validator, .. } | Action::ReplaceKey { validator, .. }
+                if !changed.insert(validator.clone()) =>
+            {
                 return Err(invalid(format!(
                     "{validator} has a change before, expected one at most"
                 )));
@@ -174,6 +185,8 @@ fn check_running(action: &Action, running: &BTreeSet<NodeNumber>) -> Result<(), 
         Action::Start { .. } => false,
         // Those of a stopped node are in force when it comes back.
         Action::Cut { .. } | Action::Heal {} | Action::Delay { .. } => return Ok(()),
+        // Its member is known by the seat.
+        Action::ReplaceKey { .. } => return Ok(()),
     };
     let mut nodes = action.node_lists().into_iter().flat_map(|(_, nodes)| nodes);
     match nodes.find(|node| running.contains(node) != wants_running) {
@@ -221,6 +234,9 @@ fn check_action(event: &Event, layout: &Layout, dvt_fork_epoch: u64) -> Result<(
             }
             Ok(())
         }
+        Action::ReplaceKey { validator, seat } if layout.bls_seat(validator, *seat).is_none() => Err(format!(
+            "{validator:?} has no BLS key in seat {seat}, expected a group and a seat that has one"
+        )),
         _ => Ok(()),
     }
 }
@@ -349,6 +365,19 @@ mod tests {
             let error = checked(Start::Fulu, yaml).unwrap_err();
             assert!(error.contains(expected), "{yaml}: {error}");
         }
+        for (start, validator, seat) in [
+            (Start::Groups, "3-of-4", 4),
+            (Start::Groups, "control", 0),
+            (Start::Schemes, "5-of-7-mixed", 3),
+        ] {
+            let replace = format!("- {{slot: 1, action: replace_key, validator: {validator}, seat: {seat}}}");
+            let error = checked(start, &replace).unwrap_err();
+            assert!(error.contains("has no BLS key"), "{error}");
+        }
+        let twice = "- {slot: 1, action: replace_key, validator: 5-of-7, seat: 1}\n\
+             - {slot: 9, action: replace_key, validator: 5-of-7, seat: 2}";
+        let error = checked(Start::Groups, twice).unwrap_err();
+        assert!(error.contains("5-of-7 has a change before"), "{error}");
         let change = "- {slot: 16, action: change_key_set, validator: control, threshold: 1, node: 1}";
         assert!(checked(Start::Groups, change).unwrap_err().contains("start: fulu"));
     }

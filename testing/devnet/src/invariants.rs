@@ -1,5 +1,6 @@
 //! What has to hold, as pure functions over what was seen.
 
+use crate::hash_based::{one_message_per_leaf, seat_votes_with};
 use crate::record::{EpochRecord, Record, ValidatorEpoch, registry_index};
 use crate::rewards::{penalties, rewards_like_control};
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,16 @@ pub(crate) enum Check {
     NoDoubleSignature {
         #[serde(default)]
         voters: Vec<String>,
+    },
+    /// Of all that nodes accepted, no leaf has signed two messages; of each hash-based key of these validators at least
+    /// so many leaves were seen.
+    OneMessagePerLeaf { validators: Vec<String>, leaves: u64 },
+    /// From some epoch up to `by` on, a seat's key is of this scheme; it votes in each epoch from then on.
+    SeatVotesWith {
+        validator: String,
+        seat: u8,
+        scheme: u8,
+        by: u64,
     },
     /// A node that was started at a slot follows the chain so many slots later, to the end.
     InSync {
@@ -122,6 +133,8 @@ impl Check {
             Self::RewardsLikeControl {} => "rewards_like_control",
             Self::NoDoubleSignature { .. } => "no_double_signature",
             Self::InSync { .. } => "in_sync",
+            Self::OneMessagePerLeaf { .. } => "one_message_per_leaf",
+            Self::SeatVotesWith { .. } => "seat_votes_with",
             Self::TakesOver { .. } => "takes_over",
             Self::Memory { .. } => "memory",
         }
@@ -136,7 +149,9 @@ impl Check {
             | Self::NotCounted { validator: name, .. }
             | Self::LikeOffline { validator: name, .. }
             | Self::ProposalsMade { validator: name, .. }
+            | Self::SeatVotesWith { validator: name, .. }
             | Self::TakesOver { validator: name, .. } => vec![name],
+            Self::OneMessagePerLeaf { validators, .. } => validators.iter().map(String::as_str).collect(),
             Self::NoDoubleSignature { voters } => voters.iter().map(String::as_str).collect(),
             _ => Vec::new(),
         }
@@ -176,6 +191,15 @@ impl Check {
                 from_slot,
                 within_slots,
             } => in_sync(record, *node, from_slot + within_slots, finished),
+            Self::OneMessagePerLeaf { validators, leaves } => {
+                one_message_per_leaf(record, validators, *leaves, finished)
+            }
+            Self::SeatVotesWith {
+                validator,
+                seat,
+                scheme,
+                by,
+            } => seat_votes_with(record, validator, (*seat, *scheme), *by, finished),
             Self::TakesOver {
                 validator,
                 threshold,

@@ -1,14 +1,19 @@
+//! Keys of a validator change while the network runs.
+//!
 //! A solo validator becomes a group: each new key proves itself, the key in force signs, from the files of their nodes.
+//! A seat of a group gets another key: by the commands that operators use, each with the files of its own node.
 
 use crate::error::DevnetError;
 use crate::genesis::{NodeDirs, member_public_keys, read_key, registry_public_key};
 use crate::layout::{Duty, Layout};
+use crate::processes::Processes;
 use bls::SecretKey;
-use std::path::Path;
-use types::constants::{DOMAIN_KEY_POSSESSION, DOMAIN_KEY_SET_CHANGE};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use types::constants::{DOMAIN_KEY_POSSESSION, DOMAIN_KEY_SET_CHANGE, SHORT_LIVED_XMSS_SCHEME};
 use types::{
-    ChainSpec, DomainType, KeyPossession, KeyProof, KeySetChange, Root, SchemeProof, SchemeProofs, SignedKeySetChange,
-    Signers, Slot, ValidatorIndex, VirtualKey, compute_domain, compute_signing_root,
+    ChainSpec, DomainType, KeyPossession, KeyProof, KeySetChange, PublicKeyBytes, Root, SchemeProof, SchemeProofs,
+    SignedKeySetChange, Signers, Slot, ValidatorIndex, VirtualKey, compute_domain, compute_signing_root,
 };
 
 /// Number of BLS.
@@ -23,9 +28,6 @@ pub(crate) fn hand_over(
     threshold: u8,
     slot: Slot,
 ) -> Result<SignedKeySetChange, DevnetError> {
-    let too_long = |what: &str| DevnetError::Genesis {
-        reason: format!("{what} of a key-set change do not fit"),
-    };
     let sign = |key: &SecretKey, object: &dyn Fn(types::Domain) -> Root, domain_type: DomainType| {
         let domain = compute_domain(domain_type, spec.genesis_fork_version, genesis_validators_root);
         key.sign(&object(domain)).to_bytes()
@@ -84,6 +86,105 @@ pub(crate) fn hand_over(
         signature,
         proofs: SchemeProofs::empty(),
     })
+}
+
+/// A new key of a seat, which has proved itself.
+pub(crate) struct NewKey {
+    validator: usize,
+    old: PublicKeyBytes,
+    new: String,
+    proof: PathBuf,
+}
+
+fn flag(name: &str, value: impl std::fmt::Display) -> String {
+    format!("--{name}={value}")
+}
+
+/// Makes a hash-based key for a node and lets it prove itself. The node's client must not run.
+pub(crate) async fn make_key(
+    processes: &Processes,
+    network: &Path,
+    layout: &Layout,
+    (validator, seat): (usize, u8),
+    epochs: Range<u64>,
+) -> Result<NewKey, DevnetError> {
+    let members = member_public_keys(layout, validator)?;
+    let (node, old) = *members.get(usize::from(seat)).ok_or_else(|| too_long("seats"))?;
+    let [validators, secrets] = processes.key_flags(node);
+    let make = [
+        "make-xmss-key".to_owned(),
+        "--insecure-kdf".to_owned(),
+        flag("scheme", SHORT_LIVED_XMSS_SCHEME),
+        flag("first-epoch", epochs.start),
+        flag("epochs", epochs.end.saturating_sub(epochs.start)),
+        validators.clone(),
+        secrets.clone(),
+    ];
+    let new = processes.run(&make).await?;
+    let prove = [
+        "validator_manager".to_owned(),
+        "prove-key".to_owned(),
+        flag("beacon-node", processes.url(node)),
+        flag("validator-index", validator),
+        flag("key", &new),
+        validators,
+        secrets,
+    ];
+    let proof = NodeDirs::of(network, node).root.join("proof.json");
+    write(&proof, &processes.run(&prove).await?)?;
+    Ok(NewKey {
+        validator,
+        old,
+        new,
+        proof,
+    })
+}
+
+/// Makes the change to a new key; as many members as have to sign do so, beside their clients.
+pub(crate) async fn change_key(
+    processes: &Processes,
+    network: &Path,
+    layout: &Layout,
+    key: &NewKey,
+) -> Result<(), DevnetError> {
+    let members = member_public_keys(layout, key.validator)?;
+    let threshold = match layout.validators.get(key.validator).map(|planned| &planned.duty) {
+        Some(Duty::Group { threshold, .. }) => usize::from(*threshold),
+        _ => 0,
+    };
+    let asked = members.first().map_or(1, |(node, _)| *node);
+    let node = flag("beacon-node", processes.url(asked));
+    let change = [
+        "validator_manager".to_owned(),
+        "change-keys".to_owned(),
+        node.clone(),
+        flag("validator-index", key.validator),
+        flag("replace", format!("{}={}", key.old, key.new)),
+        flag("proofs", key.proof.display()),
+    ];
+    let file = network.join("change.json");
+    write(&file, &processes.run(&change).await?)?;
+    for (member, _) in members.iter().take(threshold) {
+        let mut sign = vec![
+            "validator_manager".to_owned(),
+            "sign-change".to_owned(),
+            node.clone(),
+            flag("change", file.display()),
+        ];
+        sign.extend(processes.key_flags(*member));
+        processes.run(&sign).await?;
+    }
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> Result<(), DevnetError> {
+    std::fs::write(path, text).map_err(DevnetError::file("write", path))
+}
+
+fn too_long(what: &str) -> DevnetError {
+    DevnetError::Genesis {
+        reason: format!("{what} of a key-set change do not fit"),
+    }
 }
 
 #[cfg(test)]

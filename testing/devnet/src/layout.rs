@@ -176,6 +176,20 @@ impl Layout {
         self.validators.iter().enumerate().flat_map(of_group).collect()
     }
 
+    /// A group, and who holds a seat of it, if the seat's key at genesis is BLS.
+    pub(crate) fn bls_seat(&self, name: &str, seat: u8) -> Option<(usize, NodeNumber)> {
+        let validator = self.named(name)?;
+        let Duty::Group {
+            hash_based, members, ..
+        } = &self.validators.get(validator)?.duty
+        else {
+            return None;
+        };
+        let seat = usize::from(seat);
+        let node = members.get(seat)?;
+        (seat < members.len().saturating_sub(*hash_based)).then_some((validator, *node))
+    }
+
     /// Registry index of the validator with a name.
     pub(crate) fn named(&self, name: &str) -> Option<usize> {
         self.validators.iter().position(|validator| validator.name == name)

@@ -1,6 +1,7 @@
 //! Following the nodes through their Beacon API.
 
 use crate::layout::{Layout, NodeNumber};
+use crate::leaves::{GroupKeys, Message};
 use crate::record::{
     Assembly, BlockRecord, EpochRecord, FinalitySample, GroupEpoch, HeadSample, Record, SlotRecord, Times,
     ValidatorEpoch, ValidatorName, as_epoch, as_slot, first_slot, registry_index,
@@ -21,6 +22,16 @@ use types::{Minimal, Root, SignerIndex, Signers, ValidatorIndex};
 
 /// What is followed at every node.
 const TOPICS: &[EventTopic] = &[EventTopic::GroupBlock];
+/// The same, and everything that hash-based keys sign.
+const TOPICS_WITH_SIGNATURES: &[EventTopic] = &[
+    EventTopic::GroupBlock,
+    EventTopic::Block,
+    EventTopic::SingleAttestation,
+    EventTopic::AggregateAndProof,
+    EventTopic::GroupSignature,
+    EventTopic::VoluntaryExit,
+    EventTopic::KeySetChange,
+];
 /// Events that wait to be looked at.
 const EVENT_QUEUE: usize = 16_384;
 /// Pause before a node whose stream has ended is asked again.
@@ -67,16 +78,22 @@ pub(crate) struct Observer {
     /// Epochs whose proposers are known.
     proposers_of: BTreeSet<u64>,
     seats: Seats,
+    group_keys: GroupKeys,
+    /// Events whose signatures are still to be read.
+    unread: Vec<(NodeNumber, Event<Minimal>)>,
+    blocks_read: BTreeSet<Root>,
     // Ends with this.
     _followers: JoinSet<()>,
 }
 
 impl Observer {
-    pub(crate) fn new(record: Record, apis: BTreeMap<NodeNumber, BeaconClient>) -> Self {
+    /// With `signatures`, those of all schemes but BLS are read.
+    pub(crate) fn new(record: Record, apis: BTreeMap<NodeNumber, BeaconClient>, signatures: bool) -> Self {
+        let topics = if signatures { TOPICS_WITH_SIGNATURES } else { TOPICS };
         let (sender, events) = mpsc::channel(EVENT_QUEUE);
         let mut followers = JoinSet::new();
         for (node, api) in &apis {
-            followers.spawn(follow(*node, api.clone(), sender.clone()));
+            followers.spawn(follow(*node, api.clone(), topics, sender.clone()));
         }
         Self {
             record,
@@ -87,6 +104,9 @@ impl Observer {
             next_epoch: 0,
             proposers_of: BTreeSet::new(),
             seats: Seats::default(),
+            group_keys: GroupKeys::default(),
+            unread: Vec::new(),
+            blocks_read: BTreeSet::new(),
             _followers: followers,
         }
     }
@@ -100,10 +120,11 @@ impl Observer {
         };
         self.read_slots(&api, slot).await;
         self.attach_assemblies();
-        self.look_for_offences(&api, slot, nodes).await;
         if let Err(error) = self.read_live(&api).await {
             tracing::warn!(node = self.live.followed, %error, "Could not read the groups of the head");
         }
+        self.look_for_offences(&api, slot, nodes).await;
+        self.read_signatures().await;
         let before = self.next_epoch;
         // The last state in which an epoch's votes can be is that of the end of the next.
         while first_slot(self.next_epoch + 2, self.record.slots_per_epoch) < slot {
@@ -137,8 +158,9 @@ impl Observer {
 
     pub(crate) fn take_events(&mut self) {
         while let Ok((node, event)) = self.events.try_recv() {
-            if let Event::GroupBlock(event) = event {
-                self.take_group_block(node, &event);
+            match event {
+                Event::GroupBlock(event) => self.take_group_block(node, &event),
+                event => self.unread.push((node, event)),
             }
         }
     }
@@ -289,6 +311,9 @@ impl Observer {
                 for signer in self.seats.signers(&attestation) {
                     self.record.add_vote(signer, vote_of(&attestation));
                 }
+                for message in Message::of_votes(&attestation, &self.seats) {
+                    message.note(&self.group_keys, &mut self.record);
+                }
             }
             for entry in headers.into_iter().flatten().flat_map(|headers| headers.data) {
                 let header = entry.header.message();
@@ -301,6 +326,35 @@ impl Observer {
                 self.record
                     .offences
                     .insert(format!("node {node} holds {slashings} slashings"));
+            }
+        }
+    }
+
+    /// Reads what hash-based keys have signed: in events, and in each block that any node has.
+    async fn read_signatures(&mut self) {
+        // Until the first look at the groups, events wait.
+        if self.group_keys.is_empty() {
+            return;
+        }
+        for (node, event) in std::mem::take(&mut self.unread) {
+            for message in Message::of_event(&event, &self.seats, &self.group_keys) {
+                message.note(&self.group_keys, &mut self.record);
+            }
+            if let Event::Block(event) = event
+                && self.blocks_read.insert(event.block)
+                && let Some(api) = self.apis.get(&node)
+            {
+                match api.block::<Minimal>(BlockId::Root(event.block)).await {
+                    Ok(Some(block)) => {
+                        for message in Message::of_block(&block.data, &self.seats, &self.group_keys) {
+                            message.note(&self.group_keys, &mut self.record);
+                        }
+                    }
+                    // Another node tells of it, too.
+                    Ok(None) | Err(_) => {
+                        self.blocks_read.remove(&event.block);
+                    }
+                }
             }
         }
     }
@@ -331,6 +385,7 @@ impl Observer {
                     previous: group_epoch(&group, epoch.saturating_sub(1), true),
                     current: group_epoch(&group, epoch, false),
                 };
+                self.group_keys.add(group.validator_index.as_u64(), &group.key_sets);
                 self.live.groups.insert(group.validator_index.as_u64(), live);
             }
         }
@@ -446,9 +501,14 @@ impl Observer {
     }
 }
 
-async fn follow(node: NodeNumber, api: BeaconClient, events: mpsc::Sender<(NodeNumber, Event<Minimal>)>) {
+async fn follow(
+    node: NodeNumber,
+    api: BeaconClient,
+    topics: &'static [EventTopic],
+    events: mpsc::Sender<(NodeNumber, Event<Minimal>)>,
+) {
     loop {
-        if let Ok(stream) = api.events::<Minimal>(TOPICS).await {
+        if let Ok(stream) = api.events::<Minimal>(topics).await {
             pin_mut!(stream);
             while let Some(item) = stream.next().await {
                 match item {

@@ -141,6 +141,38 @@ impl Processes {
         format!("http://127.0.0.1:{}", self.ports(node).http)
     }
 
+    /// Where a node's keys are, as flags.
+    pub(crate) fn key_flags(&self, node: NodeNumber) -> [String; 2] {
+        let dirs = self.dirs(node);
+        [
+            format!("--validators-dir={}", dirs.validators.display()),
+            format!("--secrets-dir={}", dirs.secrets.display()),
+        ]
+    }
+
+    /// Runs a command of this program to its end. Gives what it prints.
+    pub(crate) async fn run(&self, arguments: &[String]) -> Result<String, DevnetError> {
+        let name = arguments.iter().take(2).cloned().collect::<Vec<_>>().join(" ");
+        let output = Command::new(&self.program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .process_group(0)
+            .kill_on_drop(true)
+            .output()
+            .await
+            .map_err(|source| DevnetError::Spawn {
+                name: name.clone(),
+                source,
+            })?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        }
+        Err(DevnetError::Command {
+            name,
+            reason: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        })
+    }
+
     fn testnet_flag(&self) -> String {
         format!("--testnet-dir={}", self.settings.network.join("testnet").display())
     }

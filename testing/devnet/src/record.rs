@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use types::{Epoch, Root, SignerIndex, Slot};
+use types::{Epoch, Root, SignerIndex, SignerKey, Slot};
 
 /// Everything that was seen.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -33,10 +33,35 @@ pub(crate) struct Record {
     pub(crate) processes: BTreeMap<String, ProcessRecord>,
     /// What the scenario did.
     pub(crate) events: Vec<String>,
+    /// What was read of hash-based keys, by validator and place of the key.
+    pub(crate) leaves: BTreeMap<String, LeafCount>,
+    /// Messages with such signatures that were not read, because nobody could say whose they are.
+    pub(crate) messages_unread: u64,
+    #[serde(skip)]
+    pub(crate) leaf_uses: BTreeMap<(SignerKey, u64), LeafUse>,
     #[serde(skip)]
     pub(crate) votes: BTreeMap<(u64, u64), Vote>,
     #[serde(skip)]
     pub(crate) headers: BTreeMap<(u64, u64), Root>,
+}
+
+/// What was read of a hash-based key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct LeafCount {
+    /// Leaves that have signed.
+    pub(crate) leaves: u64,
+    /// Signatures that were read: the same one at each node, alone and in aggregates and blocks.
+    pub(crate) signatures: u64,
+}
+
+/// What a leaf has signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LeafUse {
+    pub(crate) kind: &'static str,
+    /// Of the message.
+    pub(crate) root: Root,
+    /// Hash of the signature's bytes.
+    pub(crate) signature: [u8; 32],
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -242,6 +267,29 @@ impl Record {
         }
         self.votes.insert((signer, vote.target), vote);
         *self.votes_seen.entry(signer).or_default() += 1;
+    }
+
+    /// Takes a signature by a leaf. One over another message, or with other bytes, is an offence.
+    pub(crate) fn add_leaf(&mut self, key: SignerKey, name: &str, leaf: u64, found: LeafUse) {
+        let count = self.leaves.entry(name.to_owned()).or_default();
+        count.signatures += 1;
+        let first = *self.leaf_uses.entry((key, leaf)).or_insert_with(|| {
+            count.leaves += 1;
+            found
+        });
+        if first != found {
+            self.offences.insert(format!(
+                "leaf {leaf} of key {name} has signed a {} {:?} and a {} {:?}",
+                first.kind, first.root, found.kind, found.root
+            ));
+        }
+    }
+
+    /// Name of a validator with the place of a key.
+    pub(crate) fn name_of_signer(&self, signer: u64) -> String {
+        let (validator, key) = SignerIndex::new(signer).split();
+        let name = self.name(validator.as_u64());
+        key.map_or_else(|| name.clone(), |key| format!("{name}.{key}"))
     }
 
     /// Takes a block's header; a second one of the same proposer is an offence.

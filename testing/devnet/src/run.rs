@@ -5,7 +5,7 @@ use crate::events::{Action, Event, in_order, need_faults};
 use crate::genesis::{Genesis, devnet_spec, write_network};
 use crate::guard::Guard;
 use crate::invariants::Violation;
-use crate::key_change::hand_over;
+use crate::key_change::{change_key, hand_over, make_key};
 use crate::keys::Keys;
 use crate::layout::{Layout, NodeNumber, Start};
 use crate::length::{MAX_EPOCHS, OBSERVE_BPS, RunLength};
@@ -206,12 +206,14 @@ impl Devnet {
         for node in 1..=layout.nodes {
             apis.insert(node, processes.api(node)?);
         }
+        let makes_keys = |event: &Event| event.action.makes_hash_based_keys();
+        let reads_signatures = !layout.hash_based_accounts().is_empty() || scenario.events.iter().any(makes_keys);
         let mut record = empty_record(&layout, genesis_time, args.slot_ms, Minimal::slots_per_epoch());
         record.scenario = Some(scenario.name.clone());
         Ok(Self {
             length,
             clock: SlotClock::system(genesis_time, &genesis.spec),
-            observer: Observer::new(record, apis),
+            observer: Observer::new(record, apis, reads_signatures),
             table: Table::new(),
             command_lines: BTreeMap::new(),
             up_since: BTreeMap::new(),
@@ -336,6 +338,22 @@ impl Devnet {
             Action::Cut { between, and } => self.processes.cut(between, and).await?,
             Action::Heal {} => self.processes.heal().await?,
             Action::Delay { nodes, ms } => self.processes.delay(nodes, *ms).await?,
+            Action::ReplaceKey { validator, seat } => {
+                // Scenarios are checked when they are read.
+                let Some((validator, node)) = self.layout.bls_seat(validator, *seat) else {
+                    return Ok(());
+                };
+                let first = event.slot.checked_div(Minimal::slots_per_epoch()).unwrap_or_default();
+                let last = self
+                    .length
+                    .epochs()
+                    .map_or(first + ENDLESS_EPOCHS, |epochs| epochs + SPARE_EPOCHS);
+                self.processes.stop(&[(node, Role::Client)]).await;
+                let place = (validator, *seat);
+                let key = make_key(&self.processes, &self.network, &self.layout, place, first..last).await?;
+                self.start_process((node, Role::Client))?;
+                change_key(&self.processes, &self.network, &self.layout, &key).await?;
+            }
             Action::ChangeKeySet {
                 validator,
                 threshold,

@@ -119,6 +119,7 @@ fn can_be_seen(check: &Check, layout: &Layout, length: RunLength) -> Result<(), 
             }
             epochs_are_seen(*by, None, length)
         }
+        Check::SeatVotesWith { by, .. } => epochs_are_seen(*by, None, length),
         _ => Ok(()),
     }
 }
@@ -179,8 +180,10 @@ mod tests {
             [
                 "fulu-to-groups",
                 "hash-based-keys",
+                "hash-based-keys-killed",
                 "hash-based-keys-stopped",
                 "kill-in-the-middle",
+                "seat-to-hash-based-key",
                 "three-of-seven-stopped",
                 "two-of-seven-stopped"
             ]

@@ -9,7 +9,10 @@ use state_transition::dvt::accessors::get_signer_key;
 use state_transition::helpers::accessors::{get_block_root, get_domain};
 use std::time::Duration;
 use tree_hash::TreeHash;
-use types::constants::{DOMAIN_BEACON_ATTESTER, DOMAIN_BEACON_PROPOSER, DOMAIN_VOLUNTARY_EXIT};
+use types::constants::{
+    DOMAIN_AGGREGATE_AND_PROOF, DOMAIN_BEACON_ATTESTER, DOMAIN_BEACON_PROPOSER, DOMAIN_SELECTION_PROOF,
+    DOMAIN_VOLUNTARY_EXIT,
+};
 use types::*;
 
 /// What a validator signs, in the epoch of the head.
@@ -56,6 +59,7 @@ async fn what_is_handed_in_and_accepted_is_told_to_whoever_listens() {
         EventTopic::BlockGossip,
         EventTopic::SingleAttestation,
         EventTopic::Attestation,
+        EventTopic::AggregateAndProof,
         EventTopic::VoluntaryExit,
         EventTopic::ProposerSlashing,
         EventTopic::AttesterSlashing,
@@ -94,6 +98,37 @@ async fn what_is_handed_in_and_accepted_is_told_to_whoever_listens() {
         .await
         .unwrap();
     assert_eq!(next(&mut events).await, Event::SingleAttestation(Box::new(vote)));
+
+    let mut aggregate = AttestationFulu {
+        aggregation_bits: ssz_types::BitList::with_capacity(duty.committee_length as usize).unwrap(),
+        data,
+        signature: sign(&node, voter, &data, domain(&node, DOMAIN_BEACON_ATTESTER)),
+        committee_bits: ssz_types::BitVector::new(),
+    };
+    let seat = duty.validator_committee_index as usize;
+    aggregate.aggregation_bits.set(seat, true).unwrap();
+    aggregate
+        .committee_bits
+        .set(duty.committee_index as usize, true)
+        .unwrap();
+    let message = AggregateAndProofFulu {
+        aggregator_index: duty.validator_index,
+        aggregate: aggregate.clone(),
+        selection_proof: sign(&node, voter, &data.slot, domain(&node, DOMAIN_SELECTION_PROOF)),
+    };
+    let signature = sign(&node, voter, &message, domain(&node, DOMAIN_AGGREGATE_AND_PROOF));
+    let signed = SignedAggregateAndProof::Fulu(SignedAggregateAndProofFulu { message, signature });
+    node.client
+        .submit_aggregates(std::slice::from_ref(&signed))
+        .await
+        .unwrap();
+    assert_eq!(next(&mut events).await, Event::AggregateAndProof(Box::new(signed)));
+    let votes = Attestation::Fulu(aggregate);
+    assert_eq!(
+        next(&mut events).await,
+        Event::Attestation(Box::new(votes)),
+        "and the votes alone"
+    );
 
     let header = |body: u8| {
         let message = BeaconBlockHeader {
