@@ -34,7 +34,7 @@ fn state(spec: &ChainSpec) -> BeaconState<Minimal> {
     let validator = |pubkey: SignerKey, group| GenesisValidator {
         pubkey: pubkey.as_bls().unwrap(),
         withdrawal_credentials,
-        balance: 2048_000_000_000,
+        balance: 2_048_000_000_000,
         group,
     };
     let group = GenesisGroup {
