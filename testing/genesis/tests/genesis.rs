@@ -1,4 +1,5 @@
 //! Genesis states from files, as `fresnel genesis` makes them.
+#![expect(clippy::unwrap_used, reason = "helpers of tests are not seen as tests")]
 
 use genesis::{ExecutionGenesis, GenesisError, Inputs, Outputs, Summary, make};
 use std::path::{Path, PathBuf};
