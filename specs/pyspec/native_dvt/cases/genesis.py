@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from .case import Case, source
-from .chain import ETH, Chain, Entry
+from .chain import ETH, Chain, Entry, xmss_key_of
 
 #: Two groups behind a solo validator and before others.
 ENTRIES = (Entry(32), Entry(256, 3, 4), Entry(64, 1, 2), *(Entry(32) for _ in range(13)))
@@ -83,6 +83,24 @@ def genesis_with_groups(spec: ModuleType) -> Iterator[Case]:
         "registry_key_of_another_validator": (changed(keys=[*keys[:3], foreign]),),
     }.items():
         yield case(name, pre, *groups, is_valid=False)
+    # Nobody has to prove possession at genesis, so that the form of hash-based keys is all that is asked.
+    scheme = int(spec.XMSS_SCHEME)
+    pubkey = xmss_key_of(spec, scheme, 7, 0).pubkey
+    prime = int(spec.KOALABEAR_PRIME).to_bytes(4, "little")
+    for name, key_bytes, is_valid in (
+        ("hash_based_key", pubkey, True),
+        ("hash_based_key_too_short", pubkey[:-4], False),
+        ("hash_based_key_too_long", pubkey + bytes(4), False),
+        ("hash_based_key_beyond_the_field", prime + pubkey[4:], False),
+        (
+            "hash_based_key_at_the_end_of_the_field",
+            (int.from_bytes(prime, "little") - 1).to_bytes(4, "little") + pubkey[4:],
+            True,
+        ),
+        ("hash_based_key_of_another_length_and_beyond_the_field", prime + pubkey, False),
+    ):
+        member = spec.VirtualKey(scheme=scheme, pubkey=key_bytes)
+        yield case(name, pre, changed(keys=[*keys[:3], member]), is_valid=is_valid)
     # Balance and credentials, from two keys on.
     for name, size, balance, prefix, is_valid in (
         ("as_much_as_four_keys_need", 4, 128, b"\x02", True),
