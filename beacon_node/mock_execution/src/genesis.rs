@@ -32,17 +32,12 @@ impl GenesisParameters {
 
 /// The genesis block: the same for the same parameters, everywhere.
 pub fn genesis_block(parameters: &GenesisParameters) -> Block {
-    let empty = alloy_trie::EMPTY_ROOT_HASH;
-    Block::from_header(Header {
+    Block::first(Header {
         state_root: keccak256(b"toy state at genesis"),
-        transactions_root: empty,
-        receipts_root: empty,
         gas_limit: parameters.gas_limit,
         timestamp: parameters.timestamp,
         extra_data: parameters.extra_data.clone(),
         base_fee_per_gas: U256::from(parameters.base_fee_per_gas),
-        withdrawals_root: withdrawals_root(&[]),
-        requests_hash: requests_hash(&[]),
         ..Header::default()
     })
 }
@@ -58,6 +53,18 @@ pub struct ExtraDataTooLong {
 }
 
 impl Block {
+    /// A first block, whose commitments are those to nothing, whatever the header says of them.
+    pub fn first(header: Header) -> Self {
+        let empty = alloy_trie::EMPTY_ROOT_HASH;
+        Self::from_header(Header {
+            transactions_root: empty,
+            receipts_root: empty,
+            withdrawals_root: withdrawals_root(&[]),
+            requests_hash: requests_hash(&[]),
+            ..header
+        })
+    }
+
     pub(crate) fn from_header(header: Header) -> Self {
         Self {
             hash: header.hash(),

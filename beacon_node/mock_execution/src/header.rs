@@ -2,7 +2,7 @@
 //! state are a toy.
 
 use crate::wire::{Payload, Withdrawal, quantity};
-use alloy_primitives::{Address, B256, Bloom, Bytes, U256, b256, keccak256};
+use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256, b256, keccak256};
 use alloy_rlp::{BufMut, Encodable};
 use alloy_trie::root::ordered_trie_root_encoded;
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ pub struct Header {
     /// Who receives the fees.
     #[serde(rename = "miner")]
     pub fee_recipient: Address,
-    /// Toy state: a hash chain over the blocks.
+    /// Root of the state. On the toy chain it is a hash chain over the blocks.
     pub state_root: B256,
     /// Root of the transaction trie.
     pub transactions_root: B256,
@@ -36,6 +36,9 @@ pub struct Header {
     pub receipts_root: B256,
     /// Always zero: toy transactions leave no logs.
     pub logs_bloom: Bloom,
+    /// Zero but in first blocks, whose genesis file may say anything.
+    #[serde(default)]
+    pub difficulty: U256,
     /// Height.
     #[serde(with = "quantity")]
     pub number: u64,
@@ -53,6 +56,9 @@ pub struct Header {
     /// Randomness of the beacon chain.
     #[serde(rename = "mixHash")]
     pub prev_randao: B256,
+    /// Zero but in first blocks, as the difficulty.
+    #[serde(default)]
+    pub nonce: B64,
     /// Wei per gas.
     pub base_fee_per_gas: U256,
     /// Root of the withdrawal trie.
@@ -80,14 +86,14 @@ impl Header {
         self.transactions_root.encode(&mut list);
         self.receipts_root.encode(&mut list);
         self.logs_bloom.0.encode(&mut list);
-        0u64.encode(&mut list); // difficulty
+        self.difficulty.encode(&mut list);
         self.number.encode(&mut list);
         self.gas_limit.encode(&mut list);
         self.gas_used.encode(&mut list);
         self.timestamp.encode(&mut list);
         self.extra_data.encode(&mut list);
         self.prev_randao.encode(&mut list);
-        [0u8; 8].encode(&mut list); // nonce
+        self.nonce.encode(&mut list);
         self.base_fee_per_gas.encode(&mut list);
         self.withdrawals_root.encode(&mut list);
         self.blob_gas_used.encode(&mut list);
@@ -114,6 +120,8 @@ impl Header {
             transactions_root: ordered_trie_root_encoded(&payload.transactions),
             receipts_root: payload.receipts_root,
             logs_bloom: payload.logs_bloom,
+            difficulty: U256::ZERO,
+            nonce: B64::ZERO,
             number: payload.block_number,
             gas_limit: payload.gas_limit,
             gas_used: payload.gas_used,
@@ -145,6 +153,8 @@ impl Header {
             transactions_root,
             receipts_root: toy_receipts_root(transactions_root),
             logs_bloom: Bloom::ZERO,
+            difficulty: U256::ZERO,
+            nonce: B64::ZERO,
             number: self.number.saturating_add(1),
             gas_limit: self.gas_limit,
             gas_used: toy_gas_used(contents.transactions.len()),

@@ -269,8 +269,6 @@ fn block_json(block: &Block) -> Value {
             ("withdrawals", json!(block.withdrawals)),
             ("uncles", json!([])),
             ("sha3Uncles", json!(crate::header::EMPTY_OMMERS)),
-            ("difficulty", json!("0x0")),
-            ("nonce", json!("0x0000000000000000")),
             ("size", json!("0x0")),
         ] {
             fields.insert(name.to_owned(), value);

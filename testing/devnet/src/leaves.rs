@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 use tree_hash::TreeHash as _;
 use types::constants::{BLS_SCHEME, SHORT_LIVED_XMSS_SCHEME, XMSS_SCHEME};
 use types::{
-    Attestation, Epoch, KeyPossession, Leaf, Minimal, Root, SchemeProof, SignedAggregateAndProof, SignedBeaconBlock,
-    SignedBeaconBlockHeader, SignedKeySetChange, SignedVoluntaryExit, SignerIndex, SignerKey, Signers,
-    SingleAttestation, ValidatorIndex,
+    Attestation, AttestationData, Epoch, KeyPossession, Leaf, Minimal, Root, SchemeProof, SignedAggregateAndProof,
+    SignedBeaconBlock, SignedBeaconBlockHeader, SignedKeySetChange, SignedVoluntaryExit, SignerIndex, SignerKey,
+    Signers, SingleAttestation, ValidatorIndex,
 };
 use xmss::Parameters as _;
 
@@ -98,35 +98,22 @@ impl Message {
     }
 
     fn of_vote(vote: &SingleAttestation) -> Vec<Self> {
-        let (data, signer) = (vote.data(), vote.attester_index().as_u64());
-        let epoch = data.target.epoch;
-        let by = By::Signers(vec![signer]);
-        Self::new(
-            "vote",
-            data.tree_hash_root(),
-            Leaf::attestation(epoch),
-            epoch,
-            by,
-            vote.proofs(),
-        )
+        let by = By::Signers(vec![vote.attester_index().as_u64()]);
+        Self::of_data(vote.data(), by, vote.proofs())
     }
 
     /// Votes of whatever number, merged.
     pub(crate) fn of_votes(votes: &Attestation<Minimal>, seats: &Seats) -> Vec<Self> {
-        let data = votes.data();
-        let epoch = data.target.epoch;
-        let by = match seats.knows(data.slot.as_u64()) {
+        let by = match seats.knows(votes.data().slot.as_u64()) {
             true => By::Signers(seats.signers(votes)),
             false => By::Unknown,
         };
-        Self::new(
-            "vote",
-            data.tree_hash_root(),
-            Leaf::attestation(epoch),
-            epoch,
-            by,
-            votes.proofs(),
-        )
+        Self::of_data(votes.data(), by, votes.proofs())
+    }
+
+    fn of_data(data: &AttestationData, by: By, proofs: &[SchemeProof]) -> Vec<Self> {
+        let (epoch, root) = (data.target.epoch, data.tree_hash_root());
+        Self::new("vote", root, Leaf::attestation(epoch), epoch, by, proofs)
     }
 
     fn of_aggregate(signed: &SignedAggregateAndProof<Minimal>, seats: &Seats) -> Vec<Self> {

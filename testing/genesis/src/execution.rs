@@ -1,21 +1,16 @@
 //! The first block of an execution chain, from the genesis file that go-ethereum and others read.
 
 use crate::error::{GenesisError, read};
-use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256, b256, keccak256};
-use alloy_rlp::{BufMut, Encodable};
-use alloy_trie::{EMPTY_ROOT_HASH, KECCAK_EMPTY, TrieAccount, root};
+use alloy_primitives::{Address, B64, B256, Bytes, U256, keccak256};
+use alloy_trie::{KECCAK_EMPTY, TrieAccount, root};
+use mock_execution::{Block, Header};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::path::Path;
-use types::{ExecutionPayload, ExecutionPayloadHeader, Preset};
 
 /// Largest file that is read: those of public networks have some hundred kilobytes.
 const MAX_FILE_BYTES: u64 = 1 << 28;
-/// Keccak of the RLP of an empty list.
-const EMPTY_OMMERS: B256 = b256!("1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347");
-/// SHA-256 of nothing: the commitment to no requests (EIP-7685).
-const EMPTY_REQUESTS: B256 = b256!("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 /// Base fee of the first block with one (EIP-1559), in Wei.
 const INITIAL_BASE_FEE: u64 = 1_000_000_000;
 
@@ -149,72 +144,12 @@ pub struct ExecutionGenesis {
     pub chain_id: u64,
     /// Deposit contract that the execution chain watches.
     pub deposit_contract: Option<Address>,
-    /// Unix seconds of the block.
-    pub timestamp: u64,
-    /// Hash of the block.
-    pub hash: B256,
-    header: Header,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-struct Header {
-    parent_hash: B256,
-    coinbase: Address,
-    state_root: B256,
-    difficulty: U256,
-    number: u64,
-    gas_limit: u64,
-    gas_used: u64,
-    timestamp: u64,
-    extra_data: Bytes,
-    mix_hash: B256,
-    nonce: B64,
-    base_fee_per_gas: U256,
-    blob_gas_used: u64,
-    excess_blob_gas: u64,
-    has_requests: bool,
-}
-
-impl Header {
-    /// Keccak of the RLP of the header. Prague adds the commitment to requests.
-    fn hash(&self) -> B256 {
-        let mut list = Vec::with_capacity(700);
-        self.parent_hash.encode(&mut list);
-        EMPTY_OMMERS.encode(&mut list);
-        self.coinbase.encode(&mut list);
-        self.state_root.encode(&mut list);
-        EMPTY_ROOT_HASH.encode(&mut list); // transactions
-        EMPTY_ROOT_HASH.encode(&mut list); // receipts
-        Bloom::ZERO.0.encode(&mut list);
-        self.difficulty.encode(&mut list);
-        self.number.encode(&mut list);
-        self.gas_limit.encode(&mut list);
-        self.gas_used.encode(&mut list);
-        self.timestamp.encode(&mut list);
-        self.extra_data.encode(&mut list);
-        self.mix_hash.encode(&mut list);
-        self.nonce.encode(&mut list);
-        self.base_fee_per_gas.encode(&mut list);
-        EMPTY_ROOT_HASH.encode(&mut list); // withdrawals
-        self.blob_gas_used.encode(&mut list);
-        self.excess_blob_gas.encode(&mut list);
-        B256::ZERO.encode(&mut list); // parent beacon block root
-        if self.has_requests {
-            EMPTY_REQUESTS.encode(&mut list);
-        }
-        let mut rlp = Vec::with_capacity(list.len().saturating_add(4));
-        alloy_rlp::Header {
-            list: true,
-            payload_length: list.len(),
-        }
-        .encode(&mut rlp);
-        rlp.put_slice(&list);
-        keccak256(&rlp)
-    }
+    /// The block.
+    pub block: Block,
 }
 
 impl ExecutionGenesis {
-    /// Reads a genesis file. The chain has to begin with Cancun or later, as Fulu asks.
+    /// Reads a genesis file. The chain has to begin with Prague or later, as Fulu asks.
     pub fn from_file(path: &Path) -> Result<Self, GenesisError> {
         Self::from_json(&read(path, MAX_FILE_BYTES)?).map_err(|reason| GenesisError::content(path, reason))
     }
@@ -231,6 +166,7 @@ impl ExecutionGenesis {
             ),
             ("shanghaiTime", is_at(file.config.shanghai_time)),
             ("cancunTime", is_at(file.config.cancun_time)),
+            ("pragueTime", is_at(file.config.prague_time)),
         ] {
             if !is_there {
                 return Err(format!(
@@ -241,17 +177,11 @@ impl ExecutionGenesis {
         if is_at(file.config.amsterdam_time) {
             return Err("config: amsterdamTime is not later than the first block, which is not supported".to_owned());
         }
-        if file.extra_data.len() > 32 {
-            return Err(format!(
-                "extraData has {} bytes, expected at most 32",
-                file.extra_data.len()
-            ));
-        }
         let or_zero = |quantity: Option<Quantity>, what| quantity.unwrap_or_default().as_u64(what);
         let base_fee = file.base_fee_per_gas.map_or(U256::from(INITIAL_BASE_FEE), |fee| fee.0);
         let header = Header {
             parent_hash: file.parent_hash,
-            coinbase: file.coinbase,
+            fee_recipient: file.coinbase,
             state_root: state_root(&file.alloc)?,
             difficulty: file.difficulty.0,
             number,
@@ -259,43 +189,18 @@ impl ExecutionGenesis {
             gas_used: file.gas_used.as_u64("gasUsed")?,
             timestamp,
             extra_data: file.extra_data,
-            mix_hash: file.mix_hash,
+            prev_randao: file.mix_hash,
             nonce: B64::from(file.nonce.as_u64("nonce")?),
             base_fee_per_gas: base_fee,
             blob_gas_used: or_zero(file.blob_gas_used, "blobGasUsed")?,
             excess_blob_gas: or_zero(file.excess_blob_gas, "excessBlobGas")?,
-            has_requests: is_at(file.config.prague_time),
+            ..Header::default()
         };
         Ok(Self {
             chain_id: file.config.chain_id,
             deposit_contract: file.config.deposit_contract_address,
-            timestamp,
-            hash: header.hash(),
-            header,
+            block: Block::first(header),
         })
-    }
-
-    /// The block as a beacon state holds it.
-    pub fn to_payload_header<P: Preset>(&self) -> ExecutionPayloadHeader<P> {
-        let header = &self.header;
-        ExecutionPayloadHeader {
-            parent_hash: header.parent_hash,
-            fee_recipient: header.coinbase,
-            state_root: header.state_root,
-            receipts_root: EMPTY_ROOT_HASH,
-            block_number: header.number,
-            gas_limit: header.gas_limit,
-            gas_used: header.gas_used,
-            timestamp: header.timestamp,
-            // Checked when the file was read.
-            extra_data: header.extra_data.to_vec().try_into().unwrap_or_default(),
-            base_fee_per_gas: header.base_fee_per_gas,
-            block_hash: self.hash,
-            blob_gas_used: header.blob_gas_used,
-            excess_blob_gas: header.excess_blob_gas,
-            prev_randao: header.mix_hash,
-            ..ExecutionPayloadHeader::from(&ExecutionPayload::<P>::default())
-        }
     }
 }
 

@@ -132,14 +132,17 @@ fn write_state<P: Preset>(
     outputs: &Outputs,
 ) -> Result<Summary, GenesisError> {
     let start = match spec.min_genesis_time {
-        0 => execution.timestamp,
+        0 => execution.block.header.timestamp,
         time => time,
     };
     let genesis_time = start.checked_add(spec.genesis_delay).ok_or_else(|| {
         GenesisError::State("MIN_GENESIS_TIME and GENESIS_DELAY add up to more than 64 bits".to_owned())
     })?;
     let wrong = |error: &dyn std::fmt::Display| GenesisError::State(error.to_string());
-    let header = execution.to_payload_header::<P>();
+    let header = execution
+        .block
+        .to_payload_header::<P>()
+        .map_err(|error| wrong(&error))?;
     let state: BeaconState<P> = genesis_state(genesis_time, validators, header, spec).map_err(|error| wrong(&error))?;
     if let Some(path) = &outputs.state {
         write(path, &state.as_ssz_bytes())?;
@@ -151,7 +154,7 @@ fn write_state<P: Preset>(
         validators: validators.len(),
         groups: validators.iter().filter(|validator| validator.group.is_some()).count(),
         genesis_time,
-        execution_block: execution.hash,
+        execution_block: execution.block.hash,
         genesis_validators_root: state.genesis_validators_root(),
     })
 }

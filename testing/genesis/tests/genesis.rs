@@ -102,7 +102,7 @@ fn minimal() -> ChainSpec {
 fn the_execution_block_is_that_of_an_execution_client() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/execution.json");
     let block = ExecutionGenesis::from_file(&path).unwrap();
-    let header = block.to_payload_header::<Mainnet>();
+    let header = block.block.to_payload_header::<Mainnet>().unwrap();
     assert_eq!(
         format!("{:?}", header.state_root),
         "0xcd09d9f3295bac995055d23ad24b6abd6c769e6e6f85d80f608c07313406ae05"
@@ -111,7 +111,7 @@ fn the_execution_block_is_that_of_an_execution_client() {
         format!("{:?}", header.block_hash),
         "0x7c31d1701045a2c40bc418aacf18d411c9f9b1c34d8546f5d61c9f7f8a0fd1c4"
     );
-    assert_eq!((block.chain_id, block.timestamp), (7071, 1_767_225_600));
+    assert_eq!((block.chain_id, header.timestamp), (7071, 1_767_225_600));
 }
 
 #[test]
@@ -321,7 +321,7 @@ fn wrong_lists_say_the_line() {
 }
 
 #[test]
-fn an_execution_chain_before_cancun_is_refused() {
+fn an_execution_chain_before_prague_is_refused() {
     let mut files = Files::new(&minimal());
     let text = std::fs::read_to_string(&files.inputs.execution_genesis).unwrap();
     for (from, to, expected) in [
@@ -331,6 +331,11 @@ fn an_execution_chain_before_cancun_is_refused() {
             "cancunTime is later than the first block",
         ),
         ("\"shanghaiTime\": 0,", "", "shanghaiTime is later than the first block"),
+        (
+            "\"pragueTime\": 0",
+            "\"pragueTime\": 1767225601",
+            "pragueTime is later than the first block",
+        ),
         (
             "\"pragueTime\": 0",
             "\"pragueTime\": 0, \"amsterdamTime\": 0",
@@ -349,7 +354,7 @@ fn an_execution_chain_before_cancun_is_refused() {
         (
             "0x667265736e656c",
             &format!("0x{}", "66".repeat(33)),
-            "extraData has 33 bytes, expected at most 32",
+            "the extra data of the block has 33 bytes, the preset allows 32",
         ),
     ] {
         assert!(text.contains(from), "{from}");

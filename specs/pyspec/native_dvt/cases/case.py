@@ -99,6 +99,7 @@ def all_cases(spec: ModuleType, of_every_preset: bool = False) -> Iterator[Case]
         hash_based,
         operations,
         sanity,
+        slashings,
         unchanged,
     )
 
