@@ -56,7 +56,9 @@ $(VENV)/installed: specs/pyspec/pyproject.toml
 
 spec-test: $(VENV)/installed
 	cd specs/pyspec && $(SPEC_PYTHON) -m ruff check . && $(SPEC_PYTHON) -m ruff format --check .
-	cd specs/pyspec && $(SPEC_PYTHON) -m coverage run --include='build/dvt_minimal.py' -m pytest -q
+	cd specs/pyspec && $(SPEC_PYTHON) -m coverage erase
+	cd specs/pyspec && $(SPEC_PYTHON) -m coverage run -m pytest -q --numprocesses auto --dist worksteal
+	cd specs/pyspec && $(SPEC_PYTHON) -m coverage combine -q
 	cd specs/pyspec && $(SPEC_PYTHON) -m mypy native_dvt build/dvt_minimal.py build/fulu_minimal.py
 	cd specs/pyspec && $(SPEC_PYTHON) -m coverage json -q -o build/coverage.json
 	cd specs/pyspec && $(SPEC_PYTHON) -m native_dvt.covered build/coverage.json

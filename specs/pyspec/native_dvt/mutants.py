@@ -27,7 +27,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from .cases.case import SOURCES, Case, Source, all_cases
+from .cases.case import Case, Source, sources_of
 from .cases.steps import apply_block, checks_of
 from .mutations import Mutant, all_mutants
 from .patching import forget, plain
@@ -483,9 +483,7 @@ def main() -> None:
     rust = Rust(arguments.runner, arguments.directory)
     results = Results(arguments.results, digest_of(arguments.runner, spec))
     everything = list(all_mutants(specification_documents(), spec))
-    # Registers the sources.
-    next(all_cases(spec))
-    suite = Suite(spec, rust, SOURCES)
+    suite = Suite(spec, rust, list(sources_of("minimal").values()))
     trial = Trial(suite, rust)
     mutants = [mutant for mutant in everything if mutant.name not in explanations.unreached]
     tried = chosen(mutants, arguments.function, arguments.part)

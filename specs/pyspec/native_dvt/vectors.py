@@ -6,21 +6,24 @@ A case is written aside and moved when it is complete. The same specification gi
 from __future__ import annotations
 
 import argparse
+import functools
 import gzip
 import hashlib
 import io
 import shutil
 import sys
 import tarfile
+import time
+from collections import OrderedDict
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import snappy
+from remerkleable.complex import Container
 from ruamel.yaml import YAML
 
-from .cases.case import Case, all_cases
+from .cases.case import Case, sources_of
 from .spec import PRESETS, load
 
 
@@ -28,6 +31,40 @@ def yaml_text(value: Any) -> str:
     stream = io.StringIO()
     YAML(typ="safe").dump(value, stream)
     return stream.getvalue()
+
+
+#: Bytes of long parts of states, by type and root: most states of a preset's cases have the same history.
+LONG_PARTS: OrderedDict[tuple[type, bytes], bytes] = OrderedDict()
+LONG = 4096
+
+
+def encoded(value: Any) -> bytes:
+    """What `encode_bytes` gives, with fields of a container that are known already."""
+    if not isinstance(value, Container):
+        return bytes(value.encode_bytes())
+    parts = []
+    for name, kind in value.fields().items():
+        field = getattr(value, name)
+        place = kind, bytes(field.hash_tree_root())
+        part = LONG_PARTS.get(place)
+        if part is None:
+            part = bytes(field.encode_bytes())
+            if len(part) >= LONG:
+                LONG_PARTS[place] = part
+                if len(LONG_PARTS) > 64:
+                    LONG_PARTS.popitem(last=False)
+        parts.append((part, kind.is_fixed_byte_length()))
+    # A field of no fixed length has its offset in the first part.
+    offset = sum(len(part) if is_fixed else 4 for part, is_fixed in parts)
+    first, second = [], []
+    for part, is_fixed in parts:
+        if is_fixed:
+            first.append(part)
+        else:
+            first.append(offset.to_bytes(4, "little"))
+            second.append(part)
+            offset += len(part)
+    return b"".join(first + second)
 
 
 def write_case(directory: Path, case: Case) -> None:
@@ -42,28 +79,36 @@ def write_case(directory: Path, case: Case) -> None:
     if after is not None and case.has_post:
         values["post"] = after
     for name, value in values.items():
-        (aside / f"{name}.ssz_snappy").write_bytes(snappy.compress(value.encode_bytes()))
+        (aside / f"{name}.ssz_snappy").write_bytes(snappy.compress(encoded(value)))
     for name, content in case.data.items():
         (aside / f"{name}.yaml").write_text(yaml_text(content))
     shutil.rmtree(directory, ignore_errors=True)
     aside.replace(directory)
 
 
-def write_preset(target: Path, preset: str) -> int:
-    """Writes the cases of a preset."""
-    count = 0
-    for case in all_cases(load(preset), of_every_preset=preset != "minimal"):
-        write_case(target / "tests" / preset / "dvt" / str(case), case)
-        count += 1
-        if count % 50 == 0:
-            print(f"{preset}: {count} cases", file=sys.stderr)
-    return count
+def write_source(target: Path, preset: str, source: str) -> list[str]:
+    """Writes the cases of one source; gives their names."""
+    written = []
+    started = time.process_time()
+    for case in sources_of(preset)[source](load(preset)):
+        directory = target / "tests" / preset / "dvt" / str(case)
+        if directory.exists():
+            raise SystemExit(f"{case} exists twice")
+        write_case(directory, case)
+        written.append(str(directory))
+    print(f"{preset}: {len(written)} cases of {source}, {time.process_time() - started:.0f} s", file=sys.stderr)
+    return written
 
 
 def write_all(target: Path, presets: list[str]) -> int:
-    """Writes all cases, and a manifest with the hash of every file."""
+    """Writes all cases into an empty directory, and a manifest with the hash of every file."""
+    sources = [(preset, source) for preset in sorted(presets) for source in sources_of(preset)]
+    for preset in presets:
+        # Composed once: those who work beside each other find it.
+        load(preset)
     with ProcessPoolExecutor() as pool:
-        count = sum(pool.map(partial(write_preset, target), presets))
+        written = pool.map(functools.partial(write_source, target), *zip(*sources, strict=True))
+        count = sum(len(cases) for cases in written)
     lines = []
     for path in sorted((target / "tests").rglob("*")):
         if path.is_file():

@@ -75,18 +75,23 @@ class Hashes:
 
 
 class XmssKey:
-    """A key of one scheme that can sign with, and open, the leaves that it is made for."""
+    """
+    A key of one scheme that can sign with, and open, the leaves that it is made for. To see what is refused, a
+    parameter may have another length, and a leaf may lie behind the last one, alone with its neighbour.
+    """
 
-    def __init__(self, spec: ModuleType, scheme: int, seed: bytes, leaves: Iterable[int]) -> None:
+    def __init__(
+        self, spec: ModuleType, scheme: int, seed: bytes, leaves: Iterable[int], parameter_length: int = PARAMETER
+    ) -> None:
         self.spec, self.scheme = spec, scheme
         self.parameters = spec.XMSSParameters(log_lifetime=spec.uint64(spec.XMSS_LOG_LIFETIMES[scheme]))
         self.log_lifetime, self.chain_count = int(self.parameters.log_lifetime), int(self.parameters.chain_count)
         self.seed = bytes([scheme]) + seed
         self.hashes = Hashes(spec)
-        self.parameter = self.hashes.numbers("parameter", PARAMETER, self.seed)
+        self.parameter = self.hashes.numbers("parameter", parameter_length, self.seed)
         self.signatures: dict[tuple[int, bytes], bytes] = {}
         self.levels = self._tree(sorted(set(leaves)))
-        root = self.levels[-1][0]
+        (root,) = self.levels[-1].values()
         self.pubkey = self.hashes.bytes_of(np.concatenate([root, self.parameter]))
 
     def _starts(self, leaf: int) -> Elements:

@@ -65,18 +65,24 @@ OF_EVERY_PRESET = (
     "encodings",
     "exits_by_age",
     "exits_of_hash_based_keys",
+    "finality",
+    "fork",
     "genesis_with_groups",
     "key_set_changes",
     "leader_ranks",
     "participation_flag_updates",
     "proposer_slashings",
+    "random_blocks",
     "registry_updates",
     "rewards",
+    "schemes",
     "slashings_of_hash_based_keys",
     "slashings_of_replaced_keys",
     "slots",
     "sync_aggregates",
+    "transition",
     "voluntary_exits",
+    "votes_of_groups",
     "withdrawal_requests",
     "withdrawal_requests_at_boundaries",
     "withdrawal_requests_that_do_nothing",
@@ -85,8 +91,8 @@ OF_EVERY_PRESET = (
 )
 
 
-def all_cases(spec: ModuleType, of_every_preset: bool = False) -> Iterator[Case]:
-    """All cases, or only those that are made for every preset."""
+def sources_of(preset: str) -> dict[str, Source]:
+    """All sources, or only those that are made for every preset."""
     from . import (  # noqa: F401  they register themselves
         boundaries,
         corners,
@@ -103,11 +109,12 @@ def all_cases(spec: ModuleType, of_every_preset: bool = False) -> Iterator[Case]
         unchanged,
     )
 
-    seen: set[str] = set()
-    for make in SOURCES:
-        if of_every_preset and make.__name__ not in OF_EVERY_PRESET:
-            continue
-        for case in make(spec):
-            assert str(case) not in seen, f"{case} exists twice"
-            seen.add(str(case))
-            yield case
+    sources = {make.__name__: make for make in SOURCES}
+    assert len(sources) == len(SOURCES) and sources.keys() >= set(OF_EVERY_PRESET)
+    return sources if preset == "minimal" else {name: sources[name] for name in OF_EVERY_PRESET}
+
+
+def all_cases(spec: ModuleType) -> Iterator[Case]:
+    """All cases of the minimal preset."""
+    for make in sources_of("minimal").values():
+        yield from make(spec)

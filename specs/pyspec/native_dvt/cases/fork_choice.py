@@ -26,7 +26,9 @@ class Play:
     def __init__(self, spec: ModuleType, others: int | None = None) -> None:
         """With so many solo validators that the group attests after the blocks, or with a number that is given."""
         self.spec = spec
-        chains = (Chain(spec, entries(count), epoch=0) for count in ([others] if others else range(30, 60)))
+        # The group is not alone in its committee.
+        least = max(30, 3 * int(spec.SLOTS_PER_EPOCH))
+        chains = (Chain(spec, entries(count), epoch=0) for count in ([others] if others else range(least, least + 30)))
         self.chain = next(chain for chain in chains if others or chain.slot_of(SEVEN) > LAST_BLOCK)
         state = self.chain.state
         # At genesis no epoch is justified or finalised.

@@ -7,6 +7,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
+from native_dvt.xmss_signer import PARAMETER as XMSS_PARAMETER
 from native_dvt.xmss_signer import XmssKey
 
 from .case import Case, source
@@ -21,6 +22,19 @@ def keys_of(spec: ModuleType, scheme: int) -> Sequence[XmssKey]:
     """Three keys with a few leaves, the last of all among them."""
     last = 2 ** int(spec.XMSS_LOG_LIFETIMES[scheme]) - 1
     return [XmssKey(spec, scheme, bytes([number]), [0, LEAF, LEAF + 1, LEAF + 2, last]) for number in range(3)]
+
+
+@cache
+def key_behind_the_last_leaf(spec: ModuleType, scheme: int) -> XmssKey:
+    """A key whose tree does not begin at leaf 0 but where the lifetime ends, so that nothing else is wrong with it."""
+    return XmssKey(spec, scheme, b"behind", [2 ** int(spec.XMSS_LOG_LIFETIMES[scheme])])
+
+
+@cache
+def keys_with_another_parameter(spec: ModuleType, scheme: int) -> dict[str, XmssKey]:
+    """Keys whose parameter is too short or too long by an element. All hashes have room for it."""
+    lengths = {"short": XMSS_PARAMETER - 1, "long": XMSS_PARAMETER + 1}
+    return {name: XmssKey(spec, scheme, b"length", [LEAF], length) for name, length in lengths.items()}
 
 
 def element_changed(data: bytes, position: int, by: int) -> bytes:
@@ -60,11 +74,12 @@ def function_case(
 
 @source
 def schemes(spec: ModuleType) -> Iterator[Case]:
-    for scheme in (1, 2):
+    for scheme in range(1, int(spec.HIGHEST_SCHEME) + 1):
         yield from signatures_of_one_key(spec, scheme)
         yield from openings(spec, scheme)
         yield from signatures_of_several_keys(spec, scheme)
         yield from merged(spec, scheme)
+    yield from schemes_that_there_are_not(spec)
 
 
 def signatures_of_one_key(spec: ModuleType, scheme: int) -> Iterator[Case]:
@@ -96,6 +111,10 @@ def signatures_of_one_key(spec: ModuleType, scheme: int) -> Iterator[Case]:
     yield case("signature_with_another_leaf", key.pubkey, LEAF, MESSAGE, key.sign(LEAF + 1, MESSAGE))
     for leaf in sorted({LEAF + 1, LEAF + 2, LEAF + lifetime, 2**32 + LEAF, 2**64 - 1}):
         yield case(f"leaf_{leaf}", key.pubkey, leaf, MESSAGE, signature)
+    behind = key_behind_the_last_leaf(spec, scheme)
+    yield case("leaf_behind_the_last", behind.pubkey, lifetime, MESSAGE, behind.sign(lifetime, MESSAGE))
+    for length, odd in keys_with_another_parameter(spec, scheme).items():
+        yield case(f"parameter_too_{length}", odd.pubkey, LEAF, MESSAGE, odd.sign(LEAF, MESSAGE))
     yield case("opening_in_its_place", key.pubkey, LEAF, MESSAGE, key.open(LEAF))
     path_end = 40 + 32 * int(spec.XMSS_LOG_LIFETIMES[scheme])
     for offset in (0, 32, 36):
@@ -154,6 +173,10 @@ def openings(spec: ModuleType, scheme: int) -> Iterator[Case]:
     yield case("opening_of_another_leaf", key.pubkey, LEAF, key.open(LEAF + 1))
     for leaf in sorted({LEAF + 1, LEAF + 2, LEAF + lifetime, 2**32 + LEAF, 2**64 - 1}):
         yield case(f"leaf_{leaf}", key.pubkey, leaf, opening)
+    behind = key_behind_the_last_leaf(spec, scheme)
+    yield case("leaf_behind_the_last", behind.pubkey, lifetime, behind.open(lifetime))
+    for length, odd in keys_with_another_parameter(spec, scheme).items():
+        yield case(f"parameter_too_{length}", odd.pubkey, LEAF, odd.open(LEAF))
     yield case("sibling_in_its_place", key.pubkey, LEAF, opening[32:64] + opening[:32] + opening[64:])
     yield case("signature_in_its_place", key.pubkey, LEAF, key.sign(LEAF, MESSAGE))
     places = {"digest": 0, "end_of_digest": 28, "path": 32, "end_of_path": len(opening) - 4}
@@ -198,6 +221,29 @@ def signatures_of_several_keys(spec: ModuleType, scheme: int) -> Iterator[Case]:
     opening = keys[0].open(LEAF)
     yield case("opening_in_place_of_a_signature", pubkeys[:1], opening)
     yield case("key_too_short", [pubkeys[0][:-1]], parts[0])
+
+
+def schemes_that_there_are_not(spec: ModuleType) -> Iterator[Case]:
+    """Numbers behind the last scheme: nothing is a signature or an opening there."""
+    key = keys_of(spec, 1)[0]
+    signature, opening = key.sign(LEAF, MESSAGE), key.open(LEAF)
+    for scheme in (3, 255):
+        number = spec.uint8(scheme)
+
+        def verify(number: Any = number) -> Any:
+            return spec.verify_scheme_proof(number, [key.pubkey], spec.uint64(LEAF), spec.Root(MESSAGE), signature)
+
+        def open_leaf(number: Any = number) -> Any:
+            if not spec.verify_scheme_opening(number, key.pubkey, spec.uint64(LEAF), opening):
+                return None
+            return text(spec.get_xmss_unique_value(opening))
+
+        data = {"scheme": scheme, "leaf": LEAF}
+        signed = {"message": text(MESSAGE), "data": text(signature), "pubkeys": [text(key.pubkey)]}
+        opened = {"opening": text(opening), "pubkey": text(key.pubkey)}
+        name = f"scheme_{scheme}"
+        yield function_case("signatures", "verify_proof", name, verify, {**data, **signed}, False)
+        yield function_case("signatures", "xmss_opening", name, open_leaf, {**data, **opened}, None)
 
 
 def merged(spec: ModuleType, scheme: int) -> Iterator[Case]:

@@ -12,7 +12,7 @@ from native_dvt import bls
 from native_dvt.patching import doing_nothing, without_assertions
 
 from .case import INVALID, Case
-from .chain import ETH, Chain, Entry, pubkey_of, registry_secret
+from .chain import ETH, Chain, Entry, default_epoch, pubkey_of, registry_secret
 from .spoils import SPOILS, Unsuitable
 
 
@@ -90,7 +90,12 @@ class RandomChain:
         self.spec = spec
         self.rng = random.Random(seed)
         # Some cross the end of a sync committee's period.
-        self.chain = Chain(spec, random_entries(self.rng), epoch=self.rng.choice((70, 71, 79)))
+        entries = random_entries(self.rng)
+        # No committee is empty.
+        entries += [Entry(64) for _ in range(int(spec.SLOTS_PER_EPOCH) - len(entries))]
+        first, period = default_epoch(spec), int(spec.EPOCHS_PER_SYNC_COMMITTEE_PERIOD)
+        epochs = (first, first + 1, (first // period + 2) * period - 1)
+        self.chain = Chain(spec, entries, epoch=self.rng.choice(epochs))
         random_state(self.chain, self.rng)
         self.fresh_keys = 0
         #: What occurred in the blocks that were made.

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from .case import Case, source
-from .chain import ETH, FOUR, SEVEN, Chain, Entry
+from .chain import ETH, FOUR, SEVEN, Chain, Entry, default_epoch
 
 
 @source
@@ -186,7 +186,7 @@ def fork(spec: ModuleType) -> Iterator[Case]:
 @source
 def transition(spec: ModuleType) -> Iterator[Case]:
     fulu = spec.fulu
-    fork_epoch = 71
+    fork_epoch = default_epoch(spec) + 1
     for name, skipped in (("first_block_at_the_fork", 0), ("first_block_after_the_fork", 3)):
         # Made in the new fork, without groups, and taken back to the one before.
         chain = Chain(spec, [Entry(256) for _ in range(32)])

@@ -70,7 +70,7 @@ pub(crate) fn run(handler: &str, directory: &CaseDir) -> Result<(), CaseError> {
             let alone = match input.scheme {
                 XMSS_SCHEME => verify_signature::<Production>(&input),
                 SHORT_LIVED_XMSS_SCHEME => verify_signature::<Devnet>(&input),
-                other => return Err(unknown_scheme(other)),
+                _ => false,
             };
             let XmssVerify {
                 scheme,
@@ -87,7 +87,7 @@ pub(crate) fn run(handler: &str, directory: &CaseDir) -> Result<(), CaseError> {
             let digest = match input.scheme {
                 XMSS_SCHEME => open::<Production>(&input),
                 SHORT_LIVED_XMSS_SCHEME => open::<Devnet>(&input),
-                other => return Err(unknown_scheme(other)),
+                _ => None,
             };
             let XmssOpening {
                 scheme,
@@ -126,10 +126,6 @@ fn check<I: DeserializeOwned, O: DeserializeOwned + PartialEq + Debug>(
     } else {
         Err(CaseError::wrong(format!("{found:?}, expected {output:?}")))
     }
-}
-
-fn unknown_scheme(scheme: u8) -> CaseError {
-    CaseError::Unknown(format!("scheme {scheme}"))
 }
 
 /// What the scheme by itself says has to be what it says within a set of signatures.
