@@ -97,17 +97,19 @@ def is_partially_withdrawable_validator(validator: Validator, balance: Gwei) -> 
     return bool(has_execution_withdrawal_credential(validator) and is_full)
 
 
+@lru_cache(maxsize=4096)
 def compute_shuffled_index(index: uint64, index_count: uint64, seed: Bytes32) -> uint64:
     assert index < index_count
+    place, count = int(index), int(index_count)
     for round_number in range(SHUFFLE_ROUND_COUNT):
         prefix = bytes(seed) + bytes([round_number])
-        pivot = bytes_to_uint64(hash(prefix)[:8]) % index_count
-        flip = (pivot + index_count - index) % index_count
-        position = max(index, flip)
-        source = hash(prefix + int(position // 256).to_bytes(4, "little"))
-        if int(source[position % 256 // 8]) >> int(position % 8) & 1:
-            index = flip
-    return uint64(index)
+        pivot = int.from_bytes(sha256(prefix).digest()[:8], "little") % count
+        flip = (pivot + count - place) % count
+        position = max(place, flip)
+        source = sha256(prefix + (position // 256).to_bytes(4, "little")).digest()
+        if source[position % 256 // 8] >> (position % 8) & 1:
+            place = flip
+    return uint64(place)
 
 
 @lru_cache(maxsize=64)

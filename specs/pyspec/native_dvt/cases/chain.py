@@ -78,6 +78,15 @@ def xmss_key_of(spec: ModuleType, scheme: int, secret: int, epoch: int) -> XmssK
     return XmssKey(spec, scheme, secret.to_bytes(8, "big"), leaves)
 
 
+@cache
+def beginning_mixes(spec: ModuleType) -> Any:
+    """Mixes that repeat, so that a state with many of them fits into a vector."""
+    kind = spec.BeaconState.fields()["randao_mixes"]
+    count = int(spec.EPOCHS_PER_HISTORICAL_VECTOR)
+    mixes = [bytes(spec.hash(b"mix" + bytes([number]))) for number in range(256)]
+    return kind.decode_bytes(b"".join(mixes[number % 256] for number in range(count)))
+
+
 #: States in which chains began already, with the keys.
 BEGINNINGS: dict[Any, tuple[Any, dict[int, int], dict[int, XmssKey]]] = {}
 
@@ -112,7 +121,7 @@ class Chain:
             latest_block_header=spec.BeaconBlockHeader(
                 slot=max(slot, 1) - 1, body_root=spec.hash_tree_root(spec.BeaconBlockBody())
             ),
-            randao_mixes=[spec.hash(b"mix" + bytes([i % 256])) for i in range(spec.EPOCHS_PER_HISTORICAL_VECTOR)],
+            randao_mixes=beginning_mixes(spec),
             deposit_requests_start_index=spec.UNSET_DEPOSIT_REQUESTS_START_INDEX,
         )
         state.latest_execution_payload_header.block_hash = b"\x42" * 32
