@@ -27,6 +27,6 @@ mod states;
 mod validator;
 mod validators;
 
-pub use context::{AllowOrigin, AllowOriginError, ApiContext, ApiSettings};
+pub use context::{ApiContext, ApiSettings};
 pub(crate) use error::ApiFailure;
 pub use server::{ServeError, serve};

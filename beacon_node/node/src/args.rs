@@ -2,9 +2,10 @@
 
 use crate::NodeError;
 use clap::Args;
-use http_api::{AllowOrigin, ApiSettings};
+use http_api::ApiSettings;
 use network::{BootNode, Multiaddr, NetworkConfig, PeerId};
 use router::SyncPolicy;
+use runtime::AllowOrigin;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;

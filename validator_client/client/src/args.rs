@@ -1,6 +1,7 @@
 //! Flags of `fresnel validator_client`: Lighthouse's names and meanings.
 
 use clap::Args;
+use runtime::AllowOrigin;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use types::ExecutionAddress;
@@ -48,20 +49,36 @@ pub struct ValidatorClientArgs {
     #[arg(long, value_name = "ORIGIN", help_heading = "Metrics")]
     pub metrics_allow_origin: Option<String>,
 
-    /// Accepted; there is no keymanager API yet.
-    #[arg(long, help_heading = "Without effect")]
+    /// Serve the keymanager API, by which keys are imported, deleted and changed while the client runs.
+    #[arg(long, help_heading = "Keymanager API")]
     pub http: bool,
-    /// Accepted; there is no keymanager API yet.
-    #[arg(long, value_name = "ADDRESS", help_heading = "Without effect")]
-    pub http_address: Option<IpAddr>,
-    /// Accepted; there is no keymanager API yet.
-    #[arg(long, value_name = "PORT", help_heading = "Without effect")]
-    pub http_port: Option<u16>,
-    /// Accepted; there is no keymanager API yet.
-    #[arg(long, value_name = "ORIGIN", help_heading = "Without effect")]
-    pub http_allow_origin: Option<String>,
-    /// Accepted; there is no keymanager API yet.
-    #[arg(long, help_heading = "Without effect")]
+    /// Address of the keymanager API. Another machine's requests and their secrets are not encrypted, so that any
+    /// address but a loopback one needs --unencrypted-http-transport.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1",
+        requires = "http",
+        help_heading = "Keymanager API"
+    )]
+    pub http_address: IpAddr,
+    /// Port of the keymanager API.
+    #[arg(
+        long,
+        value_name = "PORT",
+        default_value_t = 5062,
+        requires = "http",
+        help_heading = "Keymanager API"
+    )]
+    pub http_port: u16,
+    /// Origins of web pages that may use the keymanager API, separated by commas, or *.
+    #[arg(long, value_name = "ORIGIN", requires = "http", help_heading = "Keymanager API")]
+    pub http_allow_origin: Option<AllowOrigin>,
+    /// File of the token that callers have to show; made if it is missing [default: <validators-dir>/api-token.txt].
+    #[arg(long, value_name = "FILE", requires = "http", help_heading = "Keymanager API")]
+    pub http_token_path: Option<PathBuf>,
+    /// The connection is kept from others by other means.
+    #[arg(long, requires = "http", help_heading = "Keymanager API")]
     pub unencrypted_http_transport: bool,
     /// Accepted; no builder is asked for blocks.
     #[arg(long, help_heading = "Without effect")]
@@ -81,14 +98,6 @@ impl ValidatorClientArgs {
     /// One line for each flag that is accepted and does nothing.
     pub(crate) fn without_effect(&self) -> Vec<&'static str> {
         let mut lines = Vec::new();
-        if self.http
-            || self.http_address.is_some()
-            || self.http_port.is_some()
-            || self.http_allow_origin.is_some()
-            || self.unencrypted_http_transport
-        {
-            lines.push("--http and the flags that belong to it have no effect: there is no keymanager API");
-        }
         if self.builder_proposals || self.gas_limit.is_some() {
             lines.push("--builder-proposals and --gas-limit have no effect: no builder is asked for blocks");
         }
@@ -125,7 +134,9 @@ mod tests {
             --unencrypted-http-transport";
         let args = Command::try_parse_from(line.split_whitespace()).unwrap().args;
         assert_eq!(args.beacon_nodes, ["http://cl-1:4000", "http://cl-2:4000"]);
-        assert_eq!((args.metrics_port, args.without_effect().len()), (8080, 2));
+        assert_eq!((args.metrics_port, args.without_effect().len()), (8080, 1));
+        assert_eq!((args.http, args.http_port), (true, 5056));
+        assert_eq!(args.http_allow_origin, Some(AllowOrigin::Any));
     }
 
     /// By the help: a flag that does nothing says so there, and once more when the program starts.
@@ -139,14 +150,13 @@ mod tests {
                     .is_some_and(|help| help.to_string().starts_with("Accepted"))
             })
             .collect();
-        assert!(flags.len() >= 5);
+        assert!(flags.len() >= 4);
         for flag in flags {
             assert!(!flag.is_hide_set());
             let long = format!("--{}", flag.get_long().unwrap());
             let mut line = vec!["vc".to_owned(), long.clone()];
             if flag.get_action().takes_values() {
-                let name = flag.get_value_names().unwrap()[0].as_str();
-                line.push(if name == "ADDRESS" { "127.0.0.1" } else { "1" }.to_owned());
+                line.push("1".to_owned());
             }
             let args = Command::try_parse_from(line).unwrap().args;
             assert_eq!(args.without_effect().len(), 1, "{long}");

@@ -49,13 +49,18 @@ pub enum ClientError {
     #[error("{0}")]
     Manager(String),
     /// An address cannot be listened on.
-    #[error("metrics server cannot listen on {address}: {reason}")]
+    #[error("{server} cannot listen on {address}: {reason}")]
     Listen {
+        /// Which server.
+        server: &'static str,
         /// Where.
         address: String,
         /// Why not.
         reason: std::io::Error,
     },
+    /// The secret of the keymanager API.
+    #[error(transparent)]
+    Token(#[from] keymanager::TokenError),
     /// Work on another thread failed.
     #[error("a thread has failed: {0}")]
     Thread(#[from] tokio::task::JoinError),

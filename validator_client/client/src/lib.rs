@@ -7,6 +7,7 @@
 mod args;
 mod chain_info;
 mod error;
+mod keymanager_server;
 mod keys;
 mod manager;
 mod metrics_server;

@@ -17,6 +17,7 @@ pub(crate) async fn serve(
     mut shutdown: Shutdown,
 ) -> Result<(), ClientError> {
     let listener = TcpListener::bind(address).await.map_err(|reason| ClientError::Listen {
+        server: "metrics server",
         address: address.to_string(),
         reason,
     })?;

@@ -1,10 +1,10 @@
 //! Start and end of a client.
 
 use crate::args::ValidatorClientArgs;
-use crate::{ClientError, chain_info, keys, metrics_server};
+use crate::{ClientError, chain_info, keymanager_server, keys, metrics_server};
 use beacon_api::{BeaconClient, ClientConfig};
 use duties::{Context, Nodes, Settings};
-use prometheus::IntGauge;
+use keymanager::Keymanager;
 use runtime::{ShutdownHandle, SlotClock};
 use signing::{Signer, UnknownPast};
 use std::net::SocketAddr;
@@ -20,6 +20,15 @@ pub struct Common {
     pub datadir: PathBuf,
     /// `--testnet-dir`; without it the configuration is asked of the beacon nodes.
     pub testnet_dir: Option<PathBuf>,
+}
+
+impl Common {
+    /// Where keystores and definitions are.
+    pub(crate) fn validators_dir(&self, args: &ValidatorClientArgs) -> PathBuf {
+        args.validators_dir
+            .clone()
+            .unwrap_or_else(|| self.datadir.join("validators"))
+    }
 }
 
 /// Longest that a request may take.
@@ -40,8 +49,12 @@ pub async fn run(args: ValidatorClientArgs, common: Common, shutdown: ShutdownHa
         let address = SocketAddr::new(args.metrics_address, args.metrics_port);
         metrics_server::serve(address, args.metrics_allow_origin.clone(), shutdown.subscribe()).await?;
     }
+    let keymanager = match args.http {
+        true => Some(keymanager_server::start(&args, &common, &shutdown).await?),
+        false => None,
+    };
     tokio::select! {
-        result = run_until_error(args, common) => result,
+        result = run_until_error(args, common, keymanager) => result,
         reason = end.wait() => {
             tracing::info!(reason, "Stopping");
             Ok(())
@@ -49,11 +62,12 @@ pub async fn run(args: ValidatorClientArgs, common: Common, shutdown: ShutdownHa
     }
 }
 
-async fn run_until_error(args: ValidatorClientArgs, common: Common) -> Result<(), ClientError> {
-    let validators_dir = args
-        .validators_dir
-        .clone()
-        .unwrap_or_else(|| common.datadir.join("validators"));
+async fn run_until_error(
+    args: ValidatorClientArgs,
+    common: Common,
+    keymanager: Option<keymanager_server::Publisher>,
+) -> Result<(), ClientError> {
+    let validators_dir = common.validators_dir(&args);
     let secrets_dir = args
         .secrets_dir
         .clone()
@@ -82,7 +96,7 @@ async fn run_until_error(args: ValidatorClientArgs, common: Common) -> Result<()
         Ok::<_, ClientError>((keys, database))
     })
     .await??;
-    set_counts(keys.methods.len(), keys.definitions.as_slice().len());
+    duties::set_key_counts(keys.methods.len(), keys.definitions.as_slice().len());
     keys::add_definitions(&mut settings, keys.definitions.as_slice());
     if settings.fee_recipient.is_none() && settings.fee_recipient_by_key.is_empty() {
         tracing::warn!("No --suggested-fee-recipient: the beacon node's is used, if it has one");
@@ -127,8 +141,16 @@ async fn run_until_error(args: ValidatorClientArgs, common: Common) -> Result<()
         clock,
         settings,
     ));
-    // The lock on the keys is held as long as duties run.
-    let _keys = keys;
+    // It holds the lock on the keys as long as duties run.
+    let manager = Arc::new(Keymanager::new(
+        Arc::clone(&context),
+        preset,
+        keys.dir,
+        keys.definitions,
+    ));
+    if let Some(publisher) = keymanager {
+        publisher.send_replace(Some(Arc::clone(&manager)));
+    }
     match preset {
         PresetName::Mainnet => run_duties::<Mainnet>(context).await,
         PresetName::Minimal => run_duties::<Minimal>(context).await,
@@ -160,22 +182,4 @@ fn settings(args: &ValidatorClientArgs) -> Result<Settings, ClientError> {
         fee_recipient: args.suggested_fee_recipient,
         ..Settings::default()
     })
-}
-
-/// Lighthouse's gauges of keys.
-fn set_counts(enabled: usize, total: usize) {
-    for (name, help, count) in [
-        ("vc_validators_enabled_count", "Keys that sign", enabled),
-        ("vc_validators_total_count", "Keys that are defined", total),
-    ] {
-        match IntGauge::new(name, help) {
-            Ok(gauge) => {
-                gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
-                if let Err(error) = prometheus::register(Box::new(gauge)) {
-                    tracing::debug!(%error, "Gauge is not registered");
-                }
-            }
-            Err(error) => tracing::debug!(%error, "Gauge is not made"),
-        }
-    }
 }

@@ -112,7 +112,7 @@ async fn propose_one<P: Preset>(context: &Context, duty: ProposerDuty) -> Result
         .map_err(|error| format!("reveal: {error}"))?;
     let proof = reveal.proofs.first().cloned().map(RandaoProof);
     let (reveal, proof) = (&reveal.signature, proof.as_ref());
-    let graffiti = context.settings.graffiti_of(&duty.pubkey);
+    let graffiti = context.settings.read().graffiti_of(&duty.pubkey);
     let (produced, maker) = context
         .nodes
         .first_with_node(|node| async move { node.produce_block::<P>(slot, reveal, proof, graffiti, None).await })

@@ -2,6 +2,7 @@
 
 use crate::{Indices, Nodes};
 use beacon_api::HeadEvent;
+use parking_lot::RwLock;
 use runtime::SlotClock;
 use signing::Signer;
 use std::collections::HashMap;
@@ -46,11 +47,13 @@ pub struct Context {
     /// The clock.
     pub clock: SlotClock,
     /// What the operator chose.
-    pub settings: Settings,
+    pub settings: RwLock<Settings>,
     /// Who the keys are at the moment.
     pub indices: Indices,
     /// The latest head that a node told of.
     pub head: watch::Sender<Option<HeadEvent>>,
+    /// How often keys or what belongs to them have changed.
+    pub(crate) changes: watch::Sender<u64>,
 }
 
 impl Context {
@@ -61,10 +64,16 @@ impl Context {
             signer,
             spec,
             clock,
-            settings,
+            settings: RwLock::new(settings),
             indices: Indices::default(),
             head: watch::channel(None).0,
+            changes: watch::channel(0).0,
         }
+    }
+
+    /// Tells the duties that the signer has other keys, or a key other settings: all is fetched and told anew.
+    pub fn keys_changed(&self) {
+        self.changes.send_modify(|changes| *changes = changes.wrapping_add(1));
     }
 
     /// The current epoch; 0 before genesis.

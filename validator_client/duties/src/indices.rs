@@ -107,21 +107,10 @@ impl Context {
     /// votes that go beyond what is justified now. Until that is on disk the key has no duties.
     pub(crate) async fn update_indices<P: Preset>(&self) -> Result<bool, ApiError> {
         let ids: Vec<ValidatorId> = self.signer.keys().into_iter().map(ValidatorId::PublicKey).collect();
-        if ids.is_empty() {
+        if ids.is_empty() && self.indices.all().is_empty() {
             return Ok(false);
         }
-        let request = ValidatorsRequest {
-            ids: Some(ids),
-            statuses: None,
-        };
-        let entries = self
-            .nodes
-            .first(|node| {
-                let request = request.clone();
-                async move { node.validators(StateId::Head, &request).await }
-            })
-            .await?
-            .data;
+        let entries = self.look_up(ids).await?;
         let mut now = with_duties(&entries);
         let changes = self.indices.compare(&now);
         if !changes.appeared.is_empty() {
@@ -141,11 +130,34 @@ impl Context {
             }
         }
         for key in &changes.vanished {
-            tracing::warn!(%key, "Validator has no duties on the chain any more");
+            if self.signer.has_key(*key) {
+                tracing::warn!(%key, "Validator has no duties on the chain any more");
+            } else {
+                tracing::info!(%key, "Key was removed");
+            }
         }
         let is_changed = !changes.is_empty() || changes.is_first;
         self.indices.set(now);
         Ok(is_changed)
+    }
+
+    /// What the chain knows of keys; it is not asked for all validators if there are none.
+    pub async fn look_up(&self, ids: Vec<ValidatorId>) -> Result<Vec<ValidatorEntry>, ApiError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let request = ValidatorsRequest {
+            ids: Some(ids),
+            statuses: None,
+        };
+        let found = self
+            .nodes
+            .first(|node| {
+                let request = request.clone();
+                async move { node.validators(StateId::Head, &request).await }
+            })
+            .await?;
+        Ok(found.data)
     }
 
     /// Whether the bounds are on disk.

@@ -26,5 +26,6 @@ mod sync_committee;
 
 pub use context::{Context, Settings};
 pub use indices::Indices;
+pub use metrics::set_key_counts;
 pub use nodes::{NodeHealth, Nodes};
 pub use services::run;

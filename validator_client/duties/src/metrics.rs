@@ -29,6 +29,11 @@ static ATTESTER_COUNT: LazyLock<Option<IntGauge>> =
 static PROPOSER_COUNT: LazyLock<Option<IntGauge>> =
     LazyLock::new(|| register_int_gauge!("vc_beacon_block_proposer_count", "Proposals of the current epoch").ok());
 
+static ENABLED_COUNT: LazyLock<Option<IntGauge>> =
+    LazyLock::new(|| register_int_gauge!("vc_validators_enabled_count", "Keys that sign").ok());
+static TOTAL_COUNT: LazyLock<Option<IntGauge>> =
+    LazyLock::new(|| register_int_gauge!("vc_validators_total_count", "Keys that are defined").ok());
+
 /// A kind of message that is signed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Duty {
@@ -54,14 +59,22 @@ pub(crate) fn count(duty: Duty, is_published: bool, messages: usize) {
     }
 }
 
-pub(crate) fn set_attesters(count: usize) {
-    if let Some(gauge) = &*ATTESTER_COUNT {
+fn set(gauge: &Option<IntGauge>, count: usize) {
+    if let Some(gauge) = gauge {
         gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 }
 
+pub(crate) fn set_attesters(count: usize) {
+    set(&ATTESTER_COUNT, count);
+}
+
 pub(crate) fn set_proposers(count: usize) {
-    if let Some(gauge) = &*PROPOSER_COUNT {
-        gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
-    }
+    set(&PROPOSER_COUNT, count);
+}
+
+/// Keys that sign, and keys that are defined.
+pub fn set_key_counts(enabled: usize, total: usize) {
+    set(&ENABLED_COUNT, enabled);
+    set(&TOTAL_COUNT, total);
 }

@@ -6,12 +6,12 @@ use beacon_api::ProposerPreparation;
 impl Context {
     /// Tells all nodes, every epoch: whichever builds a block must know.
     pub(crate) async fn prepare_proposers(&self) {
-        let preparations: Vec<ProposerPreparation> = self
-            .indices
-            .entries()
+        let entries = self.indices.entries();
+        let settings = self.settings.read().clone();
+        let preparations: Vec<ProposerPreparation> = entries
             .into_iter()
             .filter_map(|(key, validator_index)| {
-                let fee_recipient = self.settings.fee_recipient_of(&key)?;
+                let fee_recipient = settings.fee_recipient_of(&key)?;
                 Some(ProposerPreparation {
                     validator_index,
                     fee_recipient,

@@ -62,6 +62,7 @@ fn basis<P: Preset>(context: &Context, head: Option<HeadEvent>) -> Basis {
 /// Fetches duties at the start, at each epoch's start, and when what they depend on changes.
 async fn poll<P: Preset>(context: Arc<Context>, duties: Arc<Duties>) {
     let mut heads = context.head.subscribe();
+    let mut changes = context.changes.subscribe();
     let mut last: Option<Basis> = None;
     let mut looked_up: Option<Epoch> = None;
     // Kept until the duties of the changed keys are known.
@@ -92,12 +93,19 @@ async fn poll<P: Preset>(context: Arc<Context>, duties: Arc<Duties>) {
                 indices_changed = false;
             }
         }
-        let is_known = looked_up == Some(now.epoch) && last == Some(now);
+        let is_known = looked_up == Some(now.epoch) && last == Some(now) && !indices_changed;
         let next_epoch = context
             .clock
             .slot_start_ms(now.epoch.saturating_add(1u64).start_slot::<P>());
         tokio::select! {
             changed = heads.changed() => if changed.is_err() { return },
+            changed = changes.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                looked_up = None;
+                indices_changed = true;
+            }
             () = context.clock.sleep_until_ms(next_epoch) => {}
             () = tokio::time::sleep(RETRY), if !is_known => {}
         }

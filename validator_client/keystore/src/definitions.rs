@@ -8,7 +8,7 @@ use serde_yaml_ng::{Mapping, Value};
 use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use types::{ExecutionAddress, SignerKey};
+use types::{ExecutionAddress, PublicKeyBytes, SignerKey};
 use zeroize::Zeroizing;
 
 /// Name of the file in a validators directory.
@@ -160,6 +160,15 @@ impl ValidatorDefinition {
             password_path: voting_keystore_password_path,
             password: None,
         };
+        Self::enabled(voting_public_key, SigningDefinition::of_key(&voting_public_key, local))
+    }
+
+    /// An enabled validator whose key is in a remote signer.
+    pub fn web3signer(voting_public_key: PublicKeyBytes, url: String) -> Self {
+        Self::enabled(voting_public_key.into(), SigningDefinition::Web3Signer { url })
+    }
+
+    fn enabled(voting_public_key: SignerKey, signing_definition: SigningDefinition) -> Self {
         Self {
             enabled: true,
             voting_public_key,
@@ -170,7 +179,7 @@ impl ValidatorDefinition {
             builder_boost_factor: None,
             prefer_builder_proposals: None,
             description: String::new(),
-            signing_definition: SigningDefinition::of_key(&voting_public_key, local),
+            signing_definition,
             other: Mapping::new(),
         }
     }

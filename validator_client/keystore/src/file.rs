@@ -92,7 +92,7 @@ pub(crate) fn create_atomically(path: &Path, bytes: &[u8]) -> Result<(), FileErr
 }
 
 /// Creates a directory with its parents, mode 0700 for those that are new.
-pub(crate) fn create_private_dir(path: &Path) -> Result<(), FileError> {
+pub fn create_private_dir(path: &Path) -> Result<(), FileError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -103,6 +103,15 @@ pub(crate) fn create_private_dir(path: &Path) -> Result<(), FileError> {
     builder
         .create(path)
         .map_err(|source| FileError::io(path, "create the directory", source))
+}
+
+/// Removes a file, durably. One that is not there is no error.
+pub(crate) fn remove(path: &Path) -> Result<(), FileError> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_parent(path),
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(FileError::io(path, "remove the file", source)),
+    }
 }
 
 fn write_temporary(path: &Path, bytes: &[u8]) -> Result<PathBuf, FileError> {

@@ -20,6 +20,7 @@ mod keystore;
 mod lock;
 mod password;
 mod progress;
+mod removal;
 mod scrypt;
 mod sealed;
 mod tree_file;
@@ -31,7 +32,7 @@ pub use definitions::{
     DEFINITIONS_FILE, DefinitionsError, LocalKeystore, SigningDefinition, ValidatorDefinition, ValidatorDefinitions,
 };
 pub use fields::FieldError;
-pub use file::{FileError, read_limited, write_atomically};
+pub use file::{FileError, create_private_dir, read_limited, write_atomically};
 pub use kdf::{Kdf, KdfError};
 pub use keystore::{Keystore, KeystoreError};
 pub use lock::{LockError, LockFile};

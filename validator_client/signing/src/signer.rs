@@ -146,6 +146,9 @@ impl Job {
     }
 }
 
+/// Shared with the thread, which signs nothing with a key that is not here any more.
+type Keys = Arc<RwLock<HashMap<SignerKey, SigningMethod>>>;
+
 enum Work {
     Sign(Box<Job>),
     Database(Box<dyn FnOnce(&SlashingDatabase) + Send>),
@@ -158,7 +161,7 @@ pub struct Signer {
     spec: Arc<ChainSpec>,
     genesis_validators_root: Root,
     clock: SlotClock,
-    keys: RwLock<HashMap<SignerKey, SigningMethod>>,
+    keys: Keys,
     exhaustion: ExhaustionWatch,
     queue: Option<mpsc::Sender<Work>>,
     thread: Option<JoinHandle<()>>,
@@ -209,16 +212,18 @@ impl Signer {
                 Arc::clone(key.key()).get_ready(get_leaf_index(now, 0));
             }
         }
+        let keys: Keys = Arc::new(RwLock::new(keys.into_iter().map(|key| (key.pubkey(), key)).collect()));
         let (queue, requests) = mpsc::channel(QUEUE_LENGTH);
+        let of_thread = Arc::clone(&keys);
         let thread = std::thread::Builder::new()
             .name("signer".to_owned())
-            .spawn(move || run(&database, requests))
+            .spawn(move || run(&database, &of_thread, requests))
             .map_err(|_| SigningError::Stopped)?;
         Ok(Self {
             spec,
             genesis_validators_root,
             clock,
-            keys: RwLock::new(keys.into_iter().map(|key| (key.pubkey(), key)).collect()),
+            keys,
             exhaustion: ExhaustionWatch::default(),
             queue: Some(queue),
             thread: Some(thread),
@@ -348,7 +353,8 @@ impl Signer {
         Ok(())
     }
 
-    /// Removes a key; its record stays. Requests that wait already are still signed.
+    /// Removes a key; its record stays. What [`Signer::with_database`] sees after this is all that the key has signed in
+    /// this process: requests that wait are refused.
     pub fn remove_key(&self, pubkey: impl Into<SignerKey>) -> bool {
         self.keys
             .write()
@@ -410,9 +416,9 @@ impl Drop for Signer {
     }
 }
 
-fn run(database: &SlashingDatabase, mut requests: mpsc::Receiver<Work>) {
+fn run(database: &SlashingDatabase, keys: &Keys, mut requests: mpsc::Receiver<Work>) {
     while let Some(first) = requests.blocking_recv() {
-        let mut jobs = Vec::new();
+        let mut jobs: Vec<Job> = Vec::new();
         let mut others = Vec::new();
         let mut next = Some(first);
         while let Some(work) = next {
@@ -424,6 +430,7 @@ fn run(database: &SlashingDatabase, mut requests: mpsc::Receiver<Work>) {
             }
             next = (jobs.len() < MAX_BATCH).then(|| requests.try_recv().ok()).flatten();
         }
+        let jobs = of_present_keys(jobs, keys);
         // A block is the most urgent.
         let (blocks, rest): (Vec<_>, Vec<_>) = jobs
             .into_iter()
@@ -434,6 +441,19 @@ fn run(database: &SlashingDatabase, mut requests: mpsc::Receiver<Work>) {
             work(database);
         }
     }
+}
+
+/// Refuses requests for keys that were removed while these waited.
+fn of_present_keys(jobs: Vec<Job>, keys: &Keys) -> Vec<Job> {
+    let keys = keys.read().unwrap_or_else(PoisonError::into_inner);
+    let (present, removed): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| keys.contains_key(&job.request.pubkey));
+    for job in removed {
+        let error = SigningError::UnknownKey(job.request.pubkey);
+        metrics::count(job.kind, Err(&error), false);
+        // The caller may have gone.
+        let _ = job.reply.send(Err(error));
+    }
+    present
 }
 
 fn sign_batch(database: &SlashingDatabase, jobs: Vec<Job>) {

@@ -3,8 +3,9 @@
 use crate::support::*;
 use beacon_api::{Event, EventTopic, Health, NetworkConditions};
 use futures::StreamExt as _;
-use http_api::{AllowOrigin, ApiSettings};
+use http_api::ApiSettings;
 use router::SyncPolicy;
+use runtime::AllowOrigin;
 use std::time::Duration;
 use types::*;
 
