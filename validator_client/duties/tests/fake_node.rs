@@ -170,6 +170,7 @@ impl Node {
 }
 
 struct Client {
+    context: Arc<Context>,
     clock: SlotClock,
     spec: Arc<ChainSpec>,
     /// Threads of its own, so that they can be ended like those of a process.
@@ -179,11 +180,14 @@ struct Client {
 impl Client {
     /// A client whose record is in `dir`, at the start of slot 1.
     async fn start(dir: &std::path::Path, clients: Vec<BeaconClient>) -> Self {
+        Self::with_keys(dir, clients, vec![SigningMethod::local(secret())]).await
+    }
+
+    async fn with_keys(dir: &std::path::Path, clients: Vec<BeaconClient>, keys: Vec<SigningMethod>) -> Self {
         let spec = Arc::new(ChainSpec::fulu_genesis(PresetName::Minimal));
         let clock = SlotClock::manual(GENESIS_TIME, &spec);
         clock.set_slot(Slot::new(1));
         let database = SlashingDatabase::open_or_create(&dir.join(DATABASE_FILE)).unwrap();
-        let keys = vec![SigningMethod::local(secret())];
         let signer = Signer::start(database, keys, Root::repeat_byte(7), Arc::clone(&spec), clock.clone()).unwrap();
         let context = Context::new(
             Nodes::new(clients),
@@ -197,8 +201,14 @@ impl Client {
             .enable_all()
             .build()
             .unwrap();
-        threads.spawn(duties::run::<Minimal>(Arc::new(context)));
-        Self { clock, spec, threads }
+        let context = Arc::new(context);
+        threads.spawn(duties::run::<Minimal>(Arc::clone(&context)));
+        Self {
+            context,
+            clock,
+            spec,
+            threads,
+        }
     }
 
     /// Lets the slots up to one begin, and then the votes of that one be due.
@@ -327,5 +337,40 @@ async fn a_key_that_comes_to_be_on_the_chain_starts_its_duties_and_votes_for_not
     client.votes_are_due(11).await;
     node.until(|script| script.votes.len() == 1).await;
     assert_eq!(node.targets(), ["1"]);
+    client.kill();
+}
+
+/// In the middle of an epoch, too: nobody waits for the next one.
+#[tokio::test]
+async fn a_key_that_joins_a_running_client_has_duties_at_once_and_one_that_leaves_has_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(3).await;
+    let client = Client::with_keys(dir.path(), vec![node.client.clone()], Vec::new()).await;
+    client.votes_are_due(2).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(node.script.lock().asked_epochs.is_empty(), "there is no key to ask for");
+
+    client
+        .context
+        .signer
+        .add_key(SigningMethod::local(secret()))
+        .await
+        .unwrap();
+    client.context.keys_changed();
+    node.until(|script| script.asked_epochs.contains(&1)).await;
+    client.votes_are_due(3).await;
+    node.until(|script| script.votes.len() == 1).await;
+
+    client.context.signer.remove_key(secret().public_key().to_bytes());
+    client.context.keys_changed();
+    let is_gone = async {
+        while !client.context.indices.all().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), is_gone).await.unwrap();
+    client.votes_are_due(11).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(node.targets(), ["0"]);
     client.kill();
 }
