@@ -255,6 +255,39 @@ async fn keys_come_and_go_and_keep_their_record() {
     assert!(signer.sign(&pubkey(1), Message::Block(&header(5, 2))).await.is_err());
 }
 
+/// Else a request that overtakes the removal would be signed after the key's record was handed out.
+#[tokio::test]
+async fn a_request_that_waits_while_its_key_is_removed_is_refused() {
+    let (_dir, signer) = signer(&[1, 2]);
+    let signer = Arc::new(signer);
+    let (busy, is_busy) = std::sync::mpsc::channel::<()>();
+    let holding = Arc::clone(&signer);
+    let held = tokio::spawn(async move { holding.with_database(move |_| is_busy.recv().ok()).await });
+    let waiting: Vec<_> = [1, 2]
+        .into_iter()
+        .map(|key| {
+            let signer = Arc::clone(&signer);
+            tokio::spawn(async move { signer.sign(&pubkey(key), Message::Block(&header(5, 1))).await })
+        })
+        .collect();
+    // One thread: all three are in the queue after this.
+    tokio::task::yield_now().await;
+    assert!(signer.remove_key(pubkey(1)));
+    busy.send(()).unwrap();
+    held.await.unwrap().unwrap();
+    let mut answers = Vec::new();
+    for task in waiting {
+        answers.push(task.await.unwrap().is_ok());
+    }
+    assert_eq!(answers, [false, true]);
+    let record = signer
+        .with_database(|database| database.export(None).unwrap())
+        .await
+        .unwrap();
+    let of_removed = record.data.iter().find(|entry| entry.pubkey == pubkey(1)).unwrap();
+    assert!(of_removed.signed_blocks.is_empty());
+}
+
 #[test]
 fn database_of_another_chain_is_refused_at_start() {
     let (dir, signer) = signer(&[1]);
