@@ -32,6 +32,7 @@ impl<P: Preset> BeaconChain<P> {
 
     /// Chooses the head and publishes its snapshot. Gives whether the execution client has to be told.
     fn choose_head(&self) -> Result<bool, ChainError> {
+        let timer = metrics::FORK_CHOICE.as_ref().map(|histogram| histogram.start_timer());
         let (head_root, justified_checkpoint, finalized_checkpoint) = loop {
             let wanted = {
                 let mut fork_choice = self.fork_choice.write();
@@ -59,6 +60,7 @@ impl<P: Preset> BeaconChain<P> {
             }
         };
 
+        drop(timer);
         let old = self.head();
         let execution_optimistic = self
             .fork_choice
@@ -104,9 +106,11 @@ impl<P: Preset> BeaconChain<P> {
     }
 
     fn announce(&self, old: &HeadSnapshot<P>, new: &HeadSnapshot<P>) {
-        metrics::set(&metrics::HEAD_SLOT, new.slot().as_u64());
-        metrics::set(&metrics::JUSTIFIED_EPOCH, new.justified_checkpoint.epoch.as_u64());
-        metrics::set(&metrics::FINALIZED_EPOCH, new.finalized_checkpoint.epoch.as_u64());
+        metrics::set_head(
+            new.slot().as_u64(),
+            new.justified_checkpoint.epoch.as_u64(),
+            new.finalized_checkpoint.epoch.as_u64(),
+        );
         if old.root == new.root {
             return;
         }

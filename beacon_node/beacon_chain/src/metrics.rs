@@ -28,12 +28,21 @@ fn register(collector: Box<dyn prometheus::core::Collector>) {
     }
 }
 
-pub(crate) static HEAD_SLOT: LazyLock<Option<IntGauge>> =
-    LazyLock::new(|| gauge("beacon_head_state_slot", "Slot of the head"));
-pub(crate) static FINALIZED_EPOCH: LazyLock<Option<IntGauge>> =
+static HEAD_SLOT: LazyLock<Option<IntGauge>> = LazyLock::new(|| gauge("beacon_head_state_slot", "Slot of the head"));
+static FINALIZED_EPOCH: LazyLock<Option<IntGauge>> =
     LazyLock::new(|| gauge("beacon_head_state_finalized_epoch", "Finalised epoch"));
-pub(crate) static JUSTIFIED_EPOCH: LazyLock<Option<IntGauge>> =
+static JUSTIFIED_EPOCH: LazyLock<Option<IntGauge>> =
     LazyLock::new(|| gauge("beacon_head_state_current_justified_epoch", "Justified epoch"));
+/// As other clients call it: ethereum/beacon-metrics.
+static HEAD_SLOT_INTEROP: LazyLock<Option<IntGauge>> = LazyLock::new(|| gauge("beacon_head_slot", "Slot of the head"));
+/// As other clients call it: ethereum/beacon-metrics.
+static FINALIZED_EPOCH_INTEROP: LazyLock<Option<IntGauge>> =
+    LazyLock::new(|| gauge("beacon_finalized_epoch", "Finalised epoch"));
+/// As other clients call it: ethereum/beacon-metrics.
+static JUSTIFIED_EPOCH_INTEROP: LazyLock<Option<IntGauge>> =
+    LazyLock::new(|| gauge("beacon_current_justified_epoch", "Justified epoch"));
+pub(crate) static FORK_CHOICE: LazyLock<Option<Histogram>> =
+    LazyLock::new(|| histogram("beacon_fork_choice_seconds", "Choosing the head"));
 pub(crate) static REORGS: LazyLock<Option<IntCounter>> = LazyLock::new(|| {
     counter(
         "beacon_fork_choice_reorg_total",
@@ -47,8 +56,21 @@ pub(crate) static BLOCK_PROCESSING: LazyLock<Option<Histogram>> = LazyLock::new(
     )
 });
 
-pub(crate) fn set(metric: &LazyLock<Option<IntGauge>>, value: u64) {
+fn set(metric: &LazyLock<Option<IntGauge>>, value: u64) {
     if let Some(metric) = &**metric {
         metric.set(i64::try_from(value).unwrap_or(i64::MAX));
+    }
+}
+
+/// Under both names.
+pub(crate) fn set_head(slot: u64, justified_epoch: u64, finalized_epoch: u64) {
+    for metric in [&HEAD_SLOT, &HEAD_SLOT_INTEROP] {
+        set(metric, slot);
+    }
+    for metric in [&JUSTIFIED_EPOCH, &JUSTIFIED_EPOCH_INTEROP] {
+        set(metric, justified_epoch);
+    }
+    for metric in [&FINALIZED_EPOCH, &FINALIZED_EPOCH_INTEROP] {
+        set(metric, finalized_epoch);
     }
 }

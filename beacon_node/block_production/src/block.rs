@@ -1,6 +1,6 @@
 //! Blocks.
 
-use crate::{BlockProducer, Parent, ProductionError};
+use crate::{BlockProducer, Parent, ProductionError, metrics};
 use alloy_primitives::U256;
 use beacon_chain::BeaconChain;
 use execution_layer::{BlobsBundle, GetPayloadResponse};
@@ -95,6 +95,7 @@ impl<P: Preset> BlockProducer<P> {
         let chain = Arc::clone(&self.chain);
         let work = move || complete(&chain, &state, parent_root, &request, contents, payload);
         let produced = self.chain.workers().run(Priority::ApiRequest, work).await??;
+        metrics::observe(started.elapsed());
         tracing::info!(
             %slot,
             %proposer,

@@ -10,6 +10,7 @@
 mod attestation_data;
 mod block;
 mod error;
+mod metrics;
 mod producer;
 
 pub use block::{BlockRequest, ProducedBlock};

@@ -3,7 +3,7 @@
 //! Spec: dvt/p2p-interface.md#beacon_block
 
 use crate::error::impl_shared;
-use crate::{GossipValidator, SharedError, Verdict};
+use crate::{GossipValidator, SharedError, Verdict, metrics};
 use runtime::Priority;
 use state_transition::block::header::block_signature_set;
 use state_transition::dvt::signers::{Quorum, SignersError};
@@ -113,10 +113,15 @@ impl<P: Preset> GossipValidator<P> {
         self: &Arc<Self>,
         block: Arc<SignedBeaconBlock<P>>,
     ) -> Result<VerifiedBlock<P>, BlockGossipError> {
-        self.on_worker("beacon_block", Priority::BlockImport, move |validator| {
-            validator.verify_block_blocking(block)
-        })
-        .await
+        let arrived_ms = self.chain.clock().now_ms();
+        let start_ms = self.chain.clock().slot_start_ms(block.slot());
+        let verified = self
+            .on_worker("beacon_block", Priority::BlockImport, move |validator| {
+                validator.verify_block_blocking(block)
+            })
+            .await?;
+        metrics::observe_block_delay(arrived_ms.saturating_sub(start_ms));
+        Ok(verified)
     }
 
     fn verify_block_blocking(&self, block: Arc<SignedBeaconBlock<P>>) -> Result<VerifiedBlock<P>, BlockGossipError> {

@@ -10,6 +10,7 @@
 
 mod args;
 mod chain;
+mod chain_metrics;
 mod custody;
 mod error;
 mod metrics_server;

@@ -2,6 +2,7 @@
 
 use crate::args::BeaconNodeArgs;
 use crate::chain::{ChainSource, start_chain};
+use crate::chain_metrics::ChainMetrics;
 use crate::custody::{CustodyTask, raise_custody, stored_steps};
 use crate::slot_tasks::SlotTasks;
 use crate::testnet::TestnetDir;
@@ -148,6 +149,19 @@ async fn run_preset<P: Preset>(
     tokio::spawn(async move {
         tokio::select! { () = custody_task.run() => {}, _ = custody_end.wait() => {} }
     });
+    if args.metrics {
+        let database = storage::database_dir(&common.datadir);
+        let version = args.api_settings().version;
+        match ChainMetrics::register(Arc::clone(&intake), database, &version) {
+            Ok(metrics) => {
+                let mut end = end.clone();
+                tokio::spawn(async move {
+                    tokio::select! { () = metrics.run() => {}, _ = end.wait() => {} }
+                });
+            }
+            Err(error) => tracing::warn!(%error, "Metrics of the chain are missing"),
+        }
+    }
     SlotTasks {
         chain: Arc::clone(&chain),
         intake,

@@ -19,4 +19,4 @@ pub use error::StorageError;
 pub use key_value::{Batch, Column, Entries, Entry, KeyValueStore};
 pub use leveldb_store::LevelDbStore;
 pub use memory_store::MemoryStore;
-pub use storage::{CustodyStep, Identity, Storage};
+pub use storage::{CustodyStep, Identity, Storage, database_dir};

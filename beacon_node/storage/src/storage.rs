@@ -8,7 +8,7 @@ use crate::tables::{
 use crate::{LevelDbStore, MemoryStore, StorageError};
 use ssz::Encode as _;
 use std::marker::PhantomData;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use types::{BeaconState, ColumnIndex, DataColumnSidecar, Preset, Root, SignedBeaconBlock, Slot};
 
 /// Version of keys and encodings.
@@ -62,13 +62,15 @@ impl Identity {
     }
 }
 
+/// Where the database is, below a data directory.
+pub fn database_dir(datadir: &Path) -> PathBuf {
+    datadir.join("beacon").join("chain_db")
+}
+
 impl<P: Preset> Storage<P> {
-    /// Opens the database below a data directory, in `beacon/chain_db`, or makes a new one.
+    /// Opens the database below a data directory, or makes a new one.
     pub fn open(datadir: &Path, identity: Identity) -> Result<Self, StorageError> {
-        Self::with_store(
-            Box::new(LevelDbStore::open(&datadir.join("beacon").join("chain_db"))?),
-            identity,
-        )
+        Self::with_store(Box::new(LevelDbStore::open(&database_dir(datadir))?), identity)
     }
 
     /// A new database in memory, for tests.

@@ -11,7 +11,7 @@ mod workers;
 pub use channels::{Receiver, SendError, Sender, channel};
 pub use clock::SlotClock;
 pub use logging::{LogLevel, init_logging};
-pub use metrics::{MetricsError, gather, register_process_metrics};
+pub use metrics::{MetricsError, gather, register_gauge, register_process_metrics};
 pub use origin::{AllowOrigin, AllowOriginError};
 pub use shutdown::{Shutdown, ShutdownHandle, listen_for_signals};
 pub use workers::{PoolError, Priority, WorkerPool};

@@ -29,24 +29,38 @@ pub fn register_process_metrics() -> Result<(), MetricsError> {
             .map_or(0.0, |since| since.as_secs_f64()),
     );
     prometheus::register(Box::new(started))?;
-    let resident = Gauge::new("process_resident_memory_bytes", "Resident memory")?;
-    prometheus::register(Box::new(ResidentMemory(resident)))?;
+    register_gauge("process_resident_memory_bytes", "Resident memory", resident_bytes)
+}
+
+/// Registers a gauge that is read when somebody asks for it; while it cannot be read, it keeps its value.
+pub fn register_gauge(
+    name: &str,
+    help: &str,
+    read: impl Fn() -> Option<f64> + Send + Sync + 'static,
+) -> Result<(), MetricsError> {
+    let gauge = Gauge::new(name, help)?;
+    prometheus::register(Box::new(ReadGauge {
+        gauge,
+        read: Box::new(read),
+    }))?;
     Ok(())
 }
 
-/// Reads the resident memory when it is asked for.
-struct ResidentMemory(Gauge);
+struct ReadGauge {
+    gauge: Gauge,
+    read: Box<dyn Fn() -> Option<f64> + Send + Sync>,
+}
 
-impl Collector for ResidentMemory {
+impl Collector for ReadGauge {
     fn desc(&self) -> Vec<&Desc> {
-        self.0.desc()
+        self.gauge.desc()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        if let Some(bytes) = resident_bytes() {
-            self.0.set(bytes);
+        if let Some(value) = (self.read)() {
+            self.gauge.set(value);
         }
-        self.0.collect()
+        self.gauge.collect()
     }
 }
 

@@ -115,6 +115,15 @@ async fn run_until_error(
         )));
     }
     let clock = SlotClock::system(genesis.genesis_time, &spec);
+    let distance = clock.clone();
+    let registered = runtime::register_gauge(
+        "vc_genesis_distance_seconds",
+        "Since genesis; negative before it",
+        move || Some((distance.now_ms() as f64 - distance.genesis_ms() as f64) / 1000.0),
+    );
+    if let Err(error) = registered {
+        tracing::debug!(%error, "Distance from genesis is not told");
+    }
     let preset = spec.preset_base;
     // Of a key that is not on record nobody knows which leaves are used, unless its chain has not begun.
     let past = clock.now_slot().map_or(UnknownPast::NeverUsed, |slot| {
