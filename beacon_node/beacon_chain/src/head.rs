@@ -238,8 +238,15 @@ impl<P: Preset> BeaconChain<P> {
         }
     }
 
+    fn is_verified(&self, root: &Root) -> bool {
+        let fork_choice = self.fork_choice.read();
+        fork_choice
+            .block(root)
+            .is_some_and(|node| node.execution_status == ExecutionStatus::Valid)
+    }
+
     /// Tells the execution client of the head. Gives `false` if it calls the head invalid: another has to be chosen.
-    async fn notify_execution_layer(self: &Arc<Self>) -> Result<bool, ChainError> {
+    pub(crate) async fn notify_execution_layer(self: &Arc<Self>) -> Result<bool, ChainError> {
         let Some(execution_layer) = &self.execution_layer else {
             return Ok(true);
         };
@@ -265,6 +272,15 @@ impl<P: Preset> BeaconChain<P> {
                 }
                 Ok(true)
             }
+            // What it once called valid stays so: it contradicts itself, and the others are still there.
+            PayloadStatus::Invalid { validation_error, .. } if self.is_verified(&head.root) => {
+                tracing::error!(
+                    root = %head.root,
+                    reason = validation_error.unwrap_or_default(),
+                    "Execution client calls the head invalid that it has called valid before; the head stays"
+                );
+                Ok(true)
+            }
             PayloadStatus::Invalid {
                 latest_valid_hash,
                 validation_error,
@@ -281,27 +297,6 @@ impl<P: Preset> BeaconChain<P> {
             }
             _ => Ok(true),
         }
-    }
-
-    /// Has the head's payload judged again, when the execution client could not judge it before.
-    pub async fn reverify_head(self: &Arc<Self>) -> Result<(), ChainError> {
-        let head = self.head();
-        let (true, Some(block)) = (head.execution_optimistic, &head.block) else {
-            return Ok(());
-        };
-        let status = self.verify_payload(head.root, block).await;
-        let _permit = self.import_permit.lock().await;
-        match status {
-            Ok(ExecutionStatus::Valid) => self.fork_choice.write().on_valid_execution_payload(&head.root)?,
-            Err(crate::ImportError::InvalidPayload { reason, .. }) => {
-                tracing::error!(root = %head.root, reason, "Execution client calls the head invalid");
-                self.fork_choice
-                    .write()
-                    .on_invalid_execution_payload(&head.root, None)?;
-            }
-            _ => return Ok(()),
-        }
-        self.recompute_head_with_permit().await
     }
 }
 

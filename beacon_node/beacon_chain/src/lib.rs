@@ -23,6 +23,7 @@ mod chain;
 mod error;
 mod events;
 mod execute;
+mod execution_client;
 mod head;
 mod import;
 mod metrics;

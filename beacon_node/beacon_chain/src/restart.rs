@@ -2,14 +2,18 @@
 
 use crate::chain::ChainConfig;
 use crate::states::StateCache;
-use crate::{BeaconChain, ChainError, HeadSnapshot};
+use crate::{BeaconChain, ChainError, HeadSnapshot, metrics};
 use fork_choice::{BlockSummary, ExecutionStatus, Store};
 use state_transition::block::{BlockSignatures, state_transition};
 use state_transition::genesis::genesis_block;
+use state_transition::helpers::accessors::{get_balance_churn_limit, get_total_active_balance};
 use state_transition::{GenesisError, compute_unrealized_checkpoints};
 use std::sync::Arc;
 use tree_hash::TreeHash as _;
-use types::{BeaconState, Checkpoint, Preset, SignedBeaconBlock};
+use types::{BeaconState, ChainSpec, Checkpoint, Preset, SignedBeaconBlock};
+
+/// Loss of safety that is accepted at the end of the weak subjectivity period, in percent.
+const SAFETY_DECAY: u128 = 10;
 
 /// Where a new chain starts: a trusted state, and its block if there is one.
 #[derive(Debug, Clone)]
@@ -96,6 +100,9 @@ impl<P: Preset> BeaconChain<P> {
             justified_checkpoint: checkpoint,
             finalized_checkpoint: checkpoint,
         };
+        // On dashboards before the first block, too.
+        let epoch = checkpoint.epoch.as_u64();
+        metrics::set_head(head.slot().as_u64(), epoch, epoch);
         Ok(Arc::new(Self::new(config, fork_choice, head, states)))
     }
 
@@ -140,5 +147,19 @@ impl<P: Preset> Anchor<P> {
     /// Root of the anchor block.
     pub fn block_root(&self) -> types::Root {
         self.block.message().tree_hash_root()
+    }
+
+    /// For how many epochs the state can be trusted to have no rival.
+    ///
+    /// Spec: electra/weak-subjectivity.md#modified-compute_weak_subjectivity_period
+    pub fn weak_subjectivity_period(&self, spec: &ChainSpec) -> Result<u64, ChainError> {
+        let total = u128::from(get_total_active_balance(&self.state, spec)?);
+        let churn = u128::from(get_balance_churn_limit(&self.state, spec)?);
+        let epochs = SAFETY_DECAY
+            .saturating_mul(total)
+            .checked_div(churn.saturating_mul(2 * 100))
+            .and_then(|epochs| u64::try_from(epochs).ok())
+            .unwrap_or(u64::MAX);
+        Ok(spec.min_validator_withdrawability_delay.saturating_add(epochs))
     }
 }

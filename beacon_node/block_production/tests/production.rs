@@ -305,3 +305,167 @@ async fn blocks_between_an_invalid_payload_and_the_latest_valid_one_lose_the_hea
     let head = follower.chain.head();
     assert_eq!((head.root, head.execution_optimistic), (blocks[0].0, false));
 }
+
+/// Blocks of a maker, one per slot, as `follower` gets them.
+async fn blocks_of(maker: &World, slots: u64) -> Vec<Arc<SignedBeaconBlock<Minimal>>> {
+    let mut blocks = Vec::new();
+    for slot in 1..=slots {
+        let root = maker.slot(slot).await.block_root();
+        blocks.push(maker.chain.get_block(&root).unwrap().unwrap());
+    }
+    blocks
+}
+
+fn payload_hash(block: &SignedBeaconBlock<Minimal>) -> Hash32 {
+    match block.message().body() {
+        BeaconBlockBodyRef::Fulu(body) => body.execution_payload.block_hash,
+        BeaconBlockBodyRef::Dvt(body) => body.execution_payload.block_hash,
+    }
+}
+
+impl World {
+    async fn follow(&self, block: &Arc<SignedBeaconBlock<Minimal>>) -> Result<Root, beacon_chain::ImportError> {
+        self.clock.set_slot(block.slot().max(self.chain.current_slot()));
+        let block = Arc::clone(block);
+        self.chain.process_block(block, BlockSignatures::All).await
+    }
+}
+
+/// Nobody else has the blocks: an execution client without peers gets them from this node, from the first one on.
+#[tokio::test]
+async fn an_execution_client_that_lost_its_chain_gets_it_from_the_node() {
+    const SLOTS: u64 = 20;
+    let (maker, follower) = (World::new(ForkName::Dvt).await, World::new(ForkName::Dvt).await);
+    let blocks = blocks_of(&maker, SLOTS + 1).await;
+    for block in &blocks[..SLOTS as usize] {
+        follower.follow(block).await.unwrap();
+    }
+    assert_eq!(follower.mock.block_count() as u64, SLOTS + 1);
+    assert_eq!(follower.chain.bring_up_execution_client().await.unwrap(), 0);
+
+    // It comes back at the same address with nothing but its genesis, and finds no peers.
+    let World { chain, clock, mock, .. } = follower;
+    let listen = mock.address();
+    drop(mock);
+    let genesis = mock_execution::genesis_block(&GenesisParameters::at(GENESIS_TIME));
+    let config = MockConfig {
+        listen,
+        sync_after: None,
+        ..MockConfig::new(*SECRET.as_bytes(), genesis)
+    };
+    let empty = loop {
+        // The one before gives its address free when its task ends.
+        match MockExecution::start(config.clone()).await {
+            Ok(mock) => break mock,
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+        }
+    };
+    let layer = chain.execution_layer().unwrap();
+    clock.set_slot(Slot::new(SLOTS + 1));
+    chain
+        .process_block(Arc::clone(&blocks[SLOTS as usize]), BlockSignatures::All)
+        .await
+        .unwrap();
+    assert!(chain.head().execution_optimistic);
+    assert_eq!(layer.state(), execution_layer::EngineState::Syncing);
+
+    assert_eq!(chain.bring_up_execution_client().await.unwrap(), SLOTS + 1);
+    assert!(!chain.head().execution_optimistic);
+    assert!(layer.is_online());
+    let last = payload_hash(&blocks[SLOTS as usize]);
+    assert_eq!(empty.forkchoice().head_block_hash, last);
+    assert_eq!(empty.block_count() as u64, SLOTS + 2);
+    assert_eq!(chain.bring_up_execution_client().await.unwrap(), 0);
+}
+
+/// It has a part of the chain, and its head is on a branch that is none any more.
+#[tokio::test]
+async fn an_execution_client_on_another_branch_gets_what_it_lacks_of_this_one() {
+    let (maker, follower) = (World::new(ForkName::Dvt).await, World::new(ForkName::Dvt).await);
+    let blocks = blocks_of(&maker, 6).await;
+    for block in &blocks[..3] {
+        follower.follow(block).await.unwrap();
+    }
+    let layer = follower.chain.execution_layer().unwrap();
+    // Built by itself on the second block, and made its head.
+    let side = layer
+        .get_payload::<Minimal>(
+            execution_layer::ForkchoiceState {
+                head_block_hash: payload_hash(&blocks[1]),
+                ..Default::default()
+            },
+            &execution_layer::PayloadAttributes {
+                timestamp: GENESIS_TIME + 1_000_000,
+                prev_randao: Hash32::repeat_byte(3),
+                suggested_fee_recipient: FEES,
+                withdrawals: Vec::new(),
+                parent_beacon_block_root: Hash32::repeat_byte(4),
+            },
+        )
+        .await
+        .unwrap();
+    let request = execution_layer::NewPayloadRequest::new(
+        &side.execution_payload,
+        &[],
+        Hash32::repeat_byte(4),
+        &side.execution_requests,
+    );
+    let status = layer.notify_new_payload(&request).await.unwrap();
+    assert_eq!(status, execution_layer::PayloadStatus::Valid);
+    layer.lead_to(side.execution_payload.block_hash).await.unwrap();
+    // Nothing of the next two blocks reaches it.
+    follower.mock.set_faults(|faults| faults.offline = true);
+    follower.follow(&blocks[3]).await.unwrap();
+    follower.follow(&blocks[4]).await.unwrap();
+    follower.mock.set_faults(|faults| faults.offline = false);
+    layer.upcheck().await;
+    assert!(follower.chain.head().execution_optimistic);
+    assert_eq!(follower.chain.bring_up_execution_client().await.unwrap(), 2);
+    assert!(!follower.chain.head().execution_optimistic);
+    assert_eq!(follower.mock.forkchoice().head_block_hash, payload_hash(&blocks[4]));
+}
+
+/// A client that fetches blocks by itself says SYNCING, and is left alone.
+#[tokio::test]
+async fn an_execution_client_that_syncs_by_itself_is_left_alone() {
+    let (maker, follower) = (World::new(ForkName::Dvt).await, World::new(ForkName::Dvt).await);
+    let blocks = blocks_of(&maker, 4).await;
+    follower.mock.set_faults(|faults| faults.syncing = true);
+    for block in &blocks {
+        follower.follow(block).await.unwrap();
+    }
+    assert_eq!(follower.chain.bring_up_execution_client().await.unwrap(), 0);
+    assert!(follower.chain.head().execution_optimistic);
+}
+
+/// The client was wrong about a block that was followed unverified. When it takes that back, the head comes back.
+#[tokio::test]
+async fn an_invalid_payload_is_asked_about_again() {
+    let (maker, follower) = (World::new(ForkName::Dvt).await, World::new(ForkName::Dvt).await);
+    let blocks = blocks_of(&maker, 4).await;
+    follower.follow(&blocks[0]).await.unwrap();
+    follower.mock.set_faults(|faults| faults.syncing = true);
+    follower.follow(&blocks[1]).await.unwrap();
+    follower.follow(&blocks[2]).await.unwrap();
+    follower.mock.set_faults(|faults| {
+        faults.syncing = false;
+        faults.invalid.insert(payload_hash(&blocks[1]));
+    });
+    let root = |place: usize| blocks[place].block_root();
+    follower.chain.reverify_head().await.unwrap();
+    let error = follower.follow(&blocks[3]).await.unwrap_err();
+    assert!(error.is_invalid_payload(), "{error}");
+    follower.chain.recompute_head().await.unwrap();
+    assert_eq!(follower.chain.head().root, root(0));
+
+    // It stays with its word.
+    follower.chain.reconsider_invalid_payloads().await.unwrap();
+    assert_eq!(follower.chain.head().root, root(0));
+
+    follower.mock.set_faults(|faults| faults.invalid.clear());
+    follower.chain.reconsider_invalid_payloads().await.unwrap();
+    assert_eq!(follower.chain.head().root, root(2));
+    follower.follow(&blocks[3]).await.unwrap();
+    let head = follower.chain.head();
+    assert_eq!((head.root, head.execution_optimistic), (root(3), false));
+}

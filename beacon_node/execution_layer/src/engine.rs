@@ -132,6 +132,7 @@ impl Engine {
     pub(crate) async fn new_payload<P: Preset>(
         &self,
         request: &NewPayloadRequest<'_, P>,
+        is_offline: bool,
     ) -> Result<PayloadStatus, EngineError> {
         let params = (
             JsonPayload::from(request.execution_payload),
@@ -139,7 +140,8 @@ impl Engine {
             request.parent_beacon_block_root,
             request.execution_requests_list(),
         );
-        let status: JsonPayloadStatus = self.transport.call(NEW_PAYLOAD_V4, &params).await?;
+        let method = NEW_PAYLOAD_V4.impatient(is_offline);
+        let status: JsonPayloadStatus = self.transport.call(method, &params).await?;
         Ok(status.into())
     }
 
@@ -147,9 +149,11 @@ impl Engine {
         &self,
         state: &ForkchoiceState,
         attributes: Option<&PayloadAttributes>,
+        is_offline: bool,
     ) -> Result<ForkchoiceUpdated, EngineError> {
         let params = (JsonForkchoiceState::from(state), attributes.map(JsonAttributes::from));
-        let updated: JsonForkchoiceUpdated = self.transport.call(FORKCHOICE_UPDATED_V3, &params).await?;
+        let method = FORKCHOICE_UPDATED_V3.impatient(is_offline);
+        let updated: JsonForkchoiceUpdated = self.transport.call(method, &params).await?;
         Ok(ForkchoiceUpdated {
             payload_status: updated.payload_status.into(),
             payload_id: updated.payload_id,

@@ -166,6 +166,14 @@ pub enum EngineError {
         /// Chain id of the client.
         found: u64,
     },
+    /// The execution client has the right chain id, and another first block.
+    #[error("execution client's chain begins with block {found}, this network's with {expected}")]
+    WrongGenesis {
+        /// Hash that the genesis state names.
+        expected: B256,
+        /// Hash of the client's block 0.
+        found: B256,
+    },
     /// Nobody said who gets the fees.
     #[error(
         "no fee recipient is known for validator {0}: start the node with --suggested-fee-recipient, or give the \
@@ -186,6 +194,11 @@ impl EngineError {
             Self::Rpc { code, .. } => Some(*code),
             _ => None,
         }
+    }
+
+    /// Whether the execution client is of another network.
+    pub fn is_other_chain(&self) -> bool {
+        matches!(self, Self::WrongChain { .. } | Self::WrongGenesis { .. })
     }
 
     /// Whether the execution client did not answer at all.

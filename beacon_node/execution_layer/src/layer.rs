@@ -16,12 +16,22 @@ use alloy_primitives::{Address, B256};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use types::{Epoch, Preset, ValidatorIndex};
 
 /// Builds that are remembered: two per slot at most, for some slots.
 const MAX_PREPARED: usize = 32;
+
+/// What an execution chain is known by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExpectedChain {
+    /// `DEPOSIT_CHAIN_ID` of the configuration.
+    pub chain_id: u64,
+    /// Hash of its first block, where the genesis state is at hand.
+    pub genesis_hash: Option<B256>,
+}
 
 /// How to reach the execution client, and defaults for blocks.
 #[derive(Debug, Clone)]
@@ -38,6 +48,8 @@ pub struct ExecutionConfig {
     pub suggested_fee_recipient: Option<Address>,
     /// `--execution-timeout-multiplier`: how much longer than the Engine API asks to wait.
     pub timeout_multiplier: u32,
+    /// A client of another chain is not used. `None`: any chain will do.
+    pub chain: Option<ExpectedChain>,
 }
 
 impl ExecutionConfig {
@@ -50,6 +62,7 @@ impl ExecutionConfig {
             jwt_version: None,
             suggested_fee_recipient: None,
             timeout_multiplier: 1,
+            chain: None,
         }
     }
 }
@@ -66,6 +79,9 @@ pub struct ExecutionLayer {
     /// Held over the call: that is what keeps the order. The value is the last state that was sent.
     forkchoice: tokio::sync::Mutex<Option<ForkchoiceState>>,
     prepared: Mutex<VecDeque<Prepared>>,
+    chain: Option<ExpectedChain>,
+    /// Whether the client that answers now was asked for its chain.
+    chain_known: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -93,6 +109,8 @@ impl ExecutionLayer {
             fee_recipients: FeeRecipients::new(config.suggested_fee_recipient),
             forkchoice: tokio::sync::Mutex::new(None),
             prepared: Mutex::default(),
+            chain: config.chain,
+            chain_known: AtomicBool::new(false),
         })
     }
 
@@ -104,6 +122,10 @@ impl ExecutionLayer {
     /// Whether payloads can be judged and built, without asking.
     pub fn is_online(&self) -> bool {
         self.state().is_online()
+    }
+
+    fn is_offline(&self) -> bool {
+        self.state() == EngineState::Offline
     }
 
     /// Tells of each change of state.
@@ -157,7 +179,7 @@ impl ExecutionLayer {
                 validation_error: Some(why),
             },
             None => {
-                let status = self.note(self.engine.new_payload(request).await)?;
+                let status = self.note(self.engine.new_payload(request, self.is_offline()).await)?;
                 tracing::debug!(block_hash = %request.execution_payload.block_hash, %status, "New payload");
                 status
             }
@@ -202,7 +224,11 @@ impl ExecutionLayer {
     ) -> Result<ForkchoiceUpdated, EngineError> {
         let mut last = self.forkchoice.lock().await;
         *last = Some(state);
-        let updated = self.note(self.engine.forkchoice_updated(&state, attributes).await)?;
+        let updated = self.note(
+            self.engine
+                .forkchoice_updated(&state, attributes, self.is_offline())
+                .await,
+        )?;
         self.state.head_status(&updated.payload_status);
         metrics::count_status("forkchoice_updated", updated.payload_status.as_str());
         tracing::debug!(head = %state.head_block_hash, status = %updated.payload_status, "Forkchoice updated");
@@ -311,6 +337,40 @@ impl ExecutionLayer {
         }
     }
 
+    /// Whether the client that answers is of this network. One that was away may be another one. A client that does not
+    /// show its first block is believed.
+    async fn check_chain(&self, was_away: bool) -> Result<(), EngineError> {
+        let Some(chain) = self.chain else { return Ok(()) };
+        if !was_away && self.chain_known.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let (expected, found) = (chain.chain_id, self.engine.chain_id().await?);
+        if found != expected {
+            return Err(EngineError::WrongChain { expected, found });
+        }
+        if let Some(expected) = chain.genesis_hash
+            && let Some(first) = self.engine.block_by_number(BlockTag::Number(0)).await?
+            && first.hash != expected
+        {
+            let found = first.hash;
+            return Err(EngineError::WrongGenesis { expected, found });
+        }
+        self.chain_known.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Makes a block that the client has called valid its head, on the way to the real one. What it is to come back to
+    /// after a restart stays what it was.
+    pub async fn lead_to(&self, block_hash: B256) -> Result<PayloadStatus, EngineError> {
+        let _order = self.forkchoice.lock().await;
+        let state = ForkchoiceState {
+            head_block_hash: block_hash,
+            ..ForkchoiceState::default()
+        };
+        let updated = self.note(self.engine.forkchoice_updated(&state, None, self.is_offline()).await)?;
+        Ok(updated.payload_status)
+    }
+
     /// Asks the execution client how it is. If it comes back, it gets the last forkchoice again: it may have
     /// missed it, or lost it in a restart.
     pub async fn upcheck(&self) -> EngineState {
@@ -319,7 +379,11 @@ impl ExecutionLayer {
             Err(error) => self.state.failed(&error),
             // A client that was given no head yet (this node has just started) may say that it is syncing; the
             // status of the first head tells more.
-            Ok(_) => self.state.answered(),
+            Ok(_) => match self.check_chain(!before.answers()).await {
+                Ok(()) => self.state.is_of_this_chain(),
+                Err(error) if error.is_other_chain() => self.state.set(EngineState::WrongChain, &error),
+                Err(error) => self.state.failed(&error),
+            },
         }
         if before != EngineState::Online && self.state().answers() {
             if before != EngineState::Syncing {
@@ -341,7 +405,7 @@ impl ExecutionLayer {
         if *last != Some(state) {
             return Ok(());
         }
-        let updated = self.note(self.engine.forkchoice_updated(&state, None).await)?;
+        let updated = self.note(self.engine.forkchoice_updated(&state, None, self.is_offline()).await)?;
         self.state.head_status(&updated.payload_status);
         Ok(())
     }

@@ -30,7 +30,7 @@ pub use error::{
     UNSUPPORTED_FORK, ValueError,
 };
 pub use jwt::JwtSecret;
-pub use layer::{ExecutionConfig, ExecutionLayer};
+pub use layer::{ExecutionConfig, ExecutionLayer, ExpectedChain};
 pub use proposers::FeeRecipients;
 pub use requests::{get_execution_requests, get_execution_requests_list};
 pub use state::EngineState;

@@ -91,7 +91,7 @@ metric!(
 metric!(
     ENGINE_STATE: IntGauge = IntGauge::new(
         "execution_layer_engine_state",
-        "State of the execution client: 0 unknown, 1 online, 2 syncing, 3 offline, 4 authentication failed",
+        "State of the execution client: 0 unknown, 1 online, 2 syncing, 3 offline, 4 authentication failed, 5 of another chain",
     )
 );
 

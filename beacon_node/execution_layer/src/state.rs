@@ -3,6 +3,7 @@
 use crate::engine_types::PayloadStatus;
 use crate::error::EngineError;
 use crate::metrics;
+use parking_lot::Mutex;
 use std::fmt;
 use tokio::sync::watch;
 
@@ -20,6 +21,8 @@ pub enum EngineState {
     Offline,
     /// Refuses the token.
     AuthFailed,
+    /// Answers, but for another chain.
+    WrongChain,
 }
 
 impl EngineState {
@@ -28,7 +31,7 @@ impl EngineState {
         matches!(self, Self::Online)
     }
 
-    /// Whether it answers at all.
+    /// Whether it answers for this chain at all.
     pub const fn answers(self) -> bool {
         matches!(self, Self::Online | Self::Syncing)
     }
@@ -42,6 +45,7 @@ impl fmt::Display for EngineState {
             Self::Syncing => "syncing",
             Self::Offline => "offline",
             Self::AuthFailed => "authentication failed",
+            Self::WrongChain => "of another chain",
         })
     }
 }
@@ -51,6 +55,8 @@ impl fmt::Display for EngineState {
 pub(crate) struct StateCell {
     sender: watch::Sender<EngineState>,
     endpoint: String,
+    /// What was wrong with the chain of the client last time.
+    other_chain: Mutex<String>,
 }
 
 impl StateCell {
@@ -58,6 +64,7 @@ impl StateCell {
         Self {
             sender: watch::Sender::new(EngineState::Unknown),
             endpoint,
+            other_chain: Mutex::default(),
         }
     }
 
@@ -76,14 +83,15 @@ impl StateCell {
             self.set(EngineState::Offline, error);
         } else if matches!(error, EngineError::Unauthorized { .. }) {
             self.set(EngineState::AuthFailed, error);
-        } else if !self.get().answers() {
-            self.set(EngineState::Online, error);
+        } else {
+            self.is_there(error);
         }
     }
 
     /// Takes note of the status of a head.
     pub(crate) fn head_status(&self, status: &PayloadStatus) {
         match status {
+            _ if self.get() == EngineState::WrongChain => {}
             PayloadStatus::Syncing => self.set(EngineState::Syncing, &"it has not yet the head that it was given"),
             _ => self.set(EngineState::Online, &"it answered"),
         }
@@ -91,6 +99,21 @@ impl StateCell {
 
     /// Takes note of any other answer: it ends being offline, but says nothing about the chain.
     pub(crate) fn answered(&self) {
+        self.is_there(&"it answered");
+    }
+
+    /// A client of another chain answers, too; only a look at its chain ends that.
+    fn is_there(&self, why: &dyn fmt::Display) {
+        if !matches!(
+            self.get(),
+            EngineState::Online | EngineState::Syncing | EngineState::WrongChain
+        ) {
+            self.set(EngineState::Online, why);
+        }
+    }
+
+    /// Its chain was looked at, and is this one.
+    pub(crate) fn is_of_this_chain(&self) {
         if !self.get().answers() {
             self.set(EngineState::Online, &"it answered");
         }
@@ -102,7 +125,13 @@ impl StateCell {
             previous = std::mem::replace(state, next);
             previous != next
         });
-        if !changed {
+        if next == EngineState::WrongChain {
+            // It may be a third one now.
+            let why = why.to_string();
+            if std::mem::replace(&mut *self.other_chain.lock(), why.clone()) == why && !changed {
+                return;
+            }
+        } else if !changed {
             return;
         }
         if let Some(metric) = &*metrics::ENGINE_STATE {
@@ -112,6 +141,7 @@ impl StateCell {
                 EngineState::Syncing => 2,
                 EngineState::Offline => 3,
                 EngineState::AuthFailed => 4,
+                EngineState::WrongChain => 5,
             });
         }
         let endpoint = &self.endpoint;
@@ -122,6 +152,9 @@ impl StateCell {
             EngineState::Offline => tracing::error!(endpoint, %previous, %why, "Execution client is offline"),
             EngineState::AuthFailed => {
                 tracing::error!(endpoint, %previous, %why, "Execution client refuses this node")
+            }
+            EngineState::WrongChain => {
+                tracing::error!(endpoint, %previous, %why, "Execution client is of another chain and is not used")
             }
         }
     }

@@ -16,6 +16,8 @@ use tokio::time::timeout;
 /// How often a call is tried whose connection breaks: an idle connection that the execution client has
 /// closed (a restart) is noticed only by using it. All methods here may be repeated.
 const ATTEMPTS: u32 = 2;
+/// How long a client gets that did not answer last time.
+const OFFLINE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Bytes of a refusal that get into an error.
 const MESSAGE_LIMIT: usize = 256;
 
@@ -28,6 +30,18 @@ pub(crate) struct Method {
     pub(crate) timeout: Duration,
     /// Largest answer in bytes.
     pub(crate) limit: usize,
+}
+
+impl Method {
+    /// For a client that did not answer last time: blocks must not wait long for it again and again.
+    pub(crate) fn impatient(self, is_offline: bool) -> Self {
+        let timeout = if is_offline {
+            self.timeout.min(OFFLINE_TIMEOUT)
+        } else {
+            self.timeout
+        };
+        Self { timeout, ..self }
+    }
 }
 
 /// Connection settings.

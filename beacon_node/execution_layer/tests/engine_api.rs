@@ -525,3 +525,65 @@ async fn calls_and_verdicts_are_counted() {
         assert!(families.iter().any(|family| family.name() == name), "{name}");
     }
 }
+
+/// An execution client of another network is told apart when it answers first, and again when it comes back.
+#[tokio::test]
+async fn an_execution_client_of_another_chain_is_not_used_until_it_is_of_this_one() {
+    let mock = mock().await;
+    let of_chain = |chain_id, genesis_hash| {
+        let chain = ExpectedChain { chain_id, genesis_hash };
+        let config = ExecutionConfig::new(mock.url(), SECRET);
+        ExecutionLayer::new(ExecutionConfig {
+            chain: Some(chain),
+            ..config
+        })
+        .unwrap()
+    };
+    for (chain_id, hash) in [(1, None), (1337, Some(B256::repeat_byte(1)))] {
+        let client = of_chain(chain_id, hash);
+        assert_eq!(client.upcheck().await, EngineState::WrongChain);
+        // Its answers mean nothing.
+        client.notify_forkchoice_updated(head(genesis().hash)).await.unwrap();
+        assert_eq!(client.state(), EngineState::WrongChain);
+        assert!(!client.is_online() && !client.state().answers());
+    }
+    let client = of_chain(1337, Some(genesis().hash));
+    assert_eq!(client.upcheck().await, EngineState::Online);
+
+    // Another client behind the same address.
+    let address = mock.address();
+    drop(mock);
+    assert_eq!(client.upcheck().await, EngineState::Offline);
+    let start = async |chain_id| loop {
+        let config = MockConfig {
+            listen: address,
+            chain_id,
+            ..MockConfig::new(*SECRET.as_bytes(), genesis())
+        };
+        // The one before gives its address free when its task ends.
+        match MockExecution::start(config).await {
+            Ok(mock) => break mock,
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    };
+    let other = start(7).await;
+    assert_eq!(client.upcheck().await, EngineState::WrongChain);
+    drop(other);
+    let _right = start(1337).await;
+    assert_eq!(client.upcheck().await, EngineState::Online);
+}
+
+#[tokio::test]
+async fn a_client_that_is_led_to_a_block_comes_back_to_the_real_head() {
+    let mock = mock().await;
+    let client = client(mock.url());
+    let built = grow(&client, genesis().hash, 3).await;
+    let hash = |place: usize| built[place].execution_payload.block_hash;
+    assert_eq!(client.lead_to(hash(0)).await.unwrap(), PayloadStatus::Valid);
+    assert_eq!(mock.forkchoice().head_block_hash, hash(0));
+    mock.set_faults(|faults| faults.offline = true);
+    assert_eq!(client.upcheck().await, EngineState::Offline);
+    mock.set_faults(|faults| faults.offline = false);
+    assert_eq!(client.upcheck().await, EngineState::Online);
+    assert_eq!(mock.forkchoice().head_block_hash, hash(2));
+}

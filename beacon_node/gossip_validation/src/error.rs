@@ -16,9 +16,9 @@ pub enum SharedError {
     /// A block that is invalid, or descends from one.
     #[error("block {0} is invalid")]
     InvalidBlock(Root),
-    /// A parent whose payload an execution client calls invalid. Others may not know yet.
+    /// A block whose payload this node's execution client calls invalid. Others may not know yet, or know better.
     #[error("payload of block {0} is invalid")]
-    InvalidParentPayload(Root),
+    InvalidPayload(Root),
     /// Too early.
     #[error("message is of slot {slot}, now is slot {current}")]
     FutureSlot {
@@ -79,7 +79,7 @@ impl SharedError {
         match self {
             Self::InvalidBlock(_) | Self::WrongFork { .. } | Self::Signer(_) | Self::Signature(_) => Verdict::Reject,
             Self::UnknownBlock(_)
-            | Self::InvalidParentPayload(_)
+            | Self::InvalidPayload(_)
             | Self::FutureSlot { .. }
             | Self::PastSlot { .. }
             | Self::EpochOutOfRange { .. }

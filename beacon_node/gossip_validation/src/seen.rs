@@ -75,6 +75,13 @@ impl<K: Eq + Hash + Clone> RecentlySeen<K> {
         }
         true
     }
+
+    pub(crate) fn remove(&self, key: &K) {
+        let mut keys = self.keys.lock();
+        if keys.0.remove(key) {
+            keys.1.retain(|other| other != key);
+        }
+    }
 }
 
 /// Sets of bits, by subject.
@@ -160,6 +167,8 @@ mod tests {
         assert!(seen.insert(1) && seen.insert(2) && seen.insert(3));
         assert!(!seen.contains(&1));
         assert!(seen.contains(&3) && !seen.insert(3));
+        seen.remove(&2);
+        assert!(!seen.contains(&2) && seen.insert(4) && seen.contains(&3));
     }
 
     #[test]

@@ -129,8 +129,12 @@ impl<P: Preset> GossipValidator<P> {
     /// Notes that a block turned out to be invalid by what an execution client says about its payload, or about that of
     /// a block before it.
     pub fn note_invalid_payload(&self, root: Root) {
-        self.invalid_blocks.insert(root);
         self.invalid_payloads.insert(root);
+    }
+
+    /// Notes that a block was imported, whatever an execution client said of its payload before.
+    pub fn note_imported_block(&self, root: &Root) {
+        self.invalid_payloads.remove(root);
     }
 
     /// Runs work on a worker, with a handle to this validator, and counts the verdict.
@@ -231,6 +235,9 @@ impl<P: Preset> GossipValidator<P> {
         if self.invalid_blocks.contains(&root) {
             return Err(SharedError::InvalidBlock(root));
         }
+        if self.invalid_payloads.contains(&root) {
+            return Err(SharedError::InvalidPayload(root));
+        }
         let fork_choice = self.chain.fork_choice();
         fork_choice
             .block(&root)
@@ -246,8 +253,8 @@ impl<P: Preset> GossipValidator<P> {
         let fork_choice = self.chain.fork_choice();
         let status = fork_choice.block(&root).map(|node| node.execution_status);
         drop(fork_choice);
-        if self.invalid_payloads.contains(&root) || status == Some(ExecutionStatus::Invalid) {
-            return Err(SharedError::InvalidParentPayload(root));
+        if status == Some(ExecutionStatus::Invalid) {
+            return Err(SharedError::InvalidPayload(root));
         }
         self.block_slot(root)
     }

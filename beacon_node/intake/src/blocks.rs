@@ -50,7 +50,8 @@ impl<P: Preset> Intake<P> {
         match &imported {
             Err(error) if error.is_invalid_payload() => self.gossip.note_invalid_payload(root),
             Err(error) if error.is_invalid_block() => self.gossip.note_invalid_block(root),
-            _ => {}
+            Ok(root) => self.gossip.note_imported_block(root),
+            Err(_) => {}
         }
         imported
     }
@@ -62,6 +63,10 @@ impl<P: Preset> Intake<P> {
     pub async fn import_unverified(&self, block: Arc<SignedBeaconBlock<P>>) -> Result<Root, ImportError> {
         let root = block.block_root();
         self.check_available(&block, &root)?;
-        self.chain().process_block(block, BlockSignatures::All).await
+        let imported = self.chain().process_block(block, BlockSignatures::All).await;
+        if imported.is_ok() {
+            self.gossip.note_imported_block(&root);
+        }
+        imported
     }
 }

@@ -13,6 +13,7 @@ use network::{
 use runtime::{Receiver, Sender};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use sync::{
     BatchId, BatchOutcome, LookupAction, LookupFailure, ParentLookup, PeerChain, RangeAction, RangeFault, RangeSync,
 };
@@ -44,6 +45,9 @@ pub(crate) enum CatchUp<P: Preset> {
         block: Option<Block<P>>,
     },
 }
+
+/// Until a batch with a payload that the execution client calls invalid is asked for again.
+const PAUSE_AFTER_INVALID_PAYLOAD: Duration = Duration::from_secs(2);
 
 /// How far behind this node is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -374,6 +378,12 @@ async fn import_batch<P: Preset>(intake: Arc<Intake<P>>, columns: ColumnSource, 
         }
         match imported {
             Ok(_) | Err(ImportError::AlreadyKnown(_)) => {}
+            // The execution client's word, and not the peer's fault. It has to have time to change it.
+            Err(error) if error.is_invalid_payload() => {
+                tracing::warn!(%slot, %error, "Fetched block is not imported for now");
+                tokio::time::sleep(PAUSE_AFTER_INVALID_PAYLOAD).await;
+                return BatchOutcome::Retry;
+            }
             Err(error) if error.is_invalid_block() || matches!(error, ImportError::UnknownParent(_)) => {
                 tracing::warn!(%slot, %error, "Fetched block is not imported");
                 return BatchOutcome::Faulty;

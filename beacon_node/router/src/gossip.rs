@@ -4,7 +4,7 @@ use crate::catch_up::CatchUp;
 use crate::forks::DigestEpochs;
 use crate::waiting::{CalledBack, Letter, Waiting};
 use beacon_chain::{BeaconChain, ImportError};
-use gossip_validation::VerifiedBlock;
+use gossip_validation::{BlockGossipError, SharedError, VerifiedBlock};
 use group_duties::Proposals;
 use intake::Intake;
 use network::{GossipMessage, GossipTopic, MessageId, NetworkHandle, PeerId, Penalty, TopicKind, Verdict};
@@ -227,12 +227,21 @@ impl<P: Preset> Gossip<P> {
                 self.import(source, verified).await;
             }
             Err(error) => {
-                if error.unknown_block().is_some() {
+                if error.unknown_block().is_some() || self.is_refused_parent(&error) {
                     self.look_up(source, block).await;
                 }
                 log_refusal(&message.topic, error.verdict(), &error);
                 self.conclude(message, verdict(error.verdict())).await;
             }
+        }
+    }
+
+    /// Whether all that is wrong is what the execution client said of the parent when that came. Somebody builds on it
+    /// all the same: it is fetched, and the client asked again.
+    fn is_refused_parent(&self, error: &BlockGossipError) -> bool {
+        match error {
+            BlockGossipError::Shared(SharedError::InvalidPayload(parent)) => !self.chain().contains_block(parent),
+            _ => false,
         }
     }
 
@@ -247,7 +256,8 @@ impl<P: Preset> Gossip<P> {
             }
             Err(error) => {
                 tracing::warn!(%slot, %root, peer = %source, %error, "Block is not imported");
-                if error.is_invalid_block() {
+                // A peer may follow optimistically, or its execution client know better.
+                if error.is_invalid_block() && !error.is_invalid_payload() {
                     // The network stopping is no reason to complain.
                     let _ = self.network.report_peer(source, Penalty::Severe, "invalid block").await;
                 }

@@ -76,6 +76,31 @@ impl Store {
         Ok(())
     }
 
+    /// The engine takes back that a payload is invalid: it was asked again, and calls it valid. What builds on the block
+    /// was refused for its sake, so it is unverified again.
+    pub fn on_revoked_invalid_payload(&mut self, root: &Root) -> Result<(), ForkChoiceError> {
+        let block = self.tree.place(root).ok_or(ForkChoiceError::UnknownBlock(*root))?;
+        let mut revoked = vec![false; self.tree.nodes().len()];
+        for place in block..self.tree.nodes().len() {
+            let Some(node) = self.tree.nodes_mut().get_mut(place) else {
+                continue;
+            };
+            let descends = node
+                .parent
+                .and_then(|parent| revoked.get(parent).copied())
+                .unwrap_or(false);
+            if place == block || descends {
+                if node.execution_status == ExecutionStatus::Invalid {
+                    node.execution_status = ExecutionStatus::Optimistic;
+                }
+                if let Some(flag) = revoked.get_mut(place) {
+                    *flag = true;
+                }
+            }
+        }
+        self.on_valid_execution_payload(root)
+    }
+
     /// Whether a block's payload, or one before it, has not been verified.
     pub fn is_optimistic(&self, root: &Root) -> Option<bool> {
         self.block(root)
