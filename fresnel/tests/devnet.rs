@@ -86,7 +86,6 @@ async fn a_devnet_runs_ends_and_leaves_nodes_that_resume_from_disk() {
             "--listen-address=127.0.0.1",
             "--port=0",
             "--quic-port=0",
-            "--without-execution-client",
             "--http",
         ])
         .arg(format!("--http-port={port}"))

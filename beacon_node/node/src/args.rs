@@ -104,7 +104,7 @@ pub struct BeaconNodeArgs {
     #[arg(long, value_name = "ORIGIN", help_heading = "Metrics")]
     pub metrics_allow_origin: Option<String>,
 
-    /// URL of the execution client's Engine API. Required.
+    /// URL of the execution client's Engine API. Without one, nothing is verified and the node does no duties.
     #[arg(
         long,
         alias = "execution-endpoints",
@@ -112,14 +112,6 @@ pub struct BeaconNodeArgs {
         help_heading = "Execution client"
     )]
     pub execution_endpoint: Option<String>,
-    /// Follow the chain without an execution client: nothing is verified, and the node is never ready. For tests.
-    #[arg(
-        long,
-        conflicts_with = "execution_endpoint",
-        hide = true,
-        help_heading = "Execution client"
-    )]
-    pub without_execution_client: bool,
     /// File with the secret that is shared with the execution client.
     #[arg(
         long,
@@ -169,6 +161,9 @@ pub struct BeaconNodeArgs {
     /// Begin with the finalised state of the node at this URL.
     #[arg(long, value_name = "URL", help_heading = "Chain")]
     pub checkpoint_sync_url: Option<String>,
+    /// How long that node is given to answer, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 180, help_heading = "Chain")]
+    pub checkpoint_sync_url_timeout: u64,
     /// Begin at genesis, however long ago it was. So it is without this flag, too, if there is no --checkpoint-sync-url.
     #[arg(long, help_heading = "Chain")]
     pub allow_insecure_genesis_sync: bool,

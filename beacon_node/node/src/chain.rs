@@ -1,8 +1,7 @@
 //! Where the chain begins: on disk, at genesis, or at a checkpoint of another node.
 
 use crate::NodeError;
-use crate::testnet::TestnetDir;
-use beacon_api::{BeaconClient, BlockId, ClientConfig, StateId};
+use crate::checkpoint::CheckpointSource;
 use beacon_chain::{Anchor, BeaconChain, ChainConfig};
 use execution_layer::ExecutionLayer;
 use runtime::{SlotClock, WorkerPool};
@@ -12,30 +11,24 @@ use storage::{Identity, Storage};
 use types::{BeaconState, ChainSpec, Preset};
 
 /// What decides where the chain begins.
-pub(crate) struct ChainSource<'a> {
+pub(crate) struct ChainSource<'a, P: Preset> {
     pub(crate) datadir: &'a Path,
-    pub(crate) testnet: &'a TestnetDir,
-    pub(crate) checkpoint_sync_url: Option<&'a str>,
+    /// `genesis.ssz`, if there is one.
+    pub(crate) genesis: Option<BeaconState<P>>,
+    pub(crate) checkpoint: Option<CheckpointSource>,
     pub(crate) purge_db: bool,
 }
 
 /// Opens the database and starts the chain: from disk if something is there.
 pub(crate) async fn start_chain<P: Preset>(
-    source: ChainSource<'_>,
+    source: ChainSource<'_, P>,
     spec: Arc<ChainSpec>,
     execution_layer: Option<Arc<ExecutionLayer>>,
     workers: WorkerPool,
 ) -> Result<Arc<BeaconChain<P>>, NodeError> {
-    let genesis = source.testnet.genesis::<P>(&spec)?;
-    let identity = match (&genesis, source.checkpoint_sync_url) {
+    let identity = match (&source.genesis, &source.checkpoint) {
         (Some(state), _) => Identity::of(state),
-        (None, Some(url)) => {
-            let genesis = client(url)?.genesis().await.map_err(|error| checkpoint(url, error))?;
-            Identity {
-                genesis_validators_root: genesis.genesis_validators_root,
-                genesis_time: genesis.genesis_time,
-            }
-        }
+        (None, Some(checkpoint)) => checkpoint.identity(&spec).await?,
         (None, None) => {
             return Err(NodeError::Flag {
                 flag: "testnet-dir",
@@ -67,13 +60,23 @@ pub(crate) async fn start_chain<P: Preset>(
     if let Some(chain) = from_disk {
         // Replay fills the fork choice; whoever asks first must not be told the anchor.
         chain.recompute_head().await?;
-        tracing::info!(head_slot = %chain.head().slot(), "Chain resumed from disk");
+        let head_slot = chain.head().slot();
+        if source.checkpoint.is_some() {
+            tracing::info!("--checkpoint-sync-url is not used: there is a chain on disk (--purge-db would delete it)");
+        }
+        tracing::info!(%head_slot, "Chain resumed from disk");
         return Ok(chain);
     }
-    let anchor = match (source.checkpoint_sync_url, genesis) {
+    let anchor = match (&source.checkpoint, source.genesis) {
+        (Some(checkpoint), _) => checkpoint.anchor(identity, &config.spec, &config.clock).await?,
         (None, Some(state)) => Anchor::genesis(state)
             .map_err(|error| NodeError::file("genesis.ssz", format!("no genesis state: {error}")))?,
-        (url, _) => checkpoint_anchor(url.unwrap_or_default()).await?,
+        (None, None) => {
+            return Err(NodeError::Flag {
+                flag: "testnet-dir",
+                reason: "holds no genesis.ssz".into(),
+            });
+        }
     };
     tracing::info!(slot = %anchor.state.slot(), root = %anchor.block_root(), "Chain begins");
     Ok(BeaconChain::from_anchor(config, anchor)?)
@@ -89,44 +92,4 @@ fn purge(datadir: &Path) -> Result<(), NodeError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(NodeError::file(path, error)),
     }
-}
-
-fn checkpoint(url: &str, reason: impl std::fmt::Display) -> NodeError {
-    NodeError::Checkpoint {
-        url: url.to_owned(),
-        reason: reason.to_string(),
-    }
-}
-
-fn client(url: &str) -> Result<BeaconClient, NodeError> {
-    BeaconClient::new(url, ClientConfig::default()).map_err(|error| checkpoint(url, error))
-}
-
-/// The finalised block of another node with the state after it.
-async fn checkpoint_anchor<P: Preset>(url: &str) -> Result<Anchor<P>, NodeError> {
-    tracing::info!(url, "Checkpoint is downloaded");
-    let client = client(url)?;
-    let block = client
-        .block::<P>(BlockId::Finalized)
-        .await
-        .map_err(|error| checkpoint(url, error))?
-        .ok_or_else(|| checkpoint(url, "it has no finalised block"))?
-        .data;
-    let state_root = block.message().state_root();
-    let mut state: BeaconState<P> = client
-        .state::<P>(StateId::Root(state_root))
-        .await
-        .map_err(|error| checkpoint(url, error))?
-        .ok_or_else(|| checkpoint(url, format!("it has no state {state_root}")))?
-        .data;
-    let found = state
-        .canonical_root()
-        .map_err(|error| checkpoint(url, format!("{error:?}")))?;
-    if found != state_root {
-        return Err(checkpoint(
-            url,
-            format!("the state's root is {found}, expected {state_root} of the finalised block"),
-        ));
-    }
-    Ok(Anchor { state, block })
 }

@@ -11,6 +11,7 @@
 mod args;
 mod chain;
 mod chain_metrics;
+mod checkpoint;
 mod custody;
 mod error;
 mod metrics_server;

@@ -9,11 +9,15 @@ use network::NetworkHandle;
 use router::RouterHandle;
 use runtime::{Priority, Shutdown};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::sleep;
 use types::{Checkpoint, Preset, Slot};
 
 /// Of a slot, in basis points: when the next slot's payload is begun, unless a flag says otherwise.
 const PREPARE_PAYLOAD_BPS: u64 = 6667;
+/// How often per slot an execution client is asked about a head that it has not verified.
+const EXECUTION_CHECKS_PER_SLOT: u64 = 6;
 /// Of a slot, in basis points: when the log line is written.
 const NOTIFY_BPS: u64 = 5000;
 
@@ -39,6 +43,10 @@ impl<P: Preset> SlotTasks<P> {
             });
         };
         run(Box::pin(Arc::clone(&tasks).at_slot_start()), shutdown.clone());
+        run(
+            Box::pin(Arc::clone(&tasks).keep_up_execution_client()),
+            shutdown.clone(),
+        );
         run(Box::pin(Arc::clone(&tasks).ahead_of_slots()), shutdown.clone());
         run(Box::pin(Arc::clone(&tasks).notify()), shutdown.clone());
         run(Box::pin(tasks.after_finality()), shutdown.clone());
@@ -53,10 +61,34 @@ impl<P: Preset> SlotTasks<P> {
             self.intake.gossip().prune();
             self.intake.pool().prune_slots(slot);
             self.proposals.prune();
-            if self.chain.execution_layer().is_some_and(|layer| layer.is_online())
-                && let Err(error) = self.chain.reverify_head().await
-            {
-                tracing::warn!(%slot, %error, "Head cannot be verified");
+        }
+    }
+
+    /// An execution client that did not answer, was restarted, or has lost its chain gets what it missed.
+    async fn keep_up_execution_client(self: Arc<Self>) {
+        let Some(layer) = self.chain.execution_layer().cloned() else {
+            return;
+        };
+        let pause = Duration::from_millis(self.chain.spec().slot_duration_ms / EXECUTION_CHECKS_PER_SLOT);
+        let mut last_slot = None;
+        loop {
+            sleep(pause).await;
+            if !layer.state().answers() {
+                continue;
+            }
+            let slot = self.chain.clock().now_slot();
+            if let Err(error) = self.chain.reverify_head().await {
+                tracing::warn!(?slot, %error, "Head cannot be verified");
+            }
+            if last_slot == slot {
+                continue;
+            }
+            last_slot = slot;
+            if let Err(error) = self.chain.reconsider_invalid_payloads().await {
+                tracing::warn!(?slot, %error, "Invalid payloads are not asked about again");
+            }
+            if let Err(error) = self.chain.bring_up_execution_client().await {
+                tracing::warn!(?slot, %error, "Execution client does not get what it lacks");
             }
         }
     }
@@ -107,6 +139,7 @@ impl<P: Preset> SlotTasks<P> {
                 (false, Some(EngineState::Online)) if !head.execution_optimistic => "Synced",
                 (false, Some(EngineState::Offline)) => "Execution client is offline",
                 (false, Some(EngineState::AuthFailed)) => "Execution client refuses the JWT secret",
+                (false, Some(EngineState::WrongChain)) => "Execution client is of another chain",
                 (false, Some(_)) => "Synced, head is not verified",
             };
             tracing::info!(

@@ -3,13 +3,14 @@
 use crate::args::BeaconNodeArgs;
 use crate::chain::{ChainSource, start_chain};
 use crate::chain_metrics::ChainMetrics;
+use crate::checkpoint::CheckpointSource;
 use crate::custody::{CustodyTask, raise_custody, stored_steps};
 use crate::slot_tasks::SlotTasks;
 use crate::testnet::TestnetDir;
 use crate::{NodeError, metrics_server};
 use beacon_chain::{BeaconChain, ChainError};
 use block_production::BlockProducer;
-use execution_layer::{ExecutionConfig, ExecutionLayer, JwtSecret};
+use execution_layer::{ExecutionConfig, ExecutionLayer, ExpectedChain, JwtSecret};
 use gossip_validation::GossipValidator;
 use group_duties::Proposals;
 use http_api::ApiContext;
@@ -62,14 +63,35 @@ async fn run_preset<P: Preset>(
     let end = shutdown.subscribe();
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let workers = WorkerPool::start(threads).map_err(NodeError::Threads)?;
-    let execution_layer = execution_layer(&args)?;
+    let genesis = testnet.genesis::<P>(&spec)?;
+    let expected = ExpectedChain {
+        chain_id: spec.deposit_chain_id,
+        genesis_hash: genesis
+            .as_ref()
+            .map(|state| state.latest_execution_payload_header().block_hash),
+    };
+    let execution_layer = execution_layer(&args, expected)?;
+    let checkpoint = match &args.checkpoint_sync_url {
+        Some(url) => Some(CheckpointSource::new(
+            url,
+            Duration::from_secs(args.checkpoint_sync_url_timeout),
+        )?),
+        None => None,
+    };
     let source = ChainSource {
         datadir: &common.datadir,
-        testnet: &testnet,
-        checkpoint_sync_url: args.checkpoint_sync_url.as_deref(),
+        genesis,
+        checkpoint,
         purge_db: args.purge_db,
     };
-    let chain = start_chain::<P>(source, Arc::clone(&spec), execution_layer.clone(), workers).await?;
+    let mut asked_to_end = end.clone();
+    let chain = tokio::select! {
+        chain = start_chain::<P>(source, Arc::clone(&spec), execution_layer.clone(), workers) => chain?,
+        reason = asked_to_end.wait() => {
+            tracing::info!(reason, "Stopped before the chain was there");
+            return Ok(());
+        }
+    };
     if let Some(layer) = &execution_layer {
         let (layer, mut end) = (Arc::clone(layer), shutdown.subscribe());
         tokio::spawn(async move {
@@ -209,18 +231,13 @@ fn load_pool<P: Preset>(chain: &BeaconChain<P>) -> OperationPool<P> {
     }
 }
 
-fn execution_layer(args: &BeaconNodeArgs) -> Result<Option<Arc<ExecutionLayer>>, NodeError> {
+fn execution_layer(args: &BeaconNodeArgs, chain: ExpectedChain) -> Result<Option<Arc<ExecutionLayer>>, NodeError> {
     let Some(endpoint) = &args.execution_endpoint else {
-        if args.without_execution_client {
-            tracing::warn!("Without an execution client no payload is verified, and this node is never ready");
-            return Ok(None);
-        }
-        return Err(NodeError::Flag {
-            flag: "execution-endpoint",
-            reason: "is missing: the URL of the execution client's Engine API, without which no block can be verified \
-                     (http://127.0.0.1:8551 in most cases); only a test can do without, by --without-execution-client"
-                .into(),
-        });
+        tracing::warn!(
+            "No --execution-endpoint: this node follows the chain without verifying its payloads, builds no blocks, and \
+             refuses duties"
+        );
+        return Ok(None);
     };
     let jwt_secret = match (&args.execution_jwt, &args.execution_jwt_secret_key) {
         (Some(path), _) => JwtSecret::from_file(path)?,
@@ -238,6 +255,7 @@ fn execution_layer(args: &BeaconNodeArgs) -> Result<Option<Arc<ExecutionLayer>>,
         jwt_version: args.execution_jwt_version.clone(),
         suggested_fee_recipient: args.suggested_fee_recipient,
         timeout_multiplier: args.execution_timeout_multiplier,
+        chain: Some(chain),
         ..ExecutionConfig::new(endpoint.clone(), jwt_secret)
     })?;
     Ok(Some(Arc::new(layer)))
@@ -249,21 +267,23 @@ mod tests {
     use crate::args::tests::parse;
 
     fn layer(flags: &str) -> Result<bool, String> {
-        execution_layer(&parse(flags).unwrap())
+        let chain = ExpectedChain {
+            chain_id: 1,
+            genesis_hash: None,
+        };
+        execution_layer(&parse(flags).unwrap(), chain)
             .map(|layer| layer.is_some())
             .map_err(|error| error.to_string())
     }
 
     #[test]
-    fn a_node_needs_an_execution_client_unless_a_test_says_otherwise() {
-        let error = layer("").unwrap_err();
-        assert!(error.starts_with("--execution-endpoint: is missing"), "{error}");
+    fn a_node_does_without_an_execution_client_or_has_its_secret() {
+        assert_eq!(layer(""), Ok(false));
         let error = layer("--execution-endpoint=http://127.0.0.1:8551").unwrap_err();
         assert!(error.contains("--execution-jwt"), "{error}");
-        assert_eq!(layer("--without-execution-client"), Ok(false));
         let secret = "0x".to_owned() + &"07".repeat(32);
         let flags = format!("--execution-endpoint=http://127.0.0.1:8551 --execution-jwt-secret-key={secret}");
         assert_eq!(layer(&flags), Ok(true));
-        assert!(parse(&format!("{flags} --without-execution-client")).is_err());
+        assert!(parse("--jwt-secrets=/jwt/jwtsecret").is_err(), "a secret for nobody");
     }
 }
