@@ -2,7 +2,7 @@
 
 VECTORS ?= official-vectors
 
-.PHONY: devnet scenarios test crash-test xmss-lifetime-test lint bench official-vectors spec-test spec-mutants vectors eip-figures diff-test kurtosis-test kurtosis-mutants build-tools
+.PHONY: devnet scenarios test crash-test engine-faults checkpoint-sync xmss-lifetime-test lint bench official-vectors spec-test spec-mutants vectors eip-figures diff-test kurtosis-test kurtosis-mutants build-tools
 
 # A network of nodes on this machine, with groups, until Ctrl-C. Flags: make devnet ARGS="--epochs 8 --report r.json"
 devnet: build-tools
@@ -31,6 +31,17 @@ crash-test: build-tools
 # same with a short-lived one.
 xmss-lifetime-test: build-tools
 	cargo test --release -p fresnel --test xmss_key -- --ignored --nocapture
+
+# Breaks answers of execution clients in a network of four nodes: about a quarter of a minute for each 30. `make test` does 60.
+FAULTS ?= 1000
+engine-faults: build-tools
+	ENGINE_FAULTS=$(FAULTS) cargo test --release -p fresnel --test processes -- --nocapture answers_of_execution_clients
+
+# A fresh node begins with the finalised state of a devnet with groups: seconds and memory. `make test` does it in a smaller one.
+CHECKPOINT_EPOCHS ?= 6
+checkpoint-sync: build-tools
+	CHECKPOINT_SYNC_EPOCHS=$(CHECKPOINT_EPOCHS) cargo test --release -p fresnel --test processes -- --ignored --nocapture \
+		a_fresh_node_has_the_head
 
 # Formatting and lints; warnings are errors.
 lint: build-tools
