@@ -2,7 +2,7 @@
 
 VECTORS ?= official-vectors
 
-.PHONY: devnet scenarios test crash-test engine-faults checkpoint-sync xmss-lifetime-test lint bench official-vectors spec-test spec-mutants vectors eip-figures diff-test kurtosis-test kurtosis-mutants build-tools
+.PHONY: devnet scenarios interop ethereumjs test crash-test engine-faults checkpoint-sync xmss-lifetime-test lint bench official-vectors spec-test spec-mutants vectors eip-figures diff-test kurtosis-test kurtosis-mutants build-tools
 
 # A network of nodes on this machine, with groups, until Ctrl-C. Flags: make devnet ARGS="--epochs 8 --report r.json"
 devnet: build-tools
@@ -10,7 +10,7 @@ devnet: build-tools
 	./target/release/fresnel devnet $(ARGS)
 
 # What groups have to survive, each with its expected outcome: about five minutes per file.
-SCENARIOS ?= $(sort $(wildcard testing/devnet/scenarios/*.yaml))
+SCENARIOS ?= $(filter-out testing/devnet/scenarios/interop%,$(sort $(wildcard testing/devnet/scenarios/*.yaml)))
 scenarios: build-tools
 	cargo build --release -p fresnel
 	@set -e; for file in $(SCENARIOS); do \
@@ -18,8 +18,27 @@ scenarios: build-tools
 		./target/release/fresnel devnet --scenario "$$file" $(ARGS); \
 	done
 
-# All tests, and the official vectors if they are found.
+# Nodes on a real execution client, EthereumJS: transactions, deposits, requests of the execution layer, and where every
+# balance of both layers comes from. About three and a half minutes.
+INTEROP := testing/devnet/scenarios/interop.yaml
+interop: build-tools ethereumjs
+	cargo build --release -p fresnel
+	./target/release/fresnel devnet --scenario $(INTEROP) --el ethereumjs $(ARGS)
+
+# EthereumJS by npm, in the versions of its lock file. Nothing that comes with it is run to install it.
+ETHEREUMJS := target/ethereumjs
+ethereumjs: $(ETHEREUMJS)/installed
+$(ETHEREUMJS)/installed: testing/devnet/ethereumjs/package.json testing/devnet/ethereumjs/package-lock.json
+	scripts/install-ethereumjs $(ETHEREUMJS)
+	touch $@
+
+# All tests, and the official vectors if they are found. With Node.js, EthereumJS is installed for the test that needs it.
 test: build-tools
+	@if command -v node >/dev/null && command -v npm >/dev/null; then \
+		$(MAKE) ethereumjs || echo "EthereumJS could not be installed: its test is left out"; \
+	else \
+		echo "There is no Node.js with npm: the test with EthereumJS is left out"; \
+	fi
 	cargo test --release --workspace
 
 # Kills a signer of XMSS keys at every step of a signature; `make test` does it 20 times.

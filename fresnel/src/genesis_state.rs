@@ -1,8 +1,14 @@
 //! `fresnel genesis`: takes the place of eth-genesis-state-generator, and adds groups.
 
 use clap::{Args, Subcommand};
-use genesis::{Inputs, Outputs};
+use genesis::{Inputs, NewExecutionChain, Outputs};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+use types::{ExecutionAddress, Uint256};
+
+/// Wei of an ETH.
+const WEI_PER_ETH: u64 = 1_000_000_000_000_000_000;
 
 /// Flags of `fresnel genesis`.
 #[derive(Debug, Args)]
@@ -17,6 +23,47 @@ enum Command {
     /// Makes the genesis state of a beacon chain that starts with Fulu, or with groups.
     #[command(visible_aliases = ["bc", "beacon", "devnet"])]
     Beaconchain(Box<BeaconchainArgs>),
+    /// Makes a genesis file for execution clients, in go-ethereum's form: with the contracts of the protocol, the deposit
+    /// contract, and funded accounts.
+    #[command(visible_alias = "el")]
+    Execution(ExecutionArgs),
+}
+
+#[derive(Debug, Args)]
+struct ExecutionArgs {
+    /// Where to write it.
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+    /// Chain id.
+    #[arg(long, value_name = "NUMBER", default_value_t = devnet::CHAIN_ID)]
+    chain_id: u64,
+    /// Unix seconds of the first block, before the genesis of the consensus chain [default: now].
+    #[arg(long, value_name = "SECONDS")]
+    timestamp: Option<u64>,
+    /// Where deposits go.
+    #[arg(long, value_name = "ADDRESS", default_value_t = devnet::DEPOSIT_CONTRACT)]
+    deposit_contract: ExecutionAddress,
+    /// An account and its ETH; may be given more than once.
+    #[arg(long, value_name = "ADDRESS=ETH", value_parser = funded)]
+    fund: Vec<(ExecutionAddress, Uint256)>,
+    /// Fund the accounts that scenarios of `fresnel devnet` send from.
+    #[arg(long)]
+    fund_devnet: bool,
+    /// Begin with Osaka instead of Prague.
+    #[arg(long)]
+    osaka: bool,
+}
+
+/// `ADDRESS=ETH`, as Wei.
+fn funded(text: &str) -> Result<(ExecutionAddress, Uint256), String> {
+    let (address, eth) = text.split_once('=').ok_or("expected ADDRESS=ETH")?;
+    let address = address
+        .parse()
+        .map_err(|_| format!("{address:?} is not an address: expected 0x and 40 hexadecimal digits"))?;
+    let eth: u64 = eth
+        .parse()
+        .map_err(|_| format!("{eth:?} is not a whole number of ETH"))?;
+    Ok((address, Uint256::from(eth).saturating_mul(Uint256::from(WEI_PER_ETH))))
 }
 
 #[derive(Debug, Args)]
@@ -56,9 +103,39 @@ struct BeaconchainArgs {
     quiet: bool,
 }
 
-/// Makes a genesis state. Prints what it is known by.
+/// Makes what is asked for. Prints what it is known by.
 pub(crate) fn run(args: &GenesisArgs) -> Result<(), String> {
-    let Command::Beaconchain(args) = &args.command;
+    match &args.command {
+        Command::Beaconchain(args) => make_state(args),
+        Command::Execution(args) => make_execution(args),
+    }
+}
+
+fn make_execution(args: &ExecutionArgs) -> Result<(), String> {
+    let mut balances: BTreeMap<ExecutionAddress, Uint256> = BTreeMap::new();
+    if args.fund_devnet {
+        balances = devnet::funded_accounts().map_err(|error| error.to_string())?;
+    }
+    balances.extend(args.fund.iter().copied());
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    let chain = NewExecutionChain {
+        chain_id: args.chain_id,
+        timestamp: args.timestamp.unwrap_or(now),
+        extra_data: b"fresnel".to_vec().into(),
+        deposit_contract: args.deposit_contract,
+        balances,
+        osaka: args.osaka,
+    };
+    let first = chain.write(&args.output).map_err(|error| error.to_string())?;
+    println!("chain id: {}", first.chain_id);
+    println!("first block: {:?}", first.block.hash);
+    Ok(())
+}
+
+fn make_state(args: &BeaconchainArgs) -> Result<(), String> {
     let inputs = Inputs {
         config: args.config.clone(),
         execution_genesis: args.eth1_config.clone(),
@@ -83,4 +160,45 @@ pub(crate) fn run(args: &GenesisArgs) -> Result<(), String> {
         println!("execution block: {:?}", summary.execution_block);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn funds_are_given_in_whole_eth() {
+        let (address, wei) = funded("0x8943545177806ED17B9F23F0a21ee5948eCaa776=3").unwrap();
+        assert_eq!(address.as_slice()[0], 0x89);
+        assert_eq!(wei.to_string(), "3000000000000000000");
+        for (text, expected) in [
+            ("0x8943545177806ED17B9F23F0a21ee5948eCaa776", "expected ADDRESS=ETH"),
+            ("0x89=1", "is not an address"),
+            (
+                "0x8943545177806ED17B9F23F0a21ee5948eCaa776=1.5",
+                "is not a whole number",
+            ),
+        ] {
+            assert!(funded(text).unwrap_err().contains(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_file_for_execution_clients_is_written_with_the_accounts_of_the_devnet() {
+        let dir = tempfile::tempdir().unwrap();
+        let args = ExecutionArgs {
+            output: dir.path().join("genesis.json"),
+            chain_id: 7,
+            timestamp: Some(1_800_000_000),
+            deposit_contract: devnet::DEPOSIT_CONTRACT,
+            fund: Vec::new(),
+            fund_devnet: true,
+            osaka: false,
+        };
+        make_execution(&args).unwrap();
+        let file: serde_json::Value = serde_json::from_slice(&std::fs::read(&args.output).unwrap()).unwrap();
+        assert_eq!(file["config"]["chainId"], 7);
+        let accounts = file["alloc"].as_object().unwrap().len();
+        assert_eq!(accounts, devnet::funded_accounts().unwrap().len() + 5);
+    }
 }

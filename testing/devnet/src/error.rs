@@ -1,6 +1,7 @@
 //! What can go wrong with a devnet.
 
 use crate::invariants::Violation;
+use crate::rpc::RpcError;
 use std::io;
 use std::path::PathBuf;
 
@@ -65,6 +66,22 @@ pub enum DevnetError {
     /// The mock execution client.
     #[error(transparent)]
     Execution(#[from] mock_execution::MockError),
+    /// The genesis of the execution chain.
+    #[error(transparent)]
+    ExecutionGenesis(#[from] genesis::GenesisError),
+    /// An execution client was asked.
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+    /// An execution client has another chain.
+    #[error("{name} begins with block {found}, expected {expected}: it was started with another genesis file")]
+    OtherChain {
+        /// Which.
+        name: String,
+        /// Hash of its first block.
+        found: types::Hash32,
+        /// Hash of the first block that the network was made with.
+        expected: types::Hash32,
+    },
     /// A process could not be started.
     #[error("cannot start {name}: {source}")]
     Spawn {

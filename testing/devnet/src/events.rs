@@ -58,6 +58,24 @@ pub(crate) enum Action {
     /// A seat of a group of BLS keys gets a new hash-based key, by the commands that an operator uses. The seat's client
     /// stops meanwhile; the others run.
     ReplaceKey { validator: String, seat: u8 },
+    /// So many transfers on the execution chain, of so many ETH each.
+    Transfer {
+        eth: u64,
+        #[serde(default = "one")]
+        count: u8,
+    },
+    /// A deposit through the deposit contract, for a validator of the chain or a new one.
+    Deposit { validator: String, eth: u64 },
+    /// The owner of a validator's stake asks for a part of it by the contract of EIP-7002.
+    RequestWithdrawal { validator: String, eth: u64 },
+    /// The owner of a validator's stake asks for its exit by the contract of EIP-7002.
+    RequestExit { validator: String },
+    /// The owner of a validator's stake asks by the contract of EIP-7251 that another gets it.
+    RequestConsolidation { validator: String, into: String },
+}
+
+fn one() -> u8 {
+    1
 }
 
 impl Action {
@@ -72,6 +90,11 @@ impl Action {
             Self::Delay { .. } => "delay",
             Self::ChangeKeySet { .. } => "change_key_set",
             Self::ReplaceKey { .. } => "replace_key",
+            Self::Transfer { .. } => "transfer",
+            Self::Deposit { .. } => "deposit",
+            Self::RequestWithdrawal { .. } => "request_withdrawal",
+            Self::RequestExit { .. } => "request_exit",
+            Self::RequestConsolidation { .. } => "request_consolidation",
         }
     }
 
@@ -82,7 +105,13 @@ impl Action {
                 vec![("nodes", nodes)]
             }
             Self::Cut { between, and } => vec![("between", between), ("and", and)],
-            Self::Heal {} | Self::ReplaceKey { .. } => Vec::new(),
+            Self::Heal {}
+            | Self::ReplaceKey { .. }
+            | Self::Transfer { .. }
+            | Self::Deposit { .. }
+            | Self::RequestWithdrawal { .. }
+            | Self::RequestExit { .. }
+            | Self::RequestConsolidation { .. } => Vec::new(),
             Self::ChangeKeySet { node, .. } => vec![("node", std::slice::from_ref(node))],
         }
     }
@@ -90,6 +119,18 @@ impl Action {
     /// Whether hash-based keys come that were not there at genesis.
     pub(crate) fn makes_hash_based_keys(&self) -> bool {
         matches!(self, Self::ReplaceKey { .. })
+    }
+
+    /// Whether it is a transaction on the execution chain.
+    pub(crate) fn is_transaction(&self) -> bool {
+        matches!(
+            self,
+            Self::Transfer { .. }
+                | Self::Deposit { .. }
+                | Self::RequestWithdrawal { .. }
+                | Self::RequestExit { .. }
+                | Self::RequestConsolidation { .. }
+        )
     }
 
     fn needs_faults(&self) -> bool {
@@ -187,6 +228,11 @@ fn check_running(action: &Action, running: &BTreeSet<NodeNumber>) -> Result<(), 
         Action::Cut { .. } | Action::Heal {} | Action::Delay { .. } => return Ok(()),
         // Its member is known by the seat.
         Action::ReplaceKey { .. } => return Ok(()),
+        Action::Transfer { .. }
+        | Action::Deposit { .. }
+        | Action::RequestWithdrawal { .. }
+        | Action::RequestExit { .. }
+        | Action::RequestConsolidation { .. } => return Ok(()),
     };
     let mut nodes = action.node_lists().into_iter().flat_map(|(_, nodes)| nodes);
     match nodes.find(|node| running.contains(node) != wants_running) {
@@ -234,11 +280,39 @@ fn check_action(event: &Event, layout: &Layout, dvt_fork_epoch: u64) -> Result<(
             }
             Ok(())
         }
+        Action::Transfer { count: 0, .. } => Err("count is 0, expected at least 1".to_owned()),
+        Action::Deposit { eth: 0, .. } => Err("eth is 0, expected at least 1".to_owned()),
+        Action::RequestWithdrawal { eth: 0, .. } => {
+            Err("eth is 0, expected at least 1: request_exit asks for all".to_owned())
+        }
+        Action::Deposit { validator, .. } if layout.newcomer(validator).is_some() => Ok(()),
+        Action::Deposit { validator, .. }
+        | Action::RequestWithdrawal { validator, .. }
+        | Action::RequestExit { validator } => is_known(layout, validator),
+        Action::RequestConsolidation { validator, into } => {
+            is_known(layout, validator)?;
+            is_known(layout, into)
+        }
         Action::ReplaceKey { validator, seat } if layout.bls_seat(validator, *seat).is_none() => Err(format!(
             "{validator:?} has no BLS key in seat {seat}, expected a group and a seat that has one"
         )),
         _ => Ok(()),
     }
+}
+
+fn is_known(layout: &Layout, name: &str) -> Result<(), String> {
+    if layout.named(name).is_some() {
+        return Ok(());
+    }
+    let known: Vec<&str> = layout
+        .validators
+        .iter()
+        .map(|validator| validator.name.as_str())
+        .collect();
+    Err(format!(
+        "there is no validator {name:?}, expected one of {}",
+        known.join(", ")
+    ))
 }
 
 #[cfg(test)]

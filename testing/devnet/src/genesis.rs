@@ -1,21 +1,31 @@
 //! The files of a devnet: network, keys, secrets.
 
+use crate::accounts::{Holder, funds};
 use crate::error::DevnetError;
+use crate::execution::Execution;
 use crate::keys::Keys;
 use crate::layout::{Duty, ETH, Layout, NodeNumber};
+use alloy_primitives::address;
 use bls::SecretKey;
+use genesis::{ExecutionGenesis, NewExecutionChain};
 use keystore::{Keystore, Password, ValidatorsDir, write_atomically};
 use mock_execution::{Block, GenesisParameters, genesis_block};
 use ssz::Encode as _;
 use state_transition::genesis::{GenesisGroup, GenesisValidator, genesis_state};
 use std::fs;
 use std::path::{Path, PathBuf};
-use types::{ChainSpec, Epoch, Hash32, Minimal, PresetName, PublicKeyBytes, VirtualKey};
+use types::constants::COMPOUNDING_WITHDRAWAL_PREFIX;
+use types::{ChainSpec, Epoch, ExecutionAddress, Hash32, Minimal, PresetName, PublicKeyBytes, VirtualKey};
 
-/// Id of the toy execution chain.
-pub(crate) const CHAIN_ID: u64 = 1337;
+/// Id of the execution chain, if nobody says another.
+pub const CHAIN_ID: u64 = 1337;
 /// Who gets the fees of every proposer: members of a group have to agree, and ordinary flags say it.
 pub(crate) const FEE_RECIPIENT: &str = "0x8943545177806ed17b9f23f0a21ee5948ecaa776";
+
+/// Where deposits go: the address of the main network.
+pub const DEPOSIT_CONTRACT: ExecutionAddress = address!("0x00000000219ab540356cBB839Cbe05303d7705Fa");
+/// Genesis file of the execution chain, beside that of the consensus chain.
+pub(crate) const EXECUTION_GENESIS: &str = "genesis.json";
 
 /// Where a node keeps its things.
 #[derive(Debug, Clone)]
@@ -25,6 +35,8 @@ pub(crate) struct NodeDirs {
     pub(crate) secrets: PathBuf,
     pub(crate) client: PathBuf,
     pub(crate) jwt: PathBuf,
+    /// Data of its execution client.
+    pub(crate) execution: PathBuf,
     pub(crate) root: PathBuf,
 }
 
@@ -37,6 +49,7 @@ impl NodeDirs {
             secrets: root.join("secrets"),
             client: root.join("client"),
             jwt: root.join("jwtsecret"),
+            execution: root.join("execution"),
             root,
         }
     }
@@ -47,6 +60,7 @@ pub(crate) struct Genesis {
     pub(crate) spec: ChainSpec,
     pub(crate) validators_root: types::Root,
     pub(crate) execution: Block,
+    pub(crate) chain_id: u64,
     /// Secret of each node with its execution client, by node number less one.
     pub(crate) jwt_secrets: Vec<[u8; 32]>,
 }
@@ -62,6 +76,7 @@ pub(crate) fn devnet_spec(genesis_time: u64, slot_ms: u64, dvt_fork_epoch: Epoch
         dvt_fork_epoch,
         deposit_chain_id: CHAIN_ID,
         deposit_network_id: CHAIN_ID,
+        deposit_contract_address: DEPOSIT_CONTRACT,
         ..ChainSpec::fulu_genesis(PresetName::Minimal)
     }
 }
@@ -69,11 +84,7 @@ pub(crate) fn devnet_spec(genesis_time: u64, slot_ms: u64, dvt_fork_epoch: Epoch
 fn registry(layout: &Layout, keys: &mut Keys) -> Result<Vec<GenesisValidator>, DevnetError> {
     let mut validators = Vec::new();
     for (index, planned) in layout.validators.iter().enumerate() {
-        // Compounding.
-        let mut withdrawal_credentials = Hash32::repeat_byte(0x11);
-        if let Some(prefix) = withdrawal_credentials.first_mut() {
-            *prefix = 0x02;
-        }
+        let withdrawal_credentials = withdrawal_credentials(index)?;
         let group = match &planned.duty {
             Duty::Solo { .. } => None,
             Duty::Group { threshold, .. } => Some(GenesisGroup {
@@ -89,6 +100,79 @@ fn registry(layout: &Layout, keys: &mut Keys) -> Result<Vec<GenesisValidator>, D
         });
     }
     Ok(validators)
+}
+
+/// Compounding ones, with the address of the validator's owner.
+pub(crate) fn withdrawal_credentials(validator: usize) -> Result<Hash32, DevnetError> {
+    let mut credentials = Holder::Owner(validator).address()?.into_word();
+    if let Some(prefix) = credentials.first_mut() {
+        *prefix = COMPOUNDING_WITHDRAWAL_PREFIX;
+    }
+    Ok(credentials)
+}
+
+/// The execution chain at its beginning.
+#[derive(Debug, Clone)]
+pub(crate) struct ExecutionChain {
+    pub(crate) id: u64,
+    pub(crate) first: Block,
+    /// For execution clients that read it, in go-ethereum's form.
+    file: Option<Vec<u8>>,
+    /// What clients that run already share with the nodes.
+    secret: Option<[u8; 32]>,
+}
+
+impl ExecutionChain {
+    /// The chain that execution clients are to start with, or have been started with.
+    pub(crate) fn of(execution: &Execution, layout: &Layout, time: u64) -> Result<Self, DevnetError> {
+        let extra_data = rand::random::<[u8; 8]>().to_vec().into();
+        match execution {
+            Execution::Mock => Ok(Self {
+                id: CHAIN_ID,
+                first: genesis_block(&GenesisParameters {
+                    extra_data,
+                    ..GenesisParameters::at(time)
+                }),
+                file: None,
+                secret: None,
+            }),
+            Execution::EthereumJs { .. } => {
+                let chain = NewExecutionChain {
+                    chain_id: CHAIN_ID,
+                    timestamp: time,
+                    extra_data,
+                    deposit_contract: DEPOSIT_CONTRACT,
+                    balances: funds(layout.validators.len())?,
+                    osaka: false,
+                };
+                Ok(Self {
+                    id: CHAIN_ID,
+                    first: chain.first_block()?.block,
+                    file: Some(chain.to_json()?.to_string().into_bytes()),
+                    secret: None,
+                })
+            }
+            Execution::Running(running) => {
+                let genesis = ExecutionGenesis::from_file(&running.genesis)?;
+                if genesis.block.header.timestamp >= time {
+                    return Err(DevnetError::Arguments {
+                        reason: format!(
+                            "--el-genesis {}: timestamp is {}, expected one before the genesis of the nodes, which is {time}",
+                            running.genesis.display(),
+                            genesis.block.header.timestamp
+                        ),
+                    });
+                }
+                let file = fs::read(&running.genesis).map_err(DevnetError::file("read", &running.genesis))?;
+                Ok(Self {
+                    id: genesis.chain_id,
+                    first: genesis.block,
+                    file: Some(file),
+                    secret: Some(running.secret),
+                })
+            }
+        }
+    }
 }
 
 fn member_keys(layout: &Layout, validator: usize, keys: &mut Keys) -> Result<Vec<VirtualKey>, DevnetError> {
@@ -123,6 +207,7 @@ pub(crate) fn write_network(
     layout: &Layout,
     spec: ChainSpec,
     keys: Keys,
+    execution: ExecutionChain,
 ) -> Result<Genesis, DevnetError> {
     // Under a name of its own until it is complete; what was written is removed if that fails.
     let parent = network.parent().unwrap_or(network);
@@ -130,7 +215,7 @@ pub(crate) fn write_network(
         .prefix(".fresnel-devnet-")
         .tempdir_in(parent)
         .map_err(DevnetError::file("create a directory in", parent))?;
-    let genesis = write_files(partial.path(), layout, spec, keys)?;
+    let genesis = write_files(partial.path(), layout, spec, keys, execution)?;
     if network.exists() {
         // Only an empty one can be removed.
         fs::remove_dir(network).map_err(|_| DevnetError::DirectoryInUse {
@@ -142,18 +227,21 @@ pub(crate) fn write_network(
     Ok(genesis)
 }
 
-fn write_files(network: &Path, layout: &Layout, spec: ChainSpec, mut keys: Keys) -> Result<Genesis, DevnetError> {
+fn write_files(
+    network: &Path,
+    layout: &Layout,
+    spec: ChainSpec,
+    mut keys: Keys,
+    execution: ExecutionChain,
+) -> Result<Genesis, DevnetError> {
     let invalid = |error: &dyn std::fmt::Display| DevnetError::Genesis {
         reason: error.to_string(),
     };
     spec.validate().map_err(|error| invalid(&error))?;
     let time = spec.min_genesis_time;
     let validators = registry(layout, &mut keys)?;
-    let execution = genesis_block(&GenesisParameters {
-        extra_data: rand::random::<[u8; 8]>().to_vec().into(),
-        ..GenesisParameters::at(time)
-    });
     let header = execution
+        .first
         .to_payload_header::<Minimal>()
         .map_err(|error| invalid(&error))?;
     let mut state = genesis_state::<Minimal>(time, &validators, header, &spec).map_err(|error| invalid(&error))?;
@@ -163,6 +251,9 @@ fn write_files(network: &Path, layout: &Layout, spec: ChainSpec, mut keys: Keys)
     create_dir(&testnet)?;
     write(&testnet.join("config.yaml"), spec.to_yaml().as_bytes())?;
     write(&testnet.join("genesis.ssz"), &state.as_ssz_bytes())?;
+    if let Some(file) = &execution.file {
+        write(&testnet.join(EXECUTION_GENESIS), file)?;
+    }
     write(&testnet.join("deposit_contract_block.txt"), b"0")?;
     write(&testnet.join("deploy_block.txt"), b"0")?;
     let contract = format!("{}", spec.deposit_contract_address);
@@ -177,7 +268,7 @@ fn write_files(network: &Path, layout: &Layout, spec: ChainSpec, mut keys: Keys)
     for node in 1..=layout.nodes {
         let dirs = NodeDirs::of(network, node);
         create_dir(&dirs.root)?;
-        let secret: [u8; 32] = rand::random();
+        let secret: [u8; 32] = execution.secret.unwrap_or_else(rand::random);
         write(&dirs.jwt, format!("0x{}", hex::encode(secret)).as_bytes())?;
         jwt_secrets.push(secret);
         write_keys(&dirs, layout, node, &mut keys)?;
@@ -185,7 +276,8 @@ fn write_files(network: &Path, layout: &Layout, spec: ChainSpec, mut keys: Keys)
     Ok(Genesis {
         spec,
         validators_root,
-        execution,
+        execution: execution.first,
+        chain_id: execution.id,
         jwt_secrets,
     })
 }
@@ -229,13 +321,17 @@ mod tests {
     use crate::layout::Start;
     use types::{BeaconState, ForkName, ForkVersioned as _};
 
+    fn toy(layout: &Layout) -> ExecutionChain {
+        ExecutionChain::of(&Execution::Mock, layout, 1_800_000_000).unwrap()
+    }
+
     fn written(start: Start, dvt_fork_epoch: u64) -> (tempfile::TempDir, Layout, Genesis, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let network = dir.path().join("net");
         let layout = Layout::new(start);
         let validators = layout.validators.len() as u64;
         let spec = devnet_spec(1_800_000_000, 3000, Epoch::new(dvt_fork_epoch), validators);
-        let genesis = write_network(&network, &layout, spec, Keys::of(&layout, 8).unwrap()).unwrap();
+        let genesis = write_network(&network, &layout, spec, Keys::of(&layout, 8).unwrap(), toy(&layout)).unwrap();
         (dir, layout, genesis, network)
     }
 
@@ -307,7 +403,7 @@ mod tests {
         fs::write(network.join("mine"), "mine").unwrap();
         let layout = Layout::new(Start::Groups);
         let spec = devnet_spec(1_800_000_000, 3000, Epoch::new(0), 19);
-        let Err(error) = write_network(&network, &layout, spec, Keys::default()) else {
+        let Err(error) = write_network(&network, &layout, spec, Keys::default(), toy(&layout)) else {
             panic!("the directory was taken")
         };
         assert!(matches!(error, DevnetError::DirectoryInUse { .. }), "{error}");

@@ -1,5 +1,6 @@
 //! What has to hold, as pure functions over what was seen.
 
+use crate::books;
 use crate::hash_based::{one_message_per_leaf, seat_votes_with};
 use crate::record::{EpochRecord, Record, ValidatorEpoch, registry_index};
 use crate::rewards::{penalties, rewards_like_control};
@@ -77,7 +78,22 @@ pub(crate) enum Check {
     Memory {
         beacon_node_mb: u64,
         validator_client_mb: u64,
+        /// Of those that are processes.
+        execution_client_mb: Option<u64>,
     },
+    /// Each balance at the end, on both layers, is what genesis, deposits, rewards, withdrawals and transactions make of
+    /// it, and both layers tell of the same withdrawals.
+    BalancesAddUp {},
+    /// All transactions that the scenario sent are in blocks, and did what they should; at least so many.
+    TransactionsSucceed { at_least: usize },
+    /// Deposits have brought a validator's balance so many ETH.
+    Deposited { validator: String, eth: u64 },
+    /// A withdrawal of exactly so many ETH was paid.
+    Withdrawn { validator: String, eth: u64 },
+    /// A validator has exited, and its stake was paid.
+    Left { validator: String },
+    /// A validator's stake is now another's.
+    Merged { validator: String, into: String },
 }
 
 /// What holds for a devnet in which nothing is broken on purpose.
@@ -98,6 +114,7 @@ pub(crate) fn healthy() -> Vec<Check> {
         Check::Memory {
             beacon_node_mb: 250,
             validator_client_mb: 60,
+            execution_client_mb: None,
         },
     ]
 }
@@ -137,7 +154,26 @@ impl Check {
             Self::SeatVotesWith { .. } => "seat_votes_with",
             Self::TakesOver { .. } => "takes_over",
             Self::Memory { .. } => "memory",
+            Self::BalancesAddUp {} => "balances_add_up",
+            Self::TransactionsSucceed { .. } => "transactions_succeed",
+            Self::Deposited { .. } => "deposited",
+            Self::Withdrawn { .. } => "withdrawn",
+            Self::Left { .. } => "left",
+            Self::Merged { .. } => "merged",
         }
+    }
+
+    /// Whether it looks at the balances of both layers at the end.
+    pub(crate) fn needs_books(&self) -> bool {
+        matches!(
+            self,
+            Self::BalancesAddUp {}
+                | Self::TransactionsSucceed { .. }
+                | Self::Deposited { .. }
+                | Self::Withdrawn { .. }
+                | Self::Left { .. }
+                | Self::Merged { .. }
+        )
     }
 
     /// Names of validators that the check speaks of.
@@ -150,7 +186,11 @@ impl Check {
             | Self::LikeOffline { validator: name, .. }
             | Self::ProposalsMade { validator: name, .. }
             | Self::SeatVotesWith { validator: name, .. }
+            | Self::Deposited { validator: name, .. }
+            | Self::Withdrawn { validator: name, .. }
+            | Self::Left { validator: name }
             | Self::TakesOver { validator: name, .. } => vec![name],
+            Self::Merged { validator, into } => vec![validator, into],
             Self::OneMessagePerLeaf { validators, .. } => validators.iter().map(String::as_str).collect(),
             Self::NoDoubleSignature { voters } => voters.iter().map(String::as_str).collect(),
             _ => Vec::new(),
@@ -209,7 +249,20 @@ impl Check {
             Self::Memory {
                 beacon_node_mb,
                 validator_client_mb,
-            } => memory(record, *beacon_node_mb, *validator_client_mb),
+                execution_client_mb,
+            } => memory(record, *beacon_node_mb, *validator_client_mb, *execution_client_mb),
+            Self::BalancesAddUp {} if finished => books::balances_add_up(record),
+            Self::TransactionsSucceed { at_least } if finished => books::transactions_succeed(record, *at_least),
+            Self::Deposited { validator, eth } if finished => books::deposited(record, validator, *eth),
+            Self::Withdrawn { validator, eth } if finished => books::withdrawn(record, validator, *eth),
+            Self::Left { validator } if finished => books::left(record, validator),
+            Self::Merged { validator, into } if finished => books::merged(record, validator, into),
+            Self::BalancesAddUp {}
+            | Self::TransactionsSucceed { .. }
+            | Self::Deposited { .. }
+            | Self::Withdrawn { .. }
+            | Self::Left { .. }
+            | Self::Merged { .. } => Vec::new(),
             Self::SlotsFilled { .. } | Self::Fallback { .. } | Self::ProposalsMade { .. } => Vec::new(),
         };
         let check = self.name();
@@ -586,15 +639,20 @@ fn takes_over(record: &Record, name: &str, threshold: u64, size: u64, by: u64, f
     reasons
 }
 
-fn memory(record: &Record, beacon_node_mb: u64, validator_client_mb: u64) -> Vec<String> {
+fn memory(
+    record: &Record,
+    beacon_node_mb: u64,
+    validator_client_mb: u64,
+    execution_client_mb: Option<u64>,
+) -> Vec<String> {
     record
         .processes
         .iter()
         .filter_map(|(name, process)| {
-            let limit = if name.starts_with("bn") {
-                beacon_node_mb
-            } else {
-                validator_client_mb
+            let limit = match name.split_once('-') {
+                Some(("bn", _)) => beacon_node_mb,
+                Some(("el", _)) => execution_client_mb?,
+                _ => validator_client_mb,
             };
             (process.peak_resident_kb > limit.saturating_mul(1024)).then(|| {
                 format!(

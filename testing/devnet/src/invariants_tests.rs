@@ -382,6 +382,7 @@ fn memory_has_a_limit_for_each_kind_of_process() {
     let check = Check::Memory {
         beacon_node_mb: 250,
         validator_client_mb: 60,
+        execution_client_mb: Some(300),
     };
     let process = |mb: u64| ProcessRecord {
         peak_resident_kb: mb * 1024,

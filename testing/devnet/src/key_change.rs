@@ -190,7 +190,8 @@ fn too_long(what: &str) -> DevnetError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::genesis::{devnet_spec, write_network};
+    use crate::execution::Execution;
+    use crate::genesis::{ExecutionChain, devnet_spec, write_network};
     use crate::keys::Keys;
     use crate::layout::Start;
     use state_transition::dvt::key_set_change::check_key_set_change;
@@ -203,7 +204,8 @@ mod tests {
         let network = dir.path().join("net");
         let layout = Layout::new(Start::Fulu);
         let spec = devnet_spec(1_800_000_000, 3000, Epoch::new(0), layout.validators.len() as u64);
-        write_network(&network, &layout, spec.clone(), Keys::default()).unwrap();
+        let execution = ExecutionChain::of(&Execution::Mock, &layout, 1_800_000_000).unwrap();
+        write_network(&network, &layout, spec.clone(), Keys::default(), execution).unwrap();
         let bytes = std::fs::read(network.join("testnet/genesis.ssz")).unwrap();
         let state =
             <types::BeaconState<Minimal> as types::ForkVersioned>::from_ssz_bytes_by_fork(&bytes, types::ForkName::Dvt)

@@ -47,7 +47,8 @@ impl Keys {
         Ok(keys)
     }
 
-    fn secret(&mut self, node: NodeNumber, account: Account) -> Result<&SecretKey, DevnetError> {
+    /// The secret BLS key of an account.
+    pub(crate) fn secret(&mut self, node: NodeNumber, account: Account) -> Result<&SecretKey, DevnetError> {
         match self.bls.entry(account) {
             Entry::Occupied(entry) => Ok(entry.into_mut()),
             Entry::Vacant(entry) => {

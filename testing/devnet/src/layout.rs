@@ -21,6 +21,11 @@ pub(crate) enum Start {
     Schemes,
     /// Fulu at first; everybody is solo. Nodes 1 to 7 hold keys that are not in the chain yet.
     Fulu,
+    /// `dvt` from the first slot on four nodes, with a 3-of-4 group, and with small validators, solo and group, for
+    /// requests of the execution layer.
+    Interop,
+    /// The same on two nodes, with 2-of-2 groups.
+    InteropPair,
 }
 
 /// Who signs for a validator at genesis.
@@ -56,6 +61,8 @@ pub(crate) struct Layout {
     pub(crate) validators: Vec<PlannedValidator>,
     /// The solo validator with the balance of the first entry, to compare that with.
     pub(crate) control: usize,
+    /// Validators that are not in the chain at genesis, and nobody signs for them: deposits bring them.
+    pub(crate) newcomers: Vec<String>,
 }
 
 /// Where a key comes from: the account number under the devnet's seed.
@@ -71,6 +78,11 @@ const SMALL: u64 = 1024;
 /// Votes of an epoch's last slot come too late to be counted when it ends. So much that the stake due there stays below a
 /// third even if the three large validators are among it: otherwise finality is late now and then though nobody is at fault.
 const OTHERS: u64 = 768;
+/// ETH of a solo validator that requests of the execution layer take out of the chain: so little that the churn limit
+/// does not make the exit last for epochs.
+const SMALLEST: u64 = 64;
+/// The same for a group of four, which has to have 32 for each key.
+const SMALLEST_GROUP: u64 = 128;
 /// Number of other solo validators.
 const OTHER_COUNT: usize = 16;
 
@@ -96,12 +108,17 @@ impl Layout {
             },
             future_members: Vec::new(),
         };
+        match start {
+            Start::Interop => return Self::interop(4, 3),
+            Start::InteropPair => return Self::interop(2, 2),
+            Start::Groups | Start::Schemes | Start::Fulu => {}
+        }
         if start != Start::Fulu {
             validators.push(group("5-of-7", LARGE, 5, 7, 0));
             validators.push(group("3-of-4", SMALL, 3, 4, 0));
         }
         match start {
-            Start::Groups => {}
+            Start::Groups | Start::Interop | Start::InteropPair => {}
             Start::Schemes => {
                 validators.push(group("5-of-7-mixed", SMALL, 5, 7, 4));
                 validators.push(group("3-of-4-xmss", SMALL, 3, 4, 4));
@@ -120,7 +137,44 @@ impl Layout {
             nodes: 9,
             validators,
             control,
+            newcomers: Vec::new(),
         }
+    }
+
+    /// Nodes that hold a key of each group and solo validators each.
+    fn interop(nodes: usize, threshold: u8) -> Self {
+        let group = |kind: &str, balance_eth| PlannedValidator {
+            name: format!("{threshold}-of-{nodes}{kind}"),
+            balance_eth,
+            duty: Duty::Group {
+                threshold,
+                members: (1..=nodes).collect(),
+                hash_based: 0,
+            },
+            future_members: Vec::new(),
+        };
+        let mut validators = vec![
+            group("", SMALL),
+            solo("control".to_owned(), SMALL, 1),
+            group("-leaving", SMALLEST_GROUP),
+            solo("leaving".to_owned(), SMALLEST, 2),
+            solo("merging".to_owned(), SMALLEST, 1),
+        ];
+        for number in 0..OTHER_COUNT {
+            validators.push(solo(format!("solo-{}", number + 1), OTHERS, 1 + number % nodes));
+        }
+        Self {
+            nodes,
+            validators,
+            control: 1,
+            newcomers: vec!["newcomer".to_owned()],
+        }
+    }
+
+    /// Number of a validator that deposits bring: behind those of the chain.
+    pub(crate) fn newcomer(&self, name: &str) -> Option<usize> {
+        let place = self.newcomers.iter().position(|newcomer| newcomer == name)?;
+        self.validators.len().checked_add(place)
     }
 
     /// The registry key of a validator.
@@ -213,9 +267,17 @@ mod tests {
     use std::collections::HashSet;
     use types::{Minimal, Preset};
 
+    const STARTS: [Start; 5] = [
+        Start::Groups,
+        Start::Schemes,
+        Start::Fulu,
+        Start::Interop,
+        Start::InteropPair,
+    ];
+
     #[test]
     fn solo_validators_have_more_than_two_thirds_of_the_stake() {
-        for start in [Start::Groups, Start::Schemes, Start::Fulu] {
+        for start in STARTS {
             let layout = Layout::new(start);
             let total: u64 = layout.validators.iter().map(|validator| validator.balance_eth).sum();
             let solo: u64 = layout
@@ -231,7 +293,7 @@ mod tests {
 
     #[test]
     fn the_votes_of_a_last_slot_cannot_delay_finality() {
-        for start in [Start::Groups, Start::Schemes, Start::Fulu] {
+        for start in STARTS {
             let layout = Layout::new(start);
             let mut balances: Vec<u64> = layout
                 .validators
@@ -247,17 +309,17 @@ mod tests {
 
     #[test]
     fn the_control_has_the_balance_of_what_it_controls() {
-        for start in [Start::Groups, Start::Schemes, Start::Fulu] {
+        for start in STARTS {
             let layout = Layout::new(start);
             let control = layout.validators.get(layout.control).unwrap();
             assert_eq!(control.balance_eth, layout.validators.first().unwrap().balance_eth);
-            assert_eq!(control.duty, Duty::Solo { node: 9 });
+            assert!(matches!(control.duty, Duty::Solo { .. }));
         }
     }
 
     #[test]
     fn each_key_is_held_once() {
-        for start in [Start::Groups, Start::Schemes, Start::Fulu] {
+        for start in STARTS {
             let layout = Layout::new(start);
             let all: Vec<Account> = (1..=layout.nodes).flat_map(|node| layout.accounts_of(node)).collect();
             let distinct: HashSet<Account> = all.iter().copied().collect();
@@ -267,6 +329,8 @@ mod tests {
                 Start::Groups => (7 + 4, 17),
                 Start::Schemes => (7 + 4 + 7 + 4, 17),
                 Start::Fulu => (7, 18),
+                Start::Interop => (4 + 4, 19),
+                Start::InteropPair => (2 + 2, 19),
             };
             assert_eq!(all.len(), keys + solo);
         }

@@ -10,8 +10,13 @@
 //! Nodes share nothing but the network. What has to hold is checked while they run, on what they say through their
 //! Beacon API; the first thing that does not hold ends the devnet with an error.
 
+mod accounts;
+mod bookkeeping;
+mod books;
+mod calls;
 mod error;
 mod events;
+mod execution;
 mod genesis;
 mod guard;
 mod hash_based;
@@ -27,11 +32,16 @@ mod processes;
 mod record;
 mod report;
 mod rewards;
+mod rpc;
 mod run;
 mod scenario;
 mod table;
 mod votes;
 
+pub use crate::genesis::{CHAIN_ID, DEPOSIT_CONTRACT};
+pub use accounts::funded_accounts;
 pub use error::DevnetError;
+pub use execution::ExecutionArgs;
 pub use invariants::Violation;
+pub use rpc::RpcError;
 pub use run::{DevnetArgs, run};

@@ -1,5 +1,6 @@
 //! Following the nodes through their Beacon API.
 
+use crate::bookkeeping::keep_books;
 use crate::layout::{Layout, NodeNumber};
 use crate::leaves::{GroupKeys, Message};
 use crate::record::{
@@ -82,6 +83,8 @@ pub(crate) struct Observer {
     /// Events whose signatures are still to be read.
     unread: Vec<(NodeNumber, Event<Minimal>)>,
     blocks_read: BTreeSet<Root>,
+    /// Whether rewards and requests of each block are read.
+    keeps_books: bool,
     // Ends with this.
     _followers: JoinSet<()>,
 }
@@ -107,8 +110,19 @@ impl Observer {
             group_keys: GroupKeys::default(),
             unread: Vec::new(),
             blocks_read: BTreeSet::new(),
+            keeps_books: false,
             _followers: followers,
         }
+    }
+
+    /// From now on, what each block does to balances is read, too.
+    pub(crate) fn keep_books(&mut self) {
+        self.keeps_books = true;
+    }
+
+    /// A client of the node whose view is shown.
+    pub(crate) fn followed_api(&self) -> Option<&BeaconClient> {
+        self.apis.get(&self.live.followed)
     }
 
     /// Looks at everything near the end of a slot. Returns whether an epoch was completed.
@@ -119,6 +133,11 @@ impl Observer {
             return false;
         };
         self.read_slots(&api, slot).await;
+        if self.keeps_books
+            && let Err(error) = keep_books(&mut self.record, &api).await
+        {
+            tracing::warn!(node = self.live.followed, %error, "Could not read the latest blocks, trying again");
+        }
         self.attach_assemblies();
         if let Err(error) = self.read_live(&api).await {
             tracing::warn!(node = self.live.followed, %error, "Could not read the groups of the head");
@@ -556,13 +575,13 @@ fn group_epoch(group: &GroupEntry, epoch: u64, previous: bool) -> GroupEpoch {
 
 /// An empty record of a network.
 pub(crate) fn empty_record(layout: &Layout, genesis_time: u64, slot_ms: u64, slots_per_epoch: u64) -> Record {
-    let validators = layout
-        .validators
-        .iter()
+    let names = layout.validators.iter().map(|planned| &planned.name);
+    let validators = names
+        .chain(&layout.newcomers)
         .enumerate()
-        .map(|(index, planned)| ValidatorName {
+        .map(|(index, name)| ValidatorName {
             index: index as u64,
-            name: planned.name.clone(),
+            name: name.clone(),
             group: layout.is_or_becomes_group(index),
         });
     Record {

@@ -18,6 +18,10 @@ pub(crate) struct Ports {
     pub(crate) http: u16,
     /// Engine API of its execution client.
     pub(crate) engine: u16,
+    /// Other calls of its execution client.
+    pub(crate) execution_rpc: u16,
+    /// Of its execution client for its like.
+    pub(crate) execution_p2p: u16,
 }
 
 /// Ports for so many nodes, in a row from a place in the range that is different each time.
@@ -39,6 +43,8 @@ pub(crate) fn free_ports(nodes: usize) -> Result<Vec<Ports>, DevnetError> {
                 quic: next()?,
                 http: next()?,
                 engine: next()?,
+                execution_rpc: next()?,
+                execution_p2p: next()?,
             })
         })
         .collect()
@@ -61,8 +67,11 @@ mod tests {
         let ports = free_ports(9).unwrap();
         let all: HashSet<u16> = ports
             .iter()
-            .flat_map(|ports| [ports.p2p, ports.quic, ports.http, ports.engine])
+            .flat_map(|ports| {
+                let execution = [ports.engine, ports.execution_rpc, ports.execution_p2p];
+                [ports.p2p, ports.quic, ports.http].into_iter().chain(execution)
+            })
             .collect();
-        assert_eq!(all.len(), 4 * 9);
+        assert_eq!(all.len(), 6 * 9);
     }
 }

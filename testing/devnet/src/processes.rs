@@ -1,11 +1,13 @@
 //! The processes of a devnet: a beacon node and a validator client per node, with ordinary flags, and an execution
-//! client for each node in this process.
+//! client for each node: a process as well, or in this one.
 
 use crate::error::DevnetError;
-use crate::genesis::{CHAIN_ID, FEE_RECIPIENT, Genesis, NodeDirs};
+use crate::execution::Execution;
+use crate::genesis::{EXECUTION_GENESIS, FEE_RECIPIENT, Genesis, NodeDirs};
 use crate::guard::Guard;
 use crate::layout::NodeNumber;
 use crate::ports::{Ports, free_ports};
+use crate::rpc::Rpc;
 use beacon_api::{BeaconClient, ClientConfig, Identity, NetworkConditions};
 use mock_execution::{MockConfig, MockExecution};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -18,6 +20,7 @@ use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
+use types::Hash32;
 
 /// How long a node may take until it answers.
 const READY_TIMEOUT: Duration = Duration::from_secs(90);
@@ -31,6 +34,7 @@ const TAIL_LINES: usize = 12;
 /// Which of a node's processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Role {
+    Execution,
     Beacon,
     Client,
 }
@@ -38,6 +42,7 @@ pub(crate) enum Role {
 impl Role {
     fn short(self) -> &'static str {
         match self {
+            Self::Execution => "el",
             Self::Beacon => "bn",
             Self::Client => "vc",
         }
@@ -66,6 +71,7 @@ pub(crate) struct Settings {
     /// Whether nodes take orders to break their connections.
     pub(crate) faults: bool,
     pub(crate) nodes: usize,
+    pub(crate) execution: Execution,
 }
 
 /// All processes.
@@ -73,6 +79,7 @@ pub(crate) struct Processes {
     program: PathBuf,
     settings: Settings,
     ports: Vec<Ports>,
+    first_block: Hash32,
     // They serve until this is dropped.
     _executions: Vec<MockExecution>,
     running: BTreeMap<Key, Running>,
@@ -82,7 +89,7 @@ pub(crate) struct Processes {
 }
 
 impl Processes {
-    /// Finds ports and starts the execution clients. Nothing else runs yet.
+    /// Finds ports and starts the execution clients of this process. Nothing else runs yet.
     pub(crate) async fn prepare(settings: Settings, genesis: &Genesis, guard: Guard) -> Result<Self, DevnetError> {
         let program = std::env::current_exe().map_err(|source| DevnetError::Spawn {
             name: "this program".to_owned(),
@@ -90,10 +97,15 @@ impl Processes {
         })?;
         let ports = free_ports(settings.nodes)?;
         let mut executions = Vec::new();
-        for (ports, secret) in ports.iter().zip(&genesis.jwt_secrets) {
+        let mocks = if settings.execution == Execution::Mock {
+            genesis.jwt_secrets.as_slice()
+        } else {
+            &[]
+        };
+        for (ports, secret) in ports.iter().zip(mocks) {
             let config = MockConfig {
                 listen: SocketAddr::from((Ipv4Addr::LOCALHOST, ports.engine)),
-                chain_id: CHAIN_ID,
+                chain_id: genesis.chain_id,
                 ..MockConfig::new(*secret, genesis.execution.clone())
             };
             executions.push(MockExecution::start(config).await?);
@@ -102,6 +114,7 @@ impl Processes {
             program,
             settings,
             ports,
+            first_block: genesis.execution.hash,
             _executions: executions,
             running: BTreeMap::new(),
             identities: BTreeMap::new(),
@@ -197,7 +210,7 @@ impl Processes {
             "--enable-private-discovery".to_owned(),
             "--http".to_owned(),
             format!("--http-port={}", ports.http),
-            format!("--execution-endpoint=http://127.0.0.1:{}", ports.engine),
+            format!("--execution-endpoint={}", self.engine_url(node)),
             format!("--execution-jwt={}", dirs.jwt.display()),
             format!("--suggested-fee-recipient={FEE_RECIPIENT}"),
             "--allow-insecure-genesis-sync".to_owned(),
@@ -228,8 +241,69 @@ impl Processes {
         ]
     }
 
+    /// Where the Engine API of a node's execution client is.
+    fn engine_url(&self, node: NodeNumber) -> String {
+        match &self.settings.execution {
+            Execution::Mock | Execution::EthereumJs { .. } => format!("http://127.0.0.1:{}", self.ports(node).engine),
+            Execution::Running(running) => of_node(&running.engines, node).unwrap_or_default(),
+        }
+    }
+
+    /// A client of a node's execution client, if it answers more than the Engine API.
+    pub(crate) fn execution_rpc(&self, node: NodeNumber) -> Option<Rpc> {
+        match &self.settings.execution {
+            Execution::Mock => None,
+            Execution::EthereumJs { .. } => Some(Rpc::new(&format!(
+                "http://127.0.0.1:{}",
+                self.ports(node).execution_rpc
+            ))),
+            Execution::Running(running) => of_node(&running.rpcs, node).map(|url| Rpc::new(&url)),
+        }
+    }
+
+    /// Arguments of EthereumJS that runs alone: it gets each block from its node.
+    fn ethereumjs_arguments(&self, node: NodeNumber, program: &Path) -> Vec<String> {
+        let (dirs, ports) = (self.dirs(node), self.ports(node));
+        let genesis = self.settings.network.join("testnet").join(EXECUTION_GENESIS);
+        vec![
+            program.display().to_string(),
+            format!("--gethGenesis={}", genesis.display()),
+            format!("--dataDir={}", dirs.execution.display()),
+            "--rpc".to_owned(),
+            "--rpcAddr=127.0.0.1".to_owned(),
+            format!("--rpcPort={}", ports.execution_rpc),
+            "--rpcEngine".to_owned(),
+            "--rpcEngineAddr=127.0.0.1".to_owned(),
+            format!("--rpcEnginePort={}", ports.engine),
+            format!("--jwtSecret={}", dirs.jwt.display()),
+            "--sync=none".to_owned(),
+            "--isSingleNode=true".to_owned(),
+            "--discV4=false".to_owned(),
+            "--discDns=false".to_owned(),
+            format!("--port={}", ports.execution_p2p),
+            "--extIP=127.0.0.1".to_owned(),
+            "--logFile=false".to_owned(),
+        ]
+    }
+
+    /// Whether each node has a process for its execution client.
+    pub(crate) fn has_execution_processes(&self) -> bool {
+        matches!(self.settings.execution, Execution::EthereumJs { .. })
+    }
+
+    fn program(&self, (_, role): Key) -> &Path {
+        match (role, &self.settings.execution) {
+            (Role::Execution, Execution::EthereumJs { node_js, .. }) => node_js,
+            _ => &self.program,
+        }
+    }
+
     fn arguments(&self, (node, role): Key) -> Vec<String> {
         match role {
+            Role::Execution => match &self.settings.execution {
+                Execution::EthereumJs { program, .. } => self.ethereumjs_arguments(node, program),
+                Execution::Mock | Execution::Running(_) => Vec::new(),
+            },
             Role::Beacon => self.beacon_arguments(node),
             Role::Client => self.client_arguments(node),
         }
@@ -237,8 +311,9 @@ impl Processes {
 
     /// The command line of a process, as one would type it.
     pub(crate) fn command_line(&self, key: Key) -> String {
-        let mut line = self.program.file_name().map_or_else(
-            || self.program.display().to_string(),
+        let program = self.program(key);
+        let mut line = program.file_name().map_or_else(
+            || program.display().to_string(),
             |name| name.to_string_lossy().into_owned(),
         );
         for argument in self.arguments(key) {
@@ -261,8 +336,10 @@ impl Processes {
             name: process_name(key),
             source,
         };
-        let child = Command::new(&self.program)
+        let child = Command::new(self.program(key))
             .args(self.arguments(key))
+            // Some programs leave files where they are started.
+            .current_dir(self.dirs(key.0).root)
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors)
@@ -276,6 +353,39 @@ impl Processes {
         };
         self.guard.started(group);
         self.running.insert(key, Running { child, group });
+        Ok(())
+    }
+
+    /// Waits until the execution clients answer, and looks whether their chain is the network's.
+    pub(crate) async fn wait_executions(&mut self) -> Result<(), DevnetError> {
+        let deadline = Instant::now() + READY_TIMEOUT;
+        for node in 1..=self.settings.nodes {
+            let Some(rpc) = self.execution_rpc(node) else {
+                continue;
+            };
+            let key = (node, Role::Execution);
+            let first = loop {
+                self.check_running()?;
+                if let Ok(Some(block)) = rpc.block(0).await {
+                    break block.hash;
+                }
+                if Instant::now() >= deadline {
+                    return Err(DevnetError::NotReady {
+                        name: process_name(key),
+                        seconds: READY_TIMEOUT.as_secs(),
+                        log: self.log_path(key),
+                    });
+                }
+                sleep(Duration::from_millis(200)).await;
+            };
+            if first != self.first_block {
+                return Err(DevnetError::OtherChain {
+                    name: process_name(key),
+                    found: first,
+                    expected: self.first_block,
+                });
+            }
+        }
         Ok(())
     }
 
@@ -375,7 +485,7 @@ impl Processes {
 
     /// Ends everything: clients first, so that they do not complain about their nodes.
     pub(crate) async fn stop_all(&mut self) {
-        for role in [Role::Client, Role::Beacon] {
+        for role in [Role::Client, Role::Beacon, Role::Execution] {
             let which: Vec<Key> = self.running.keys().filter(|key| key.1 == role).copied().collect();
             self.stop(&which).await;
         }
@@ -458,6 +568,10 @@ fn signal(group: u32, signal: Signal) {
     {
         tracing::debug!(group, %error, "Process group is gone");
     }
+}
+
+fn of_node(urls: &[String], node: NodeNumber) -> Option<String> {
+    urls.get(node.checked_sub(1)?).cloned()
 }
 
 /// `VmRSS` and `VmHWM` of `/proc/PID/status`.

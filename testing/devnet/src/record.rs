@@ -1,5 +1,6 @@
 //! What was seen, as plain values: the report, and what invariants are checked on.
 
+use crate::books::{BlockBook, Closing};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use types::{Epoch, Root, SignerIndex, SignerKey, Slot};
@@ -33,6 +34,15 @@ pub(crate) struct Record {
     pub(crate) processes: BTreeMap<String, ProcessRecord>,
     /// What the scenario did.
     pub(crate) events: Vec<String>,
+    /// What each block of the chain does to balances, by slot.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) books: BTreeMap<u64, BlockBook>,
+    /// Why execution clients refused transactions.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) refused: BTreeSet<String>,
+    /// Balances of both layers at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) closing: Option<Closing>,
     /// What was read of hash-based keys, by validator and place of the key.
     pub(crate) leaves: BTreeMap<String, LeafCount>,
     /// Messages with such signatures that were not read, because nobody could say whose they are.

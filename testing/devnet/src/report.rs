@@ -1,5 +1,6 @@
 //! The report: everything that was seen, and what follows from it.
 
+use crate::books;
 use crate::error::DevnetError;
 use crate::invariants::{Check, Violation};
 use crate::record::{Record, percentile};
@@ -33,6 +34,11 @@ pub(crate) struct Summary {
     pub(crate) reward_differences: Vec<Difference>,
     pub(crate) largest_beacon_node_mb: u64,
     pub(crate) largest_validator_client_mb: u64,
+    /// 0 if none is a process.
+    pub(crate) largest_execution_client_mb: u64,
+    /// Numbers of both layers, for people.
+    #[serde(skip)]
+    pub(crate) books: Option<String>,
 }
 
 /// From the start of the slot to the threshold of a group's block, over all such blocks and all nodes.
@@ -76,17 +82,20 @@ impl Summary {
             reward_differences: rewards_like_control(record).0,
             largest_beacon_node_mb: largest("bn"),
             largest_validator_client_mb: largest("vc"),
+            largest_execution_client_mb: largest("el"),
+            books: books::text(record),
         }
     }
 
     /// For people.
     pub(crate) fn text(&self) -> String {
-        let mut lines = vec![
+        let mut lines: Vec<String> = self.books.iter().cloned().collect();
+        lines.extend([
             format!("outcome: {}", self.outcome),
             self.chain(),
             self.group_blocks(),
             self.memory(),
-        ];
+        ]);
         for difference in &self.reward_differences {
             lines.push(format!(
                 "epoch {}: head reward of the group {} Gwei, of its control {}: {}",
@@ -136,11 +145,15 @@ impl Summary {
             0 => format!("{role} not known"),
             mb => format!("{role} {mb} MB"),
         };
-        format!(
+        let mut text = format!(
             "largest resident memory: {}, {}",
             mb("beacon node", self.largest_beacon_node_mb),
             mb("validator client", self.largest_validator_client_mb)
-        )
+        );
+        if self.largest_execution_client_mb > 0 {
+            text.push_str(&format!(", execution client {} MB", self.largest_execution_client_mb));
+        }
+        text
     }
 }
 

@@ -1,8 +1,13 @@
 //! A devnet from its start to its end.
 
+use crate::accounts::Holder;
+use crate::bookkeeping::{close_books, sent};
+use crate::books::SentTransaction;
+use crate::calls::calls_of;
 use crate::error::DevnetError;
 use crate::events::{Action, Event, in_order, need_faults};
-use crate::genesis::{Genesis, devnet_spec, write_network};
+use crate::execution::{Execution, ExecutionArgs};
+use crate::genesis::{ExecutionChain, Genesis, devnet_spec, write_network};
 use crate::guard::Guard;
 use crate::invariants::Violation;
 use crate::key_change::{change_key, hand_over, make_key};
@@ -12,6 +17,7 @@ use crate::length::{MAX_EPOCHS, OBSERVE_BPS, RunLength};
 use crate::observe::{Nodes, Observer, empty_record};
 use crate::processes::{Key, Processes, Role, Settings, process_name};
 use crate::report::{self, Report, Summary};
+use crate::rpc::Rpc;
 use crate::scenario::Scenario;
 use crate::table::Table;
 use clap::Args;
@@ -40,9 +46,12 @@ pub struct DevnetArgs {
     /// Duration of a slot in milliseconds.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 3000, value_parser = clap::value_parser!(u64).range(1000..=60_000))]
     pub slot_ms: u64,
-    /// Seconds from now to the genesis: the nodes have to be up by then.
-    #[arg(long, value_name = "SECONDS", default_value_t = 25, value_parser = clap::value_parser!(u64).range(5..=600))]
-    pub genesis_delay: u64,
+    /// Seconds from now to the genesis: the nodes have to be up by then [default: 25, with --el ethereumjs 35].
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(5..=600))]
+    pub genesis_delay: Option<u64>,
+    /// Execution clients.
+    #[command(flatten)]
+    pub execution: ExecutionArgs,
     /// How much the nodes log: error, warn, info, debug or trace.
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = ["error", "warn", "info", "debug", "trace"])]
     pub node_log_level: String,
@@ -110,6 +119,16 @@ fn plan(args: &DevnetArgs) -> Result<(Scenario, RunLength), DevnetError> {
 /// Runs a devnet until its epochs are over, it is asked to end, or something breaks.
 pub async fn run(args: DevnetArgs, shutdown: ShutdownHandle) -> Result<(), DevnetError> {
     let (scenario, length) = plan(&args)?;
+    let execution = Execution::find(&args.execution, Layout::new(scenario.start).nodes)?;
+    if scenario.needs_execution() && !execution.executes_transactions() {
+        return Err(DevnetError::Arguments {
+            reason: format!(
+                "{} sends transactions or looks at balances of the execution chain, which the mock has not: expected \
+                 --el ethereumjs, or --el URL,... with --el-rpc URL,...",
+                scenario.name
+            ),
+        });
+    }
     let place = Place::new(args.dir.as_deref())?;
     let report = args.report.as_deref().map(report::prepare).transpose()?;
     let failed_guard = |source| DevnetError::Spawn {
@@ -120,7 +139,7 @@ pub async fn run(args: DevnetArgs, shutdown: ShutdownHandle) -> Result<(), Devne
     if let Place::Temporary(dir) = &place {
         guard.remove(dir.path());
     }
-    let mut devnet = Devnet::prepare(&args, (scenario, length), &place.network(), guard).await?;
+    let mut devnet = Devnet::prepare(&args, (scenario, length), execution, &place.network(), guard).await?;
     let mut end = shutdown.subscribe();
     let outcome = tokio::select! {
         outcome = devnet.drive() => outcome,
@@ -149,6 +168,10 @@ enum Ending {
     Asked(String),
 }
 
+/// Seconds until the processes of the default network run.
+const GENESIS_DELAY: u64 = 25;
+/// The same if execution clients are processes, too.
+const GENESIS_DELAY_WITH_PROCESSES: u64 = 35;
 /// Where a Beacon API tells of the groups of the head.
 const GROUPS_PATH: &str = "/eth/v1/beacon/states/head/groups";
 /// Epochs that hash-based keys are made for if the devnet has no end: hours.
@@ -167,6 +190,9 @@ struct Devnet {
     observer: Observer,
     table: Table,
     command_lines: BTreeMap<String, String>,
+    /// Transactions that were sent, and how many of each account.
+    sent: Vec<SentTransaction>,
+    nonces: BTreeMap<Holder, u64>,
     /// When each running node was started.
     up_since: BTreeMap<NodeNumber, u64>,
 }
@@ -175,6 +201,7 @@ impl Devnet {
     async fn prepare(
         args: &DevnetArgs,
         (scenario, length): (Scenario, RunLength),
+        execution: Execution,
         network: &Path,
         guard: Guard,
     ) -> Result<Self, DevnetError> {
@@ -187,19 +214,30 @@ impl Devnet {
                 .map_or(ENDLESS_EPOCHS, |epochs| epochs.saturating_add(SPARE_EPOCHS)),
         )?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let genesis_time = now.as_secs() + args.genesis_delay;
-        let spec = devnet_spec(
+        let delay = args.genesis_delay.unwrap_or(match execution {
+            Execution::EthereumJs { .. } => GENESIS_DELAY_WITH_PROCESSES,
+            Execution::Mock | Execution::Running(_) => GENESIS_DELAY,
+        });
+        let genesis_time = now.as_secs() + delay;
+        let chain = ExecutionChain::of(&execution, &layout, genesis_time)?;
+        let mut spec = devnet_spec(
             genesis_time,
             args.slot_ms,
             Epoch::new(scenario.dvt_fork_epoch),
             layout.validators.len() as u64,
         );
-        let genesis = write_network(network, &layout, spec, keys)?;
+        spec.deposit_chain_id = chain.id;
+        spec.deposit_network_id = chain.id;
+        let spec = scenario
+            .configured(&spec)
+            .map_err(|reason| DevnetError::Genesis { reason })?;
+        let genesis = write_network(network, &layout, spec, keys, chain)?;
         let settings = Settings {
             network: network.to_owned(),
             debug_level: args.node_log_level.clone(),
             faults: need_faults(&scenario.events),
             nodes: layout.nodes,
+            execution,
         };
         let processes = Processes::prepare(settings, &genesis, guard).await?;
         let mut apis = BTreeMap::new();
@@ -210,12 +248,18 @@ impl Devnet {
         let reads_signatures = !layout.hash_based_accounts().is_empty() || scenario.events.iter().any(makes_keys);
         let mut record = empty_record(&layout, genesis_time, args.slot_ms, Minimal::slots_per_epoch());
         record.scenario = Some(scenario.name.clone());
+        let mut observer = Observer::new(record, apis, reads_signatures);
+        if scenario.keeps_books() {
+            observer.keep_books();
+        }
         Ok(Self {
             length,
             clock: SlotClock::system(genesis_time, &genesis.spec),
-            observer: Observer::new(record, apis, reads_signatures),
+            observer,
             table: Table::new(),
             command_lines: BTreeMap::new(),
+            sent: Vec::new(),
+            nonces: BTreeMap::new(),
             up_since: BTreeMap::new(),
             network: network.to_owned(),
             layout,
@@ -245,6 +289,7 @@ impl Devnet {
             if self.length.is_reached(now) {
                 let nodes = self.nodes(now);
                 self.observer.compare_chains(&nodes).await;
+                self.close_books().await?;
                 return Ok(Ending::Over);
             }
             slot = now + 1;
@@ -266,6 +311,12 @@ impl Devnet {
     }
 
     async fn start_all(&mut self) -> Result<(), DevnetError> {
+        if self.processes.has_execution_processes() {
+            for node in 1..=self.layout.nodes {
+                self.start_process((node, Role::Execution))?;
+            }
+        }
+        self.processes.wait_executions().await?;
         let others: Vec<NodeNumber> = (2..=self.layout.nodes).collect();
         self.start_process((1, Role::Beacon))?;
         self.processes.wait_ready(1).await?;
@@ -289,7 +340,7 @@ impl Devnet {
         self.table.say(&text);
         let since = match self.scenario.start {
             Start::Fulu => format!(" (from epoch {} on)", self.scenario.dvt_fork_epoch),
-            Start::Groups | Start::Schemes => String::new(),
+            _ => String::new(),
         };
         self.table.say(&format!(
             "Groups as node 1 sees them{since}:\ncurl -s {}{GROUPS_PATH}",
@@ -337,6 +388,11 @@ impl Devnet {
             }
             Action::Cut { between, and } => self.processes.cut(between, and).await?,
             Action::Heal {} => self.processes.heal().await?,
+            Action::Transfer { .. }
+            | Action::Deposit { .. }
+            | Action::RequestWithdrawal { .. }
+            | Action::RequestExit { .. }
+            | Action::RequestConsolidation { .. } => self.send(&event.action).await?,
             Action::Delay { nodes, ms } => self.processes.delay(nodes, *ms).await?,
             Action::ReplaceKey { validator, seat } => {
                 // Scenarios are checked when they are read.
@@ -375,6 +431,50 @@ impl Devnet {
                     .await
                     .map_err(DevnetError::api("key-set change"))?;
             }
+        }
+        Ok(())
+    }
+
+    /// Sends the transactions of an event to each execution client: they need not know each other.
+    async fn send(&mut self, action: &Action) -> Result<(), DevnetError> {
+        let executions = self.executions();
+        for call in calls_of(action, &self.layout, &self.genesis.spec)? {
+            let nonce = match self.nonces.get(&call.from) {
+                Some(nonce) => *nonce,
+                // Clients that ran before may have a chain.
+                None => match executions.values().next() {
+                    Some(rpc) => rpc.nonce(call.from.address()?).await?,
+                    None => 0,
+                },
+            };
+            self.nonces.insert(call.from, nonce + 1);
+            let signed = call.sign(self.genesis.chain_id, nonce)?;
+            self.sent.push(sent(format!("{action:?}"), &call, signed.hash)?);
+            for rpc in executions.values() {
+                // A client that has it from another one refuses it.
+                if let Err(error) = rpc.send(&signed.raw).await {
+                    tracing::debug!(%error, hash = %signed.hash, "Transaction refused");
+                    self.observer.record.refused.insert(error.to_string());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn executions(&self) -> BTreeMap<NodeNumber, Rpc> {
+        (1..=self.layout.nodes)
+            .filter_map(|node| Some((node, self.processes.execution_rpc(node)?)))
+            .collect()
+    }
+
+    async fn close_books(&mut self) -> Result<(), DevnetError> {
+        if self.scenario.keeps_books()
+            && let Some(api) = self.observer.followed_api()
+        {
+            let executions = self.executions();
+            let sent = std::mem::take(&mut self.sent);
+            self.observer.record.closing =
+                close_books(&self.observer.record, &self.layout, api, &executions, sent).await?;
         }
         Ok(())
     }

@@ -2,11 +2,14 @@
 
 use crate::error::DevnetError;
 use crate::events::{self, Event};
+use crate::genesis::devnet_spec;
 use crate::invariants::{Check, healthy};
 use crate::layout::{Layout, Start};
 use crate::length::RunLength;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::Path;
+use types::{ChainSpec, Epoch};
 
 /// Largest scenario file that is read.
 const MAX_BYTES: u64 = 1 << 20;
@@ -26,6 +29,9 @@ pub(crate) struct Scenario {
     /// First epoch of `dvt`. 0 with groups at genesis.
     #[serde(default)]
     pub(crate) dvt_fork_epoch: u64,
+    /// Numbers of the configuration that are not those of other devnets.
+    #[serde(default)]
+    pub(crate) config: BTreeMap<String, u64>,
     /// Epochs to run.
     pub(crate) epochs: Option<u64>,
     /// What happens, in any order.
@@ -43,6 +49,7 @@ impl Default for Scenario {
             about: String::new(),
             start: Start::Groups,
             dvt_fork_epoch: 0,
+            config: BTreeMap::new(),
             epochs: None,
             events: Vec::new(),
             checks: healthy(),
@@ -60,6 +67,30 @@ impl Scenario {
         })
     }
 
+    /// Whether it needs execution clients that execute transactions.
+    pub(crate) fn needs_execution(&self) -> bool {
+        self.keeps_books() || self.events.iter().any(|event| event.action.is_transaction())
+    }
+
+    /// Whether balances of both layers are looked at.
+    pub(crate) fn keeps_books(&self) -> bool {
+        self.checks.iter().any(Check::needs_books)
+    }
+
+    /// A configuration with the scenario's values in it.
+    pub(crate) fn configured(&self, spec: &ChainSpec) -> Result<ChainSpec, String> {
+        let mut lines: Vec<String> = spec.to_yaml().lines().map(str::to_owned).collect();
+        for (key, value) in &self.config {
+            let line = lines
+                .iter_mut()
+                .find(|line| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(':')))
+                .ok_or_else(|| format!("config: there is no {key} in a configuration"))?;
+            *line = format!("{key}: {value}");
+        }
+        let yaml = lines.join("\n");
+        ChainSpec::from_yaml(&yaml).map_err(|error| format!("config: {error}"))
+    }
+
     /// Refuses what cannot happen or be seen in a run of some length, with what was expected.
     pub(crate) fn check(&self, length: RunLength) -> Result<(), String> {
         let layout = Layout::new(self.start);
@@ -69,6 +100,8 @@ impl Scenario {
                 self.dvt_fork_epoch
             ));
         }
+        let any = devnet_spec(1, 3000, Epoch::new(self.dvt_fork_epoch), layout.validators.len() as u64);
+        self.configured(&any)?;
         events::check(&self.events, &layout, self.dvt_fork_epoch, length)?;
         for check in &self.checks {
             can_be_seen(check, &layout, length).map_err(|reason| format!("check {}: {reason}", check.name()))?;
@@ -79,7 +112,11 @@ impl Scenario {
 
 /// Refuses a check of what does not exist, or is not seen until the end, or holds whatever happens.
 fn can_be_seen(check: &Check, layout: &Layout, length: RunLength) -> Result<(), String> {
-    if let Some(name) = check.validators().into_iter().find(|name| layout.named(name).is_none()) {
+    let is_known = |name: &str| {
+        let is_newcomer = matches!(check, Check::Deposited { .. }) && layout.newcomer(name).is_some();
+        is_newcomer || layout.named(name).is_some()
+    };
+    if let Some(name) = check.validators().into_iter().find(|name| !is_known(name)) {
         let known: Vec<&str> = layout
             .validators
             .iter()
@@ -182,6 +219,8 @@ mod tests {
                 "hash-based-keys",
                 "hash-based-keys-killed",
                 "hash-based-keys-stopped",
+                "interop",
+                "interop-short",
                 "kill-in-the-middle",
                 "seat-to-hash-based-key",
                 "three-of-seven-stopped",
@@ -235,6 +274,11 @@ mod tests {
             ("checks: []\nepochs: 0", "epochs is 0, expected 1 to"),
             ("checks: []\ndvt_fork_epoch: 2", "expected 0"),
             ("checks: []\nwhat: 1", "what"),
+            (
+                "checks: []\nconfig: {SHARD_COMITTEE_PERIOD: 0}",
+                "config: there is no SHARD_COMITTEE_PERIOD",
+            ),
+            ("checks: []\nconfig: {SHARD_COMMITTEE_PERIOD: soon}", "expected u64"),
             ("checks: []\nname: y", "duplicate field `name`"),
             ("checks: [{check: luck}]", "luck"),
             ("checks: [{check: one_chain, node: 1}]", "unknown field `node`"),

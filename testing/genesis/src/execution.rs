@@ -154,7 +154,7 @@ impl ExecutionGenesis {
         Self::from_json(&read(path, MAX_FILE_BYTES)?).map_err(|reason| GenesisError::content(path, reason))
     }
 
-    fn from_json(json: &[u8]) -> Result<Self, String> {
+    pub(crate) fn from_json(json: &[u8]) -> Result<Self, String> {
         let file: GenesisFile = serde_json::from_slice(json).map_err(|error| error.to_string())?;
         let number = file.number.as_u64("number")?;
         let timestamp = file.timestamp.as_u64("timestamp")?;

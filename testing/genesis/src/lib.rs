@@ -6,10 +6,12 @@ mod error;
 mod execution;
 mod groups;
 mod keys;
+mod new_chain;
 mod registry;
 
 pub use error::GenesisError;
 pub use execution::ExecutionGenesis;
+pub use new_chain::{CONSOLIDATION_REQUESTS, NewExecutionChain, WITHDRAWAL_REQUESTS};
 
 use error::read;
 use groups::Groups;
