@@ -51,6 +51,14 @@ pub enum SharedError {
         /// Fork of the layout.
         found: ForkName,
     },
+    /// A layout of another fork than the present one, of a message that says no slot: it may have been sent before the fork.
+    #[error("message has the layout of {found}, the chain is in {expected}")]
+    NotOfPresentFork {
+        /// Fork of the head.
+        expected: ForkName,
+        /// Fork of the layout.
+        found: ForkName,
+    },
     /// A block that does not descend from what is final.
     #[error("block {block} does not descend from the finalised block {finalized}")]
     NotFinalizedDescendant {
@@ -83,6 +91,7 @@ impl SharedError {
             | Self::FutureSlot { .. }
             | Self::PastSlot { .. }
             | Self::EpochOutOfRange { .. }
+            | Self::NotOfPresentFork { .. }
             | Self::NotFinalizedDescendant { .. }
             | Self::State(_)
             | Self::Internal(_) => Verdict::Ignore,

@@ -7,7 +7,8 @@ use crate::{GossipValidator, SharedError, Verdict};
 use runtime::Priority;
 use state_transition::block::operations::attestation::IndexedAttestationError;
 use state_transition::block::operations::attester_slashing::{
-    AttesterSlashingError, check_attester_slashing, check_attester_slashing_evidence, get_slashable_indices,
+    AttesterSlashingError, check_attester_slashing, check_attester_slashing_data, check_attester_slashing_evidence,
+    get_slashable_indices,
 };
 use state_transition::block::operations::proposer_slashing::{ProposerSlashingError, check_proposer_slashing};
 use state_transition::dvt::signers::SignersError;
@@ -38,8 +39,12 @@ impl ProposerSlashingGossipError {
             Self::Invalid(
                 ProposerSlashingError::State(_)
                 | ProposerSlashingError::Signers {
+                    // No signer is the form of a solo validator, which another head may know.
                     reason:
-                        SignersError::State(_) | SignersError::UnknownKey { .. } | SignersError::SoloWithSigners { .. },
+                        SignersError::State(_)
+                        | SignersError::UnknownKey { .. }
+                        | SignersError::SoloWithSigners { .. }
+                        | SignersError::BelowThreshold { signers: 0, .. },
                     ..
                 },
             ) => Verdict::Ignore,
@@ -106,7 +111,7 @@ impl<P: Preset> GossipValidator<P> {
                 return Err(ProposerSlashingGossipError::NotFirst(proposer));
             }
             let state = validator.operations_state()?;
-            validator.check_fork(state.slot(), &slashing)?;
+            validator.check_present_fork(&state, &slashing)?;
             let (_, sets) = check_proposer_slashing(&state, slashing.to_ref())?;
             signature_scheme::verify_batch(&sets)?;
             if !validator.proposer_slashings.insert(proposer) {
@@ -124,7 +129,8 @@ impl<P: Preset> GossipValidator<P> {
     ) -> Result<VerifiedAttesterSlashing<P>, AttesterSlashingGossipError> {
         self.on_worker("attester_slashing", Priority::Background, move |validator| {
             let state = validator.operations_state()?;
-            validator.check_fork(state.slot(), &slashing)?;
+            validator.check_present_fork(&state, &slashing)?;
+            check_attester_slashing_data(slashing.to_ref())?;
             let seen = |index: &ValidatorIndex| validator.attester_slashings.contains(index);
             let accused =
                 get_slashable_indices(&state, slashing.to_ref()).map_err(AttesterSlashingError::Thresholds)?;

@@ -230,6 +230,19 @@ impl<P: Preset> GossipValidator<P> {
         Ok(())
     }
 
+    /// As [`Self::check_fork`], for messages that belong to no slot.
+    pub(crate) fn check_present_fork(
+        &self,
+        state: &BeaconState<P>,
+        message: &impl ForkVersioned,
+    ) -> Result<(), SharedError> {
+        let (expected, found) = (self.chain.fork_name_at_slot(state.slot()), message.fork_name());
+        if expected != found {
+            return Err(SharedError::NotOfPresentFork { expected, found });
+        }
+        Ok(())
+    }
+
     /// Slot of an imported block.
     pub(crate) fn block_slot(&self, root: Root) -> Result<Slot, SharedError> {
         if self.invalid_blocks.contains(&root) {

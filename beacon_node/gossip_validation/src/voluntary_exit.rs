@@ -73,7 +73,7 @@ impl<P: Preset> GossipValidator<P> {
         self.on_worker("voluntary_exit", Priority::Background, move |validator| {
             let index = exit.message().validator_index;
             let state = validator.operations_state()?;
-            validator.check_fork(state.slot(), &exit)?;
+            validator.check_present_fork(&state, &exit)?;
             let epoch = state.current_epoch();
             // A change of the keys voids what those before signed, and the new ones may sign again.
             let since = get_key_set_activation_epoch(&state, index, epoch)?;

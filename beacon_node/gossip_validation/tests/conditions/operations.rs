@@ -218,3 +218,80 @@ async fn evidence_counts_in_the_fork_choice_as_far_as_the_justified_state_knows_
         assert_eq!(verified.equivocating, expected);
     }
 }
+
+/// What another head may know is no fault of whoever passes it on; what no head can know is.
+#[tokio::test]
+async fn evidence_about_signers_of_another_head_is_ignored_and_impossible_evidence_is_rejected() {
+    let mut world = World::new();
+    world.step().await;
+    let header = |body: u8| BeaconBlockHeader {
+        slot: Slot::new(1),
+        proposer_index: ValidatorIndex::new(GROUP),
+        parent_root: Root::ZERO,
+        state_root: Root::ZERO,
+        body_root: Root::repeat_byte(body),
+    };
+    for (bits, expected) in [(0, Verdict::Ignore), (1, Verdict::Reject), (8, Verdict::Ignore)] {
+        let signed = |body: u8| {
+            let mut signers = Signers::default();
+            for bit in 0..bits {
+                signers.set(bit, true).unwrap();
+            }
+            SignedBeaconBlockHeaderDvt {
+                message: header(body),
+                signature: SignatureBytes::ZERO,
+                signers,
+                proofs: SchemeProofs::empty(),
+            }
+        };
+        let slashing = ProposerSlashing::Dvt(ProposerSlashingDvt {
+            signed_header_1: signed(1),
+            signed_header_2: signed(2),
+        });
+        let error = world.gossip.verify_proposer_slashing(slashing).await.unwrap_err();
+        assert_eq!(error.verdict(), expected, "{bits}: {error}");
+    }
+
+    let unknown = SignerIndex::virtual_index(ValidatorIndex::new(GROUP), 15).unwrap();
+    let vote = |head: u8, target_epoch: u64| IndexedAttestationDvt::<Minimal> {
+        attesting_indices: VariableList::new(vec![unknown]).unwrap(),
+        data: AttestationData {
+            beacon_block_root: Root::repeat_byte(head),
+            target: Checkpoint {
+                epoch: Epoch::new(target_epoch),
+                root: Root::repeat_byte(head),
+            },
+            ..world.data()
+        },
+        signature: SignatureBytes::ZERO,
+        proofs: SchemeProofs::empty(),
+    };
+    for (second, more, key_set_age, expected) in [
+        (vote(2, 0), vec![], 0, Verdict::Ignore),
+        (vote(2, 0), vec![], 1, Verdict::Ignore),
+        (vote(1, 0), vec![], 0, Verdict::Reject),
+        (vote(2, 0), vec![vote(3, 1)], 0, Verdict::Reject),
+    ] {
+        let slashing = AttesterSlashing::Dvt(AttesterSlashingDvt {
+            attestation_1: vote(1, 0),
+            attestation_2: second,
+            more_1: VariableList::empty(),
+            more_2: VariableList::new(more).unwrap(),
+            key_set_age_1: 0,
+            key_set_age_2: key_set_age,
+        });
+        let error = world.gossip.verify_attester_slashing(slashing).await.unwrap_err();
+        assert_eq!(error.verdict(), expected, "{error}");
+    }
+
+    let of_fulu = SignedVoluntaryExit::Fulu(SignedVoluntaryExitFulu {
+        message: *exit_by(&world, 0..5).message(),
+        signature: SignatureBytes::ZERO,
+    });
+    let error = world
+        .gossip
+        .verify_voluntary_exit(of_fulu, Quorum::Threshold)
+        .await
+        .unwrap_err();
+    assert_eq!(error.verdict(), Verdict::Ignore, "{error}");
+}

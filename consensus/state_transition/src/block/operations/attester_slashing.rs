@@ -113,20 +113,34 @@ pub fn check_attester_slashing_evidence<P: Preset>(
     state: &BeaconState<P>,
     attester_slashing: AttesterSlashingRef<'_, P>,
 ) -> Result<(Vec<ValidatorIndex>, Vec<SignatureSet>), AttesterSlashingError> {
+    check_attester_slashing_data(attester_slashing)?;
     let [side_1, side_2] = attester_slashing.sides();
     let mut sets = Vec::with_capacity(side_1.votes.len().saturating_add(side_2.votes.len()));
     for (side, SlashingSide { votes, key_set_age }) in [(1, &side_1), (2, &side_2)] {
+        for (place, vote) in votes.iter().enumerate() {
+            let set = check_indexed_attestation(state, *vote, *key_set_age)
+                .map_err(|reason| AttesterSlashingError::IndexedAttestation { side, place, reason })?;
+            sets.push(set);
+        }
+    }
+    Ok((get_slashable_indices(state, attester_slashing)?, sets))
+}
+
+/// What holds of the votes whoever cast them: each side has one target epoch, and each vote contradicts all of the other
+/// side.
+///
+/// Spec: dvt/beacon-chain.md#validate_attester_slashing
+pub fn check_attester_slashing_data<P: Preset>(
+    attester_slashing: AttesterSlashingRef<'_, P>,
+) -> Result<(), AttesterSlashingError> {
+    let [side_1, side_2] = attester_slashing.sides();
+    for (side, SlashingSide { votes, .. }) in [(1, &side_1), (2, &side_2)] {
         let target_epochs = || votes.iter().map(|vote| vote.data().target.epoch);
         if let (Some(first), Some(other)) = (
             target_epochs().next(),
             target_epochs().find(|epoch| Some(*epoch) != target_epochs().next()),
         ) {
             return Err(AttesterSlashingError::TargetEpochsDiffer { side, first, other });
-        }
-        for (place, vote) in votes.iter().enumerate() {
-            let set = check_indexed_attestation(state, *vote, *key_set_age)
-                .map_err(|reason| AttesterSlashingError::IndexedAttestation { side, place, reason })?;
-            sets.push(set);
         }
     }
     for (place_1, vote_1) in side_1.votes.iter().enumerate() {
@@ -136,7 +150,7 @@ pub fn check_attester_slashing_evidence<P: Preset>(
             }
         }
     }
-    Ok((get_slashable_indices(state, attester_slashing)?, sets))
+    Ok(())
 }
 
 /// Spec: dvt/beacon-chain.md#process_attester_slashing
