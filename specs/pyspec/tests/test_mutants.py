@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from native_dvt.cases.chain import Chain
 from native_dvt.cases.encodings import encodings
 from native_dvt.cases.fork_choice import votes_of_groups
 from native_dvt.cases.unchanged import exits_by_age
@@ -23,6 +24,7 @@ from native_dvt.mutants import (
     with_constant,
 )
 from native_dvt.mutations import Mutant, all_mutants
+from native_dvt.patching import forget
 from native_dvt.spec import load, specification_documents
 
 SPEC = load("minimal")
@@ -77,6 +79,15 @@ def test_text_without_an_end_gives_no_vector(tmp_path: Path) -> None:
         known.seconds = -0.1
     outcome, _ = Trial(suite, rust).outcome(Mutant("", NAME, 0, "never ends", endless.__code__))
     assert outcome == NO_VECTOR
+
+
+def test_what_functions_remember_is_forgotten_between_mutants() -> None:
+    chain = Chain(SPEC)
+    SPEC.process_epoch(chain.state)
+    cached = [function for function in vars(SPEC).values() if hasattr(function, "cache_info")]
+    assert SPEC.compute_shuffled_index in cached and any(function.cache_info().currsize for function in cached)
+    forget(SPEC)
+    assert not any(function.cache_info().currsize for function in cached)
 
 
 def test_a_runner_that_fails_anyway_says_nothing(tmp_path: Path) -> None:
