@@ -112,9 +112,3 @@ def sources_of(preset: str) -> dict[str, Source]:
     sources = {make.__name__: make for make in SOURCES}
     assert len(sources) == len(SOURCES) and sources.keys() >= set(OF_EVERY_PRESET)
     return sources if preset == "minimal" else {name: sources[name] for name in OF_EVERY_PRESET}
-
-
-def all_cases(spec: ModuleType) -> Iterator[Case]:
-    """All cases of the minimal preset."""
-    for make in sources_of("minimal").values():
-        yield from make(spec)
