@@ -10,7 +10,7 @@ import pytest
 from native_dvt.cases.case import Case
 from native_dvt.cases.chain import Chain
 from native_dvt.cases.encodings import TYPES, random_value
-from native_dvt.spec import load
+from native_dvt.spec import PRESETS, SPECIFICATION, load
 from native_dvt.vectors import encoded, write_case
 
 SPEC = load("minimal")
@@ -36,3 +36,11 @@ def test_a_case_that_is_not_what_it_says_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(SystemExit):
         write_case(tmp_path / "case", case)
     assert not (tmp_path / "case").exists()
+
+
+def test_both_presets_have_every_runner() -> None:
+    runners: dict[str, set[str]] = {}
+    for line in (SPECIFICATION.parent / "vectors" / "manifest.sha256").read_text().splitlines():
+        _, preset, _, runner, *_ = line.split("  ")[1].split("/")
+        runners.setdefault(preset, set()).add(runner)
+    assert runners.keys() == set(PRESETS) and runners["minimal"] == runners["mainnet"]
