@@ -1,7 +1,7 @@
 //! The handle that the rest of the node holds.
 
 use crate::states::StateCache;
-use crate::{ChainError, ChainEvent, HeadSnapshot};
+use crate::{ChainError, ChainEvent, HeadSnapshot, PayloadBegun};
 use arc_swap::ArcSwap;
 use execution_layer::ExecutionLayer;
 use fork_choice::Store;
@@ -196,6 +196,11 @@ impl<P: Preset> BeaconChain<P> {
     /// News of the chain.
     pub fn subscribe(&self) -> broadcast::Receiver<ChainEvent> {
         self.events.subscribe()
+    }
+
+    /// Tells that the execution client has been told to begin a payload.
+    pub fn announce_payload(&self, begun: PayloadBegun) {
+        self.send(ChainEvent::PayloadBegun(Box::new(begun)));
     }
 
     pub(crate) fn send(&self, event: ChainEvent) {

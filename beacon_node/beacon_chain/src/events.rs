@@ -1,6 +1,7 @@
 //! What the chain tells the rest of the node.
 
-use types::{Checkpoint, Epoch, Root, Slot};
+use execution_layer::PayloadAttributes;
+use types::{Checkpoint, Epoch, Hash32, Root, Slot, ValidatorIndex};
 
 /// Something happened to the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,4 +56,21 @@ pub enum ChainEvent {
         /// State root of its block.
         state_root: Root,
     },
+    /// The execution client has been told to begin a payload.
+    PayloadBegun(Box<PayloadBegun>),
+}
+
+/// A payload that the execution client has been told to begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PayloadBegun {
+    /// Slot of its block.
+    pub proposal_slot: Slot,
+    /// Who proposes then.
+    pub proposer_index: ValidatorIndex,
+    /// Number of the payload that it builds on.
+    pub parent_block_number: u64,
+    /// Hash of the payload that it builds on.
+    pub parent_block_hash: Hash32,
+    /// What it must have, with the block that it builds on.
+    pub attributes: PayloadAttributes,
 }

@@ -34,7 +34,7 @@ mod votes;
 
 pub use chain::{BeaconChain, ChainConfig};
 pub use error::{ChainError, ImportError};
-pub use events::ChainEvent;
+pub use events::{ChainEvent, PayloadBegun};
 pub use execute::ExecutedBlock;
 pub use fork_choice::ExecutionStatus;
 pub use restart::Anchor;

@@ -1,7 +1,7 @@
 //! The producer: what to build on, and with which payload.
 
 use crate::ProductionError;
-use beacon_chain::BeaconChain;
+use beacon_chain::{BeaconChain, PayloadBegun};
 use execution_layer::{ExecutionLayer, PayloadAttributes};
 use operation_pool::OperationPool;
 use runtime::Priority;
@@ -165,6 +165,14 @@ impl<P: Preset> BlockProducer<P> {
             .prepare_payload(self.chain.forkchoice_state(&parent_root), &attributes)
             .await?;
         tracing::debug!(%slot, proposer = %proposer_index, parent = %parent_root, "Payload begun ahead of the slot");
+        let parent = state.latest_execution_payload_header();
+        self.chain.announce_payload(PayloadBegun {
+            proposal_slot: slot,
+            proposer_index,
+            parent_block_number: parent.block_number,
+            parent_block_hash: parent.block_hash,
+            attributes: attributes.clone(),
+        });
         Ok(Some(PreparedPayload {
             proposal_slot: slot,
             proposer_index,

@@ -2,10 +2,10 @@
 
 use crate::ApiFailure;
 use crate::locate::{FoundBlock, Reader, is_canonical};
-use crate::respond::{Answer, json, json_located, json_or_ssz, json_versioned, prefers_ssz, ssz, with_version};
+use crate::request::Path;
+use crate::respond::{Answer, Understands, json, json_located, ssz, with_version};
 use axum::Router;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::HeaderMap;
+use axum::extract::{RawQuery, State};
 use axum::routing::get;
 use beacon_api::{BlockHeaderEntry, Located, Query, RootEntry, Versioned};
 use ssz::Encode as _;
@@ -110,13 +110,13 @@ async fn root<P: Preset>(State(reader): Context<P>, Path(block_id): Path<String>
     json_located(found.execution_optimistic, found.finalized, entry)
 }
 
-async fn block<P: Preset>(State(reader): Context<P>, Path(block_id): Path<String>, headers: HeaderMap) -> Answer {
+async fn block<P: Preset>(State(reader): Context<P>, Path(block_id): Path<String>, understands: Understands) -> Answer {
     let found = reader.block(&block_id).await?;
     let fork = found.block.fork_name();
-    if prefers_ssz(&headers) {
+    if understands.wants_ssz(fork) {
         return Ok(with_version(ssz(found.block.as_ssz_bytes()), fork));
     }
-    json_versioned(&Versioned::located(
+    understands.json(Versioned::located(
         fork,
         found.execution_optimistic,
         found.finalized,
@@ -124,7 +124,11 @@ async fn block<P: Preset>(State(reader): Context<P>, Path(block_id): Path<String
     ))
 }
 
-async fn attestations<P: Preset>(State(reader): Context<P>, Path(block_id): Path<String>) -> Answer {
+async fn attestations<P: Preset>(
+    State(reader): Context<P>,
+    Path(block_id): Path<String>,
+    understands: Understands,
+) -> Answer {
     let found = reader.block(&block_id).await?;
     let attestations: Vec<Attestation<P>> = found
         .block
@@ -136,7 +140,7 @@ async fn attestations<P: Preset>(State(reader): Context<P>, Path(block_id): Path
             AttestationRef::Dvt(attestation) => Attestation::Dvt(attestation.clone()),
         })
         .collect();
-    json_versioned(&Versioned::located(
+    understands.json(Versioned::located(
         found.block.fork_name(),
         found.execution_optimistic,
         found.finalized,
@@ -147,7 +151,7 @@ async fn attestations<P: Preset>(State(reader): Context<P>, Path(block_id): Path
 async fn blinded_block<P: Preset>(
     State(reader): Context<P>,
     Path(block_id): Path<String>,
-    headers: HeaderMap,
+    understands: Understands,
 ) -> Answer {
     let found = reader.block(&block_id).await?;
     let blinded = SignedBlindedBeaconBlock::from_parts(
@@ -156,13 +160,10 @@ async fn blinded_block<P: Preset>(
         found.block.signers(),
         SchemeProofs::new(found.block.proofs().to_vec()).map_err(|error| ApiFailure::internal(format!("{error:?}")))?,
     );
-    json_or_ssz(
-        &headers,
-        &Versioned::located(
-            found.block.fork_name(),
-            found.execution_optimistic,
-            found.finalized,
-            blinded,
-        ),
-    )
+    understands.json_or_ssz(Versioned::located(
+        found.block.fork_name(),
+        found.execution_optimistic,
+        found.finalized,
+        blinded,
+    ))
 }

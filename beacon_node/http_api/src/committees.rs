@@ -2,9 +2,10 @@
 
 use crate::ApiFailure;
 use crate::locate::Reader;
+use crate::request::Path;
 use crate::respond::{Answer, json_located};
 use axum::Router;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::routing::get;
 use beacon_api::{Committee, Query, SyncCommitteeMembers};
 use state_transition::StateError;

@@ -2,10 +2,10 @@
 
 use crate::ApiFailure;
 use crate::locate::Reader;
-use crate::respond::{Answer, json, json_data, json_versioned, prefers_ssz, ssz, with_version};
+use crate::request::Path;
+use crate::respond::{Answer, Understands, json, json_data, ssz, with_version};
 use axum::Router;
-use axum::extract::{Path, State};
-use axum::http::HeaderMap;
+use axum::extract::State;
 use axum::routing::get;
 use beacon_api::{ForkChoice, ForkChoiceNode, HeadEntry, PayloadValidity, Versioned};
 use beacon_chain::ExecutionStatus;
@@ -23,15 +23,15 @@ pub(crate) fn routes<P: Preset>() -> Router<Arc<Reader<P>>> {
         .route("/eth/v2/debug/beacon/heads", get(heads::<P>))
 }
 
-async fn state<P: Preset>(State(reader): Context<P>, Path(state_id): Path<String>, headers: HeaderMap) -> Answer {
+async fn state<P: Preset>(State(reader): Context<P>, Path(state_id): Path<String>, understands: Understands) -> Answer {
     let found = reader.state(&state_id).await?;
     reader
         .replaying(move |_| {
             let fork = found.state.fork_name();
-            if prefers_ssz(&headers) {
+            if understands.wants_ssz(fork) {
                 return Ok(with_version(ssz(found.state.as_ssz_bytes()), fork));
             }
-            json_versioned(&Versioned::located(
+            understands.json(Versioned::located(
                 fork,
                 found.execution_optimistic,
                 found.finalized,
@@ -54,7 +54,7 @@ async fn fork_choice<P: Preset>(State(reader): Context<P>) -> Answer {
                 .map(|(node, weight)| ForkChoiceNode {
                     slot: node.slot,
                     block_root: node.root,
-                    parent_root: store.contains(&node.parent_root).then_some(node.parent_root),
+                    parent_root: node.parent_root,
                     justified_epoch: node.justified_checkpoint.epoch,
                     finalized_epoch: node.finalized_checkpoint.epoch,
                     weight,

@@ -4,7 +4,7 @@
 use crate::ApiFailure;
 use crate::locate::Reader;
 use crate::metrics::SseReader;
-use crate::respond::{Answer, with_header};
+use crate::respond::{Answer, Understands, with_header};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, State};
@@ -12,9 +12,9 @@ use axum::response::Response;
 use axum::routing::get;
 use beacon_api::{
     BlockEvent, BlockGossipEvent, ChainReorgEvent, DataColumnSidecarEvent, Event, EventTopic, FinalizedCheckpointEvent,
-    GroupBlockEvent, HeadEvent, Query,
+    GroupBlockEvent, HeadEvent, PayloadAttributes, PayloadAttributesData, PayloadAttributesEvent, Query,
 };
-use beacon_chain::ChainEvent;
+use beacon_chain::{ChainEvent, PayloadBegun};
 use futures::stream::unfold;
 use intake::Accepted;
 use runtime::Shutdown;
@@ -24,7 +24,7 @@ use std::time::Duration;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Interval, MissedTickBehavior, interval};
-use types::Preset;
+use types::{ForkName, Preset};
 
 /// How often a stream on which nothing happens shows that it is alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -33,7 +33,11 @@ pub(crate) fn routes<P: Preset>() -> Router<Arc<Reader<P>>> {
     Router::new().route("/eth/v1/events", get(events::<P>))
 }
 
-async fn events<P: Preset>(State(reader): State<Arc<Reader<P>>>, RawQuery(query): RawQuery) -> Answer {
+async fn events<P: Preset>(
+    State(reader): State<Arc<Reader<P>>>,
+    RawQuery(query): RawQuery,
+    understands: Understands,
+) -> Answer {
     let query = query.unwrap_or_default();
     let topics: Vec<EventTopic> = Query::parse(&query).list("topics")?;
     if topics.is_empty() {
@@ -51,6 +55,7 @@ async fn events<P: Preset>(State(reader): State<Arc<Reader<P>>>, RawQuery(query)
         keep_alive,
         topics,
         waiting: None,
+        understands,
         reader,
         _counted: SseReader::new(),
     };
@@ -71,6 +76,8 @@ fn is_of_accepted(topic: EventTopic) -> bool {
         | EventTopic::Block
         | EventTopic::FinalizedCheckpoint
         | EventTopic::ChainReorg
+        | EventTopic::PayloadAttributes
+        | EventTopic::BlobSidecar
         | EventTopic::GroupBlock => false,
         EventTopic::BlockGossip
         | EventTopic::Attestation
@@ -111,6 +118,27 @@ fn of_accepted<P: Preset>(accepted: Accepted<P>) -> Event<P> {
     }
 }
 
+fn payload_attributes(version: ForkName, begun: PayloadBegun) -> PayloadAttributesEvent {
+    let attributes = begun.attributes;
+    PayloadAttributesEvent {
+        version,
+        data: PayloadAttributesData {
+            proposer_index: begun.proposer_index,
+            proposal_slot: begun.proposal_slot,
+            parent_block_number: begun.parent_block_number,
+            parent_block_root: attributes.parent_beacon_block_root,
+            parent_block_hash: begun.parent_block_hash,
+            payload_attributes: PayloadAttributes {
+                timestamp: attributes.timestamp,
+                prev_randao: attributes.prev_randao,
+                suggested_fee_recipient: attributes.suggested_fee_recipient,
+                withdrawals: attributes.withdrawals,
+                parent_beacon_block_root: attributes.parent_beacon_block_root,
+            },
+        },
+    }
+}
+
 /// The next message of a channel; waits for ever without one.
 async fn next_of<T: Clone>(receiver: &mut Option<Receiver<T>>) -> Result<T, RecvError> {
     match receiver {
@@ -129,6 +157,7 @@ struct Stream<P: Preset> {
     topics: Vec<EventTopic>,
     /// Follows the one that was sent last.
     waiting: Option<Event<P>>,
+    understands: Understands,
     reader: Arc<Reader<P>>,
     _counted: SseReader,
 }
@@ -234,6 +263,10 @@ impl<P: Preset> Stream<P> {
                 epoch,
                 execution_optimistic: is_optimistic(new_head),
             })),
+            ChainEvent::PayloadBegun(begun) => {
+                let fork = self.reader.chain.fork_name_at_slot(begun.proposal_slot);
+                Event::PayloadAttributes(Box::new(payload_attributes(self.understands.name(fork), *begun)))
+            }
             ChainEvent::Finalized { checkpoint, state_root } => {
                 Event::FinalizedCheckpoint(Box::new(FinalizedCheckpointEvent {
                     block: checkpoint.root,

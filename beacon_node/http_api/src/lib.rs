@@ -7,6 +7,7 @@
 //! Families of endpoints are in a module each. They answer JSON, and SSZ where the API has it and the reader prefers
 //! it. Every error has the body that the API describes.
 
+mod blobs;
 mod blocks;
 mod committees;
 mod config;

@@ -2,10 +2,10 @@
 
 use crate::ApiFailure;
 use crate::locate::Reader;
-use crate::request::RequestBody;
+use crate::request::{Path, RequestBody};
 use crate::respond::{Answer, done, json, json_data, with_status};
 use axum::Router;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use beacon_api::{

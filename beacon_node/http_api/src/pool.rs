@@ -3,7 +3,7 @@
 use crate::ApiFailure;
 use crate::locate::Reader;
 use crate::request::RequestBody;
-use crate::respond::{Answer, done, json_data, json_versioned};
+use crate::respond::{Answer, Understands, done, json_data};
 use crate::validator::outcome_of_items;
 use axum::Router;
 use axum::extract::{RawQuery, State};
@@ -16,7 +16,7 @@ use gossip_validation::{
 use std::sync::Arc;
 use types::{
     AttesterSlashing, CommitteeIndex, ForkName, ForkVersioned, Preset, ProposerSlashing, SignedBLSToExecutionChange,
-    SignedKeySetChange, SignedVoluntaryExit, SingleAttestation, Slot,
+    SignedKeySetChange, SignedVoluntaryExit, SingleAttestation, SingleAttestationFulu, Slot,
 };
 
 type Context<P> = State<Arc<Reader<P>>>;
@@ -56,7 +56,11 @@ fn of_current_fork<P: Preset, T: ForkVersioned>(reader: &Reader<P>, items: Vec<T
     (fork, items)
 }
 
-async fn attestations<P: Preset>(State(reader): Context<P>, RawQuery(query): RawQuery) -> Answer {
+async fn attestations<P: Preset>(
+    State(reader): Context<P>,
+    RawQuery(query): RawQuery,
+    understands: Understands,
+) -> Answer {
     let query = query.unwrap_or_default();
     let query = Query::parse(&query);
     let slot: Option<Slot> = query.optional("slot")?;
@@ -66,11 +70,14 @@ async fn attestations<P: Preset>(State(reader): Context<P>, RawQuery(query): Raw
         .on_worker(move |_| Ok(pool.attestations(slot, committee_index)))
         .await?;
     let (fork, data) = of_current_fork(&reader, found);
-    json_versioned(&Versioned::new(fork, data))
+    understands.json(Versioned::new(fork, data))
 }
 
 async fn submit_attestations<P: Preset>(State(reader): Context<P>, body: RequestBody) -> Answer {
-    let attestations: Vec<SingleAttestation> = body.versioned_list()?;
+    let attestations: Vec<SingleAttestation> = body.versioned_list(|fork| match fork {
+        ForkName::Fulu => Some(<SingleAttestationFulu as ssz::Decode>::ssz_fixed_len()),
+        ForkName::Dvt => None,
+    })?;
     let results = reader.intake.submit_attestations(attestations).await;
     outcome_of_items(results.into_iter().map(|result| match result {
         // Clients hand in a vote to several nodes, or twice.
@@ -80,9 +87,9 @@ async fn submit_attestations<P: Preset>(State(reader): Context<P>, body: Request
     done()
 }
 
-async fn attester_slashings<P: Preset>(State(reader): Context<P>) -> Answer {
+async fn attester_slashings<P: Preset>(State(reader): Context<P>, understands: Understands) -> Answer {
     let (fork, data) = of_current_fork(&reader, reader.intake.pool().attester_slashings());
-    json_versioned(&Versioned::new(fork, data))
+    understands.json(Versioned::new(fork, data))
 }
 
 async fn submit_attester_slashing<P: Preset>(State(reader): Context<P>, body: RequestBody) -> Answer {

@@ -2,13 +2,30 @@
 
 use crate::ApiFailure;
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use beacon_api::{CONSENSUS_VERSION_HEADER, Failure, JSON, SSZ, from_json_of_either};
+use axum::http::request::Parts;
+use beacon_api::{CONSENSUS_VERSION_HEADER, Failure, JSON, SSZ, from_json_of_either, list_from_ssz_by_fork};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use ssz::Decode;
 use types::{ForkName, ForkVersioned};
+
+/// The named parts of a path. What is no text is refused in the form of the API.
+#[derive(Debug)]
+pub(crate) struct Path<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = ApiFailure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiFailure> {
+        axum::extract::Path::from_request_parts(parts, state)
+            .await
+            .map(|axum::extract::Path(inner)| Self(inner))
+            .map_err(|rejection| ApiFailure::new(rejection.status(), rejection.body_text()))
+    }
+}
 
 /// A body with what the headers say about it. Its size is limited by the server.
 #[derive(Debug)]
@@ -17,8 +34,8 @@ pub(crate) struct RequestBody {
     pub(crate) bytes: Bytes,
     /// Whether it is SSZ; otherwise JSON.
     pub(crate) is_ssz: bool,
-    /// `Eth-Consensus-Version`.
-    pub(crate) fork: Option<ForkName>,
+    /// `Eth-Consensus-Version`, or what is wrong with it.
+    fork: Result<Option<ForkName>, String>,
 }
 
 impl<S: Send + Sync> FromRequest<S> for RequestBody {
@@ -40,13 +57,12 @@ impl<S: Send + Sync> FromRequest<S> for RequestBody {
                 ));
             }
         };
-        let fork = match text(CONSENSUS_VERSION_HEADER) {
-            Some(name) => Some(
+        let fork = text(CONSENSUS_VERSION_HEADER)
+            .map(|name| {
                 name.parse()
-                    .map_err(|error| ApiFailure::bad_request(format!("header {CONSENSUS_VERSION_HEADER}: {error}")))?,
-            ),
-            None => None,
-        };
+                    .map_err(|error| format!("header {CONSENSUS_VERSION_HEADER}: {error}"))
+            })
+            .transpose();
         let bytes = Bytes::from_request(request, state)
             .await
             .map_err(|rejection| ApiFailure::new(rejection.status(), rejection.body_text()))?;
@@ -84,22 +100,23 @@ impl RequestBody {
     }
 
     /// The fork that the header names; its absence is an error.
-    pub(crate) fn required_fork(&self) -> Result<ForkName, ApiFailure> {
+    fn required_fork(&self) -> Result<ForkName, String> {
         self.fork
-            .ok_or_else(|| ApiFailure::bad_request(format!("header {CONSENSUS_VERSION_HEADER} is missing")))
+            .clone()?
+            .ok_or_else(|| format!("header {CONSENSUS_VERSION_HEADER} is missing"))
     }
 
     /// Reads a container in SSZ or JSON, in the layout of the fork that the header names. Without the header, JSON
     /// is read in the layout that fits, SSZ is refused.
     pub(crate) fn versioned<T: ForkVersioned>(&self) -> Result<T, ApiFailure> {
         if self.is_ssz {
-            let fork = self.required_fork()?;
+            let fork = self.required_fork().map_err(ApiFailure::bad_request)?;
             return T::from_ssz_bytes_by_fork(&self.bytes, fork)
                 .map_err(|error| unreadable(format!("SSZ of {fork}: {error:?}")));
         }
         let value = serde_json::from_slice(&self.bytes).map_err(unreadable)?;
-        match self.fork {
-            Some(fork) => T::from_json_by_fork(value, fork),
+        match self.fork.as_ref().map_err(ApiFailure::bad_request)? {
+            Some(fork) => T::from_json_by_fork(value, *fork),
             None => from_json_of_either(value),
         }
         .map_err(unreadable)
@@ -111,9 +128,34 @@ impl RequestBody {
         self.list(serde_json::from_value)
     }
 
-    /// As [`Self::json_list`], in the layout of the fork that the header names, or else in the layout that fits.
-    pub(crate) fn versioned_list<T: ForkVersioned>(&self) -> Result<Vec<T>, ApiFailure> {
-        self.list(|value| match self.fork {
+    /// Reads a list in JSON, or in SSZ, where an empty body is an empty list.
+    pub(crate) fn json_or_ssz_list<T: DeserializeOwned + Decode>(&self) -> Result<Vec<T>, ApiFailure> {
+        if self.is_ssz {
+            return Vec::from_ssz_bytes(&self.bytes).map_err(|error| unreadable(format!("SSZ: {error:?}")));
+        }
+        self.json()
+    }
+
+    /// As [`Self::json_list`] or in SSZ, in the layout of the fork that the header names. Without the header, JSON is
+    /// read in the layout that fits, SSZ is refused.
+    /// `item_bytes` is the length of an item in SSZ if all have the same.
+    pub(crate) fn versioned_list<T: ForkVersioned>(
+        &self,
+        item_bytes: impl Fn(ForkName) -> Option<usize>,
+    ) -> Result<Vec<T>, ApiFailure> {
+        if self.is_ssz {
+            let fork = self
+                .required_fork()
+                .map_err(|error| ApiFailure::unreadable_list(error, Vec::new()))?;
+            return list_from_ssz_by_fork(&self.bytes, fork, item_bytes(fork)).map_err(|error| {
+                ApiFailure::unreadable_list(format!("cannot read the body: SSZ of {fork}: {error:?}"), Vec::new())
+            });
+        }
+        let fork = self
+            .fork
+            .as_ref()
+            .map_err(|error| ApiFailure::unreadable_list(error, Vec::new()))?;
+        self.list(|value| match *fork {
             Some(fork) => T::from_json_by_fork(value, fork),
             None => from_json_of_either(value),
         })

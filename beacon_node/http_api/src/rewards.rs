@@ -3,11 +3,11 @@
 use crate::ApiFailure;
 use crate::committees::sync_committee_signers;
 use crate::locate::{FoundState, Reader};
-use crate::request::RequestBody;
+use crate::request::{Path, RequestBody};
 use crate::respond::{Answer, json_located};
 use crate::validators::signers;
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::{get, post};
 use beacon_api::{
     AttestationRewards, BlockRewards, IdealAttestationReward, SyncCommitteeReward, TotalAttestationReward, ValidatorId,
@@ -104,6 +104,7 @@ fn attestation_rewards<P: Preset>(
             head: signed(ideal.head),
             target: signed(ideal.target),
             source: signed(ideal.source),
+            inclusion_delay: 0,
             inactivity: 0,
         })
         .collect();
@@ -125,6 +126,7 @@ fn attestation_rewards<P: Preset>(
             head: net(deltas.head.get(index)),
             target: net(deltas.target.get(index)),
             source: net(deltas.source.get(index)),
+            inclusion_delay: 0,
             inactivity: net(deltas.inactivity.get(index)),
         })
         .collect();

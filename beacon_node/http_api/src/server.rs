@@ -1,15 +1,16 @@
 //! The server: routes, limits, what every request passes through, and the end.
 
 use crate::locate::Reader;
-use crate::respond::{Answer, done, with_header};
+use crate::respond::{Answer, done, takes, with_header};
 use crate::{ApiContext, ApiFailure, metrics};
-use crate::{blocks, committees, config, debug, events, node, pool, rewards, states, validator, validators};
+use crate::{blobs, blocks, committees, config, debug, events, node, pool, rewards, states, validator, validators};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ORIGIN, VARY};
-use axum::http::{Method, StatusCode};
+use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, ORIGIN, VARY};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
+use beacon_api::{JSON, SSZ};
 use runtime::Shutdown;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -75,6 +76,7 @@ fn router<P: Preset>(context: &Arc<ApiContext<P>>, shutdown: Shutdown) -> Router
         .merge(validators::routes())
         .merge(committees::routes())
         .merge(blocks::routes())
+        .merge(blobs::routes())
         .merge(debug::routes())
         .merge(rewards::routes())
         .merge(events::routes())
@@ -93,6 +95,7 @@ async fn observe<P: Preset>(State(context): State<Arc<ApiContext<P>>>, request: 
     let started = Instant::now();
     let method = request.method().clone();
     let uri = request.uri().clone();
+    let accept = request.headers().clone();
     let path = request
         .extensions()
         .get::<MatchedPath>()
@@ -107,6 +110,7 @@ async fn observe<P: Preset>(State(context): State<Arc<ApiContext<P>>>, request: 
     } else {
         next.run(request).await
     };
+    let response = only_what_is_taken(&accept, response);
     let elapsed = started.elapsed();
     metrics::note_answer(&path, response.status().as_u16(), elapsed.as_secs_f64());
     tracing::debug!(
@@ -123,6 +127,21 @@ async fn observe<P: Preset>(State(context): State<Arc<ApiContext<P>>>, request: 
             "Origin",
         ),
         None => response,
+    }
+}
+
+/// An answer in a format that the reader does not take is none. Errors are sent in any case: they say what is wrong.
+fn only_what_is_taken(accept: &HeaderMap, response: Response) -> Response {
+    let media_type = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    match media_type {
+        Some(media_type @ (JSON | SSZ)) if response.status().is_success() && !takes(accept, media_type) => {
+            let message = format!("this endpoint answers in {media_type}, which the header Accept does not name");
+            ApiFailure::new(StatusCode::NOT_ACCEPTABLE, message).into_response()
+        }
+        _ => response,
     }
 }
 

@@ -2,10 +2,10 @@
 
 use crate::ApiFailure;
 use crate::locate::{FoundState, Reader};
-use crate::respond::{Answer, json_located, json_or_ssz};
+use crate::request::Path;
+use crate::respond::{Answer, Understands, json_located};
 use axum::Router;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::HeaderMap;
+use axum::extract::{RawQuery, State};
 use axum::routing::get;
 use beacon_api::{FinalityCheckpoints, GroupEntry, Query, Randao, RootEntry, Versioned};
 use ssz::Encode;
@@ -118,12 +118,14 @@ async fn groups<P: Preset>(State(reader): Context<P>, Path(state_id): Path<Strin
 }
 
 /// A part of a state, in SSZ or JSON.
-fn part<P: Preset, T: serde::Serialize + Encode>(headers: &HeaderMap, found: &FoundState<P>, part: T) -> Answer {
+fn part<P: Preset, T: serde::Serialize + Encode>(understands: Understands, found: &FoundState<P>, part: T) -> Answer {
     let fork = found.state.fork_name();
-    json_or_ssz(
-        headers,
-        &Versioned::located(fork, found.execution_optimistic, found.finalized, part),
-    )
+    understands.json_or_ssz(Versioned::located(
+        fork,
+        found.execution_optimistic,
+        found.finalized,
+        part,
+    ))
 }
 
 macro_rules! parts {
@@ -131,11 +133,11 @@ macro_rules! parts {
         $(async fn $name<P: Preset>(
             State(reader): Context<P>,
             Path(state_id): Path<String>,
-            headers: HeaderMap,
+            understands: Understands,
         ) -> Answer {
             let found = reader.state(&state_id).await?;
             reader
-                .on_worker(move |_| part(&headers, &found, found.state.$name().clone()))
+                .on_worker(move |_| part(understands, &found, found.state.$name().clone()))
                 .await
         })*
     };

@@ -3,14 +3,17 @@
 use crate::ApiFailure;
 use crate::indices::Identities;
 use crate::locate::Reader;
-use crate::request::RequestBody;
-use crate::respond::{Answer, json_located};
+use crate::request::{Path, RequestBody};
+use crate::respond::{Answer, Understands, json, json_located};
 use axum::Router;
-use axum::extract::{Path, RawQuery, State};
-use axum::routing::get;
-use beacon_api::{Query, ValidatorBalance, ValidatorEntry, ValidatorId, ValidatorStatus, ValidatorsRequest};
+use axum::extract::{RawQuery, State};
+use axum::routing::{get, post};
+use beacon_api::{
+    Located, Query, ValidatorBalance, ValidatorEntry, ValidatorId, ValidatorIdentity, ValidatorStatus,
+    ValidatorsRequest,
+};
 use std::sync::Arc;
-use types::{Preset, SignerIndex};
+use types::{Epoch, Preset, PublicKeyBytes, SignerIndex};
 
 type Context<P> = State<Arc<Reader<P>>>;
 
@@ -27,6 +30,10 @@ pub(crate) fn routes<P: Preset>() -> Router<Arc<Reader<P>>> {
         .route(
             "/eth/v1/beacon/states/{state_id}/validator_balances",
             get(get_balances::<P>).post(post_balances::<P>),
+        )
+        .route(
+            "/eth/v1/beacon/states/{state_id}/validator_identities",
+            post(identities::<P>),
         )
 }
 
@@ -155,6 +162,62 @@ async fn balances<P: Preset>(reader: &Arc<Reader<P>>, state_id: &str, ids: Vec<V
                     .collect()
             };
             json_located(place.0, place.1, balances)
+        })
+        .await
+}
+
+/// As SSZ sends it: only for keys of 48 bytes.
+#[derive(ssz_derive::Encode)]
+struct BlsIdentity {
+    index: SignerIndex,
+    pubkey: PublicKeyBytes,
+    activation_epoch: Epoch,
+}
+
+async fn identities<P: Preset>(
+    State(reader): Context<P>,
+    Path(state_id): Path<String>,
+    understands: Understands,
+    body: RequestBody,
+) -> Answer {
+    let ids: Vec<ValidatorId> = body.optional_json()?.unwrap_or_default();
+    let found = reader.state(&state_id).await?;
+    let place = (found.execution_optimistic, found.finalized);
+    reader
+        .with_identities(&found, move |_, identities| {
+            let entries: Vec<ValidatorEntry> = if ids.is_empty() {
+                identities.registry().collect()
+            } else {
+                let signers = signers(identities, ids).into_iter();
+                signers.filter_map(|index| identities.entry(index)).collect()
+            };
+            let data: Vec<ValidatorIdentity> = entries
+                .into_iter()
+                .map(|entry| ValidatorIdentity {
+                    index: entry.index,
+                    pubkey: entry.validator.pubkey,
+                    activation_epoch: entry.validator.activation_epoch,
+                })
+                .collect();
+            let in_ssz: Option<Vec<BlsIdentity>> = data
+                .iter()
+                .map(|identity| {
+                    Some(BlsIdentity {
+                        index: identity.index,
+                        pubkey: identity.pubkey.as_bls()?,
+                        activation_epoch: identity.activation_epoch,
+                    })
+                })
+                .collect();
+            let answer = Located {
+                execution_optimistic: place.0,
+                finalized: place.1,
+                data,
+            };
+            match in_ssz {
+                Some(in_ssz) => understands.of_any_fork(&answer, &in_ssz),
+                None => json(&answer),
+            }
         })
         .await
 }

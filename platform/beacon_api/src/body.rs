@@ -4,6 +4,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use ssz::{BYTES_PER_LENGTH_OFFSET, DecodeError};
 use types::{ForkName, ForkVersioned, Root};
 
 /// An answer without more to say about it.
@@ -149,6 +150,62 @@ pub fn list_from_json_of_either<T: ForkVersioned>(json: &[u8]) -> Result<Vec<T>,
         .collect()
 }
 
+/// Takes a list in SSZ apart. Items have a length of their own, or `item_bytes` each.
+fn ssz_items(bytes: &[u8], item_bytes: Option<usize>) -> Result<Vec<&[u8]>, DecodeError> {
+    if bytes.is_empty() {
+        return Ok(Vec::new());
+    }
+    if let Some(length) = item_bytes {
+        if length == 0 || !bytes.len().is_multiple_of(length) {
+            return Err(DecodeError::InvalidByteLength {
+                len: bytes.len(),
+                expected: length,
+            });
+        }
+        return Ok(bytes.chunks_exact(length).collect());
+    }
+    let offset = |place: usize| -> Result<usize, DecodeError> {
+        let start = place * BYTES_PER_LENGTH_OFFSET;
+        let bytes = bytes.get(start..start + BYTES_PER_LENGTH_OFFSET);
+        let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+        let offset = bytes
+            .map(u32::from_le_bytes)
+            .and_then(|offset| usize::try_from(offset).ok());
+        offset.ok_or(DecodeError::OutOfBoundsByte { i: start })
+    };
+    let first = offset(0)?;
+    if first == 0 || first % BYTES_PER_LENGTH_OFFSET != 0 {
+        return Err(DecodeError::InvalidListFixedBytesLen(first));
+    }
+    let count = first / BYTES_PER_LENGTH_OFFSET;
+    if first > bytes.len() {
+        return Err(DecodeError::OffsetOutOfBounds(first));
+    }
+    (0..count)
+        .map(|place| {
+            let start = offset(place)?;
+            let end = if place + 1 == count {
+                bytes.len()
+            } else {
+                offset(place + 1)?
+            };
+            bytes.get(start..end).ok_or(DecodeError::OffsetsAreDecreasing(start))
+        })
+        .collect()
+}
+
+/// Reads a list of containers in SSZ in the layout of `fork`. `item_bytes` is their length if they all have the same.
+pub fn list_from_ssz_by_fork<T: ForkVersioned>(
+    bytes: &[u8],
+    fork: ForkName,
+    item_bytes: Option<usize>,
+) -> Result<Vec<T>, DecodeError> {
+    ssz_items(bytes, item_bytes)?
+        .into_iter()
+        .map(|item| T::from_ssz_bytes_by_fork(item, fork))
+        .collect()
+}
+
 fn at(position: usize, error: serde_json::Error) -> serde_json::Error {
     serde_json::Error::custom(format!("item {position}: {error}"))
 }
@@ -197,6 +254,28 @@ mod tests {
         let json = serde_json::to_vec(&[exit(ForkName::Dvt), exit(ForkName::Fulu)]).unwrap();
         let list: Vec<SignedVoluntaryExit> = list_from_json_of_either(&json).unwrap();
         assert_eq!(list, [exit(ForkName::Dvt), exit(ForkName::Fulu)]);
+    }
+
+    #[test]
+    fn a_list_in_ssz_is_read_with_offsets_or_by_length() {
+        for (fork, item_bytes) in [(ForkName::Fulu, Some(112)), (ForkName::Dvt, None)] {
+            for count in 0..3 {
+                let list = vec![exit(fork); count];
+                let bytes = match fork {
+                    ForkName::Fulu => list.iter().flat_map(ssz::Encode::as_ssz_bytes).collect(),
+                    ForkName::Dvt => ssz::Encode::as_ssz_bytes(&list),
+                };
+                let read: Vec<SignedVoluntaryExit> = list_from_ssz_by_fork(&bytes, fork, item_bytes).unwrap();
+                assert_eq!(read, list);
+                for cut in 1..bytes.len() {
+                    let read = list_from_ssz_by_fork::<SignedVoluntaryExit>(&bytes[..cut], fork, item_bytes);
+                    assert!(read.is_err() || cut % 112 == 0, "{fork}: {cut} of {}", bytes.len());
+                }
+            }
+        }
+        for wrong in [[0u8, 0, 0, 0], [3, 0, 0, 0], [8, 0, 0, 0], [255; 4]] {
+            assert!(list_from_ssz_by_fork::<SignedVoluntaryExit>(&wrong, ForkName::Dvt, None).is_err());
+        }
     }
 
     #[test]

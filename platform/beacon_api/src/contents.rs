@@ -16,6 +16,11 @@ pub type CellProofs = VariableList<KzgProof, U33554432>;
 /// A block's blobs.
 pub type Blobs<P> = VariableList<Blob<P>, <P as Preset>::MaxBlobCommitmentsPerBlock>;
 
+/// A list of blobs in JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "P: Preset", transparent)]
+pub struct BlobList<P: Preset>(#[serde(with = "ssz_types::serde_utils::list_of_hex_fixed_vec")] pub Blobs<P>);
+
 macro_rules! contents {
     ($(#[$meta:meta])* $name:ident, $field:ident: $block:ident, $text:literal) => {
         $(#[$meta])*

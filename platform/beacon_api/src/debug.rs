@@ -25,8 +25,8 @@ pub struct ForkChoiceNode {
     pub slot: Slot,
     /// Its root.
     pub block_root: Root,
-    /// Its parent; none for the first.
-    pub parent_root: Option<Root>,
+    /// Its parent, which is not in the list for the first.
+    pub parent_root: Root,
     /// Justified by its state.
     pub justified_epoch: Epoch,
     /// Finalised by its state.

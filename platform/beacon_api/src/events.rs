@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
 use types::{
-    Attestation, AttesterSlashing, ColumnIndex, Epoch, Preset, ProposerSlashing, Root, SignedAggregateAndProof,
-    SignedBLSToExecutionChange, SignedBeaconBlockHeader, SignedContributionAndProof, SignedKeySetChange,
-    SignedVoluntaryExit, SingleAttestation, Slot, ValidatorIndex,
+    Attestation, AttesterSlashing, ColumnIndex, Epoch, ExecutionAddress, ForkName, Hash32, Preset, ProposerSlashing,
+    Root, SignedAggregateAndProof, SignedBLSToExecutionChange, SignedBeaconBlockHeader, SignedContributionAndProof,
+    SignedKeySetChange, SignedVoluntaryExit, SingleAttestation, Slot, ValidatorIndex, Withdrawal,
 };
 
 /// There is a new head.
@@ -88,6 +88,54 @@ pub struct ChainReorgEvent {
     #[serde(default)]
     pub execution_optimistic: bool,
 }
+
+/// The execution client has been told to begin a payload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PayloadAttributesEvent {
+    /// Fork of the payload.
+    pub version: ForkName,
+    /// What it builds on, and for whom.
+    pub data: PayloadAttributesData,
+}
+
+/// What a payload builds on, and for whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PayloadAttributesData {
+    /// Who proposes.
+    pub proposer_index: ValidatorIndex,
+    /// When.
+    pub proposal_slot: Slot,
+    /// Number of the payload before.
+    #[serde(with = "serde_utils::quoted_u64")]
+    pub parent_block_number: u64,
+    /// Root of the block before.
+    pub parent_block_root: Root,
+    /// Hash of the payload before.
+    pub parent_block_hash: Hash32,
+    /// What the payload must have.
+    pub payload_attributes: PayloadAttributes,
+}
+
+/// What a payload must have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PayloadAttributes {
+    /// Unix seconds of the slot.
+    #[serde(with = "serde_utils::quoted_u64")]
+    pub timestamp: u64,
+    /// RANDAO mix of the slot.
+    pub prev_randao: Hash32,
+    /// Who gets the fees.
+    #[serde(with = "serde_utils::address_hex")]
+    pub suggested_fee_recipient: ExecutionAddress,
+    /// What the state pays out.
+    pub withdrawals: Vec<Withdrawal>,
+    /// Root of the block before.
+    pub parent_beacon_block_root: Root,
+}
+
+/// There are none: columns have taken their place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BlobSidecarEvent {}
 
 /// A data column has passed the conditions of gossip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -204,6 +252,10 @@ events! {
     ContributionAndProof(SignedContributionAndProof<P>) = "contribution_and_proof", serde_json::from_value;
     /// A data column has passed the conditions of gossip.
     DataColumnSidecar(DataColumnSidecarEvent) = "data_column_sidecar", serde_json::from_value;
+    /// The execution client has been told to begin a payload.
+    PayloadAttributes(PayloadAttributesEvent) = "payload_attributes", serde_json::from_value;
+    /// Nothing since Fulu. Tools of before ask for it.
+    BlobSidecar(BlobSidecarEvent) = "blob_sidecar", serde_json::from_value;
     /// A group's block has the signatures of enough members.
     GroupBlock(GroupBlockEvent) = "group_block", serde_json::from_value;
     /// A complete key-set change was accepted.

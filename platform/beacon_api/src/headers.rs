@@ -36,6 +36,27 @@ fn quality(accept: &str, media_type: &str) -> u32 {
         .unwrap_or(0)
 }
 
+/// Whether a client that sends this `Accept` header takes a media type. One that cannot be read says nothing.
+pub fn accepts(accept: &str, media_type: &str) -> bool {
+    let (family, _) = media_type.split_once('/').unwrap_or((media_type, ""));
+    let mut entries = accept.split(',').filter_map(|entry| {
+        let mut parts = entry.split(';').map(str::trim);
+        let range = parts.next().filter(|range| range.contains('/'))?;
+        let is_refused = parts
+            .find_map(|part| part.strip_prefix("q="))
+            .is_some_and(|weight| weight.parse::<f32>() == Ok(0.0));
+        Some((range, is_refused))
+    });
+    let mut is_empty = true;
+    entries.any(|(range, is_refused)| {
+        is_empty = false;
+        let (range_family, kind) = range.split_once('/').unwrap_or((range, ""));
+        let fits = range.eq_ignore_ascii_case(media_type)
+            || (kind == "*" && (range_family == "*" || range_family.eq_ignore_ascii_case(family)));
+        fits && !is_refused
+    }) || is_empty
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,5 +68,28 @@ mod tests {
         assert!(!accepts_ssz("application/json, application/octet-stream;q=0.5"));
         assert!(!accepts_ssz("*/*"));
         assert!(!accepts_ssz(""));
+    }
+
+    #[test]
+    fn a_media_type_is_taken_by_its_name_its_family_or_in_any_case() {
+        for accept in [
+            "application/json",
+            "text/html, APPLICATION/JSON;q=0.1",
+            "application/*",
+            "*/*",
+            "text/html,*/*;q=0.8",
+            "",
+            "json",
+        ] {
+            assert!(accepts(accept, JSON), "{accept}");
+        }
+        for accept in [
+            "application/octet-stream",
+            "text/html",
+            "text/*",
+            "application/json;q=0",
+        ] {
+            assert!(!accepts(accept, JSON), "{accept}");
+        }
     }
 }

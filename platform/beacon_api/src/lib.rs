@@ -25,23 +25,25 @@ mod validator;
 
 pub use body::{
     Data, Dependent, Located, Versioned, from_json_of_either, list_from_json_by_fork, list_from_json_of_either,
+    list_from_ssz_by_fork,
 };
 pub use client::{ApiError, BeaconClient, ClientConfig};
 pub use config::{DepositContract, Genesis};
 pub use contents::{
-    Blobs, BlockContents, CellProofs, ProducedBlock, ProducedBlockAnswer, Published, SignedBlockContents,
+    BlobList, Blobs, BlockContents, CellProofs, ProducedBlock, ProducedBlockAnswer, Published, SignedBlockContents,
     SignedProducedBlock,
 };
 pub use debug::{ForkChoice, ForkChoiceNode, HeadEntry, PayloadValidity};
 pub use duties::{AttesterDuty, Liveness, ProposerDuty, SyncDuty};
 pub use error::{ErrorMessage, Failure};
 pub use events::{
-    BlockEvent, BlockGossipEvent, ChainReorgEvent, DataColumnSidecarEvent, Event, EventError, EventTopic,
-    FinalizedCheckpointEvent, GroupBlockEvent, HeadEvent, SseParser,
+    BlobSidecarEvent, BlockEvent, BlockGossipEvent, ChainReorgEvent, DataColumnSidecarEvent, Event, EventError,
+    EventTopic, FinalizedCheckpointEvent, GroupBlockEvent, HeadEvent, PayloadAttributes, PayloadAttributesData,
+    PayloadAttributesEvent, SseParser,
 };
 pub use group::{GroupEntry, GroupKey, GroupKeySet, SeatVotes};
 pub use headers::{
-    BLINDED_HEADER, BLOCK_VALUE_HEADER, CONSENSUS_VERSION_HEADER, JSON, PAYLOAD_VALUE_HEADER, SSZ, accepts_ssz,
+    BLINDED_HEADER, BLOCK_VALUE_HEADER, CONSENSUS_VERSION_HEADER, JSON, PAYLOAD_VALUE_HEADER, SSZ, accepts, accepts_ssz,
 };
 pub use id::{BlockId, IdError, StateId, ValidatorId};
 pub use node::{
@@ -54,7 +56,7 @@ pub use rewards::{
 };
 pub use state::{
     BlockHeaderEntry, Committee, FinalityCheckpoints, Randao, RootEntry, SyncCommitteeMembers, ValidatorBalance,
-    ValidatorData, ValidatorEntry, ValidatorStatus, ValidatorsRequest,
+    ValidatorData, ValidatorEntry, ValidatorIdentity, ValidatorStatus, ValidatorsRequest,
 };
 pub use validator::{
     BroadcastValidation, CommitteeSubscription, ProposerPreparation, RandaoProof, SignedValidatorRegistration,

@@ -27,6 +27,9 @@ pub struct IdealAttestationReward {
     /// Gwei for the source.
     #[serde(with = "serde_utils::quoted_i64")]
     pub source: i64,
+    /// Nothing since Altair. Clients expect the field.
+    #[serde(default, with = "serde_utils::quoted_u64")]
+    pub inclusion_delay: u64,
     /// Gwei of inactivity penalty.
     #[serde(with = "serde_utils::quoted_i64")]
     pub inactivity: i64,
@@ -46,6 +49,9 @@ pub struct TotalAttestationReward {
     /// Gwei for the source.
     #[serde(with = "serde_utils::quoted_i64")]
     pub source: i64,
+    /// Nothing since Altair. Clients expect the field.
+    #[serde(default, with = "serde_utils::quoted_u64")]
+    pub inclusion_delay: u64,
     /// Gwei of inactivity penalty.
     #[serde(with = "serde_utils::quoted_i64")]
     pub inactivity: i64,

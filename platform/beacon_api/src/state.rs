@@ -219,6 +219,17 @@ pub struct ValidatorBalance {
     pub balance: Gwei,
 }
 
+/// An entry of `/eth/v1/beacon/states/{id}/validator_identities`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValidatorIdentity {
+    /// Index.
+    pub index: SignerIndex,
+    /// The key.
+    pub pubkey: SignerKey,
+    /// First active epoch.
+    pub activation_epoch: Epoch,
+}
+
 /// Body of a POST to `/eth/v1/beacon/states/{id}/validators`. A list that is missing or empty filters nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ValidatorsRequest {

@@ -1,6 +1,7 @@
 //! What a validator client sends besides signed containers.
 
 use serde::{Deserialize, Serialize};
+use ssz_derive::{Decode, Encode};
 use std::fmt;
 use std::str::FromStr;
 use tree_hash_derive::TreeHash;
@@ -46,7 +47,7 @@ pub struct ProposerPreparation {
 }
 
 /// What a validator tells builders.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, TreeHash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, TreeHash, Encode, Decode, Serialize, Deserialize)]
 pub struct ValidatorRegistration {
     /// Who gets the fees.
     #[serde(with = "serde_utils::address_hex")]
@@ -62,7 +63,7 @@ pub struct ValidatorRegistration {
 }
 
 /// An item of `/eth/v1/validator/register_validator`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct SignedValidatorRegistration {
     /// What is registered.
     pub message: ValidatorRegistration,

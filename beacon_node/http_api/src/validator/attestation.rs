@@ -4,11 +4,11 @@ use super::{outcome_of_items, production_failure};
 use crate::ApiFailure;
 use crate::locate::Reader;
 use crate::request::RequestBody;
-use crate::respond::{Answer, done, json_data, json_versioned};
+use crate::respond::{Answer, Understands, done};
 use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::routing::{get, post};
-use beacon_api::{CommitteeSubscription, Query, Versioned};
+use beacon_api::{CommitteeSubscription, Data, Query, Versioned};
 use gossip_validation::AggregateGossipError;
 use std::sync::Arc;
 use types::{CommitteeIndex, ForkVersioned as _, Preset, Root, SignedAggregateAndProof, Slot};
@@ -23,7 +23,7 @@ pub(super) fn routes<P: Preset>() -> Router<Arc<Reader<P>>> {
         .route("/eth/v1/validator/beacon_committee_subscriptions", post(subscribe::<P>))
 }
 
-async fn data<P: Preset>(State(reader): Context<P>, RawQuery(query): RawQuery) -> Answer {
+async fn data<P: Preset>(State(reader): Context<P>, RawQuery(query): RawQuery, understands: Understands) -> Answer {
     let query = query.unwrap_or_default();
     let query = Query::parse(&query);
     let slot: Slot = query.required("slot")?;
@@ -34,10 +34,14 @@ async fn data<P: Preset>(State(reader): Context<P>, RawQuery(query): RawQuery) -
         .attestation_data(slot, committee_index)
         .await
         .map_err(production_failure)?;
-    json_data(data)
+    understands.of_any_fork(&Data { data }, &data)
 }
 
-async fn aggregate<P: Preset>(State(reader): Context<P>, RawQuery(query): RawQuery) -> Answer {
+async fn aggregate<P: Preset>(
+    State(reader): Context<P>,
+    RawQuery(query): RawQuery,
+    understands: Understands,
+) -> Answer {
     let query = query.unwrap_or_default();
     let query = Query::parse(&query);
     let data_root: Root = query.required("attestation_data_root")?;
@@ -52,11 +56,12 @@ async fn aggregate<P: Preset>(State(reader): Context<P>, RawQuery(query): RawQue
         })
         .await?
         .ok_or_else(|| ApiFailure::not_found("no vote of this committee for this data was seen"))?;
-    json_versioned(&Versioned::new(aggregate.fork_name(), aggregate))
+    // It becomes part of what is signed: whoever does not know its layout would sign something else.
+    understands.to_be_signed(Versioned::new(aggregate.fork_name(), aggregate))
 }
 
 async fn submit_aggregates<P: Preset>(State(reader): Context<P>, body: RequestBody) -> Answer {
-    let aggregates: Vec<SignedAggregateAndProof<P>> = body.versioned_list()?;
+    let aggregates: Vec<SignedAggregateAndProof<P>> = body.versioned_list(|_| None)?;
     let mut results = Vec::with_capacity(aggregates.len());
     for aggregate in aggregates {
         results.push(match reader.intake.submit_aggregate(aggregate).await {

@@ -3,10 +3,10 @@
 use super::production_failure;
 use crate::ApiFailure;
 use crate::locate::Reader;
-use crate::request::RequestBody;
+use crate::request::{Path, RequestBody};
 use crate::respond::{Answer, done, json, prefers_ssz, ssz, with_header, with_status, with_version};
 use axum::Router;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use beacon_api::{

@@ -2,10 +2,10 @@
 
 use crate::ApiFailure;
 use crate::locate::Reader;
-use crate::request::RequestBody;
+use crate::request::{Path, RequestBody};
 use crate::respond::{Answer, json, json_located};
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::{get, post};
 use beacon_api::{AttesterDuty, Dependent, ProposerDuty, SyncDuty};
 use beacon_chain::{BeaconChain, HeadSnapshot};

@@ -7,8 +7,11 @@ mod preparation;
 mod sync;
 
 use crate::locate::Reader;
+use crate::respond::Answer;
 use crate::{ApiContext, ApiFailure};
 use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::post;
 use beacon_api::Failure;
 use block_production::ProductionError;
 use std::sync::Arc;
@@ -21,6 +24,17 @@ pub(crate) fn routes<P: Preset>() -> Router<Arc<Reader<P>>> {
         .merge(sync::routes())
         .merge(preparation::routes())
         .merge(blocks::routes())
+        .route("/eth/v1/validator/beacon_committee_selections", post(selections))
+        .route("/eth/v1/validator/sync_committee_selections", post(selections))
+}
+
+/// These are for software between nodes and clients that holds shares of one key. Members of a group have keys of their
+/// own, and nothing to combine.
+async fn selections() -> Answer {
+    Err(ApiFailure::new(
+        StatusCode::NOT_IMPLEMENTED,
+        "this node is no middleware of a cluster: each key makes its own selection proofs",
+    ))
 }
 
 impl<P: Preset> ApiContext<P> {

@@ -2,10 +2,10 @@
 
 use crate::ApiFailure;
 use crate::locate::Reader;
-use crate::request::RequestBody;
+use crate::request::{Path, RequestBody};
 use crate::respond::{Answer, done, json_data};
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::post;
 use beacon_api::{Liveness, ProposerPreparation, SignedValidatorRegistration};
 use state_transition::dvt::accessors::get_group;
@@ -37,7 +37,7 @@ async fn prepare<P: Preset>(State(reader): Context<P>, body: RequestBody) -> Ans
 
 /// No builder is asked for blocks; registrations are taken so that clients need no special case.
 async fn register(body: RequestBody) -> Answer {
-    let registrations: Vec<SignedValidatorRegistration> = body.json()?;
+    let registrations: Vec<SignedValidatorRegistration> = body.json_or_ssz_list()?;
     tracing::trace!(count = registrations.len(), "Registrations for builders are not used");
     done()
 }

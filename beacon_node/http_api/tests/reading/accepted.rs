@@ -1,7 +1,7 @@
 //! Events of messages that were accepted, on a chain without groups.
 
 use crate::support::{Node, everybody};
-use beacon_api::{BroadcastValidation, Event, EventTopic, SignedBlockContents};
+use beacon_api::{AttesterDuty, BroadcastValidation, Event, EventTopic, SignedBlockContents};
 use chain_harness::BlockPlan;
 use futures::{Stream, StreamExt as _};
 use http_api::ApiSettings;
@@ -44,6 +44,103 @@ fn vote_data(node: &Node, head: Root) -> AttestationData {
     }
 }
 
+/// The duty of a validator who votes in the slot of the head.
+pub(crate) async fn own_duty(node: &Node) -> AttesterDuty {
+    let everyone: Vec<SignerIndex> = (1..crate::support::VALIDATORS).map(SignerIndex::new).collect();
+    let head = node.chain.head();
+    let epoch = head.slot().epoch::<Minimal>();
+    let duties = node.client.attester_duties(epoch, &everyone).await.unwrap().data;
+    duties.into_iter().find(|duty| duty.slot == head.slot()).unwrap()
+}
+
+/// Its vote.
+pub(crate) fn single_vote(node: &Node, duty: &AttesterDuty) -> SingleAttestation {
+    let data = vote_data(node, node.chain.head().root);
+    let voter = duty.validator_index.as_u64();
+    SingleAttestation::Fulu(SingleAttestationFulu {
+        committee_index: duty.committee_index,
+        attester_index: duty.validator_index,
+        data,
+        signature: sign(node, voter, &data, domain(node, DOMAIN_BEACON_ATTESTER)),
+    })
+}
+
+/// The same vote as an aggregate.
+pub(crate) fn aggregate(node: &Node, duty: &AttesterDuty) -> SignedAggregateAndProof<Minimal> {
+    let data = vote_data(node, node.chain.head().root);
+    let voter = duty.validator_index.as_u64();
+    let mut aggregate = AttestationFulu {
+        aggregation_bits: ssz_types::BitList::with_capacity(duty.committee_length as usize).unwrap(),
+        data,
+        signature: sign(node, voter, &data, domain(node, DOMAIN_BEACON_ATTESTER)),
+        committee_bits: ssz_types::BitVector::new(),
+    };
+    let seat = duty.validator_committee_index as usize;
+    aggregate.aggregation_bits.set(seat, true).unwrap();
+    aggregate
+        .committee_bits
+        .set(duty.committee_index as usize, true)
+        .unwrap();
+    let message = AggregateAndProofFulu {
+        aggregator_index: duty.validator_index,
+        aggregate,
+        selection_proof: sign(node, voter, &data.slot, domain(node, DOMAIN_SELECTION_PROOF)),
+    };
+    let signature = sign(node, voter, &message, domain(node, DOMAIN_AGGREGATE_AND_PROOF));
+    SignedAggregateAndProof::Fulu(SignedAggregateAndProofFulu { message, signature })
+}
+
+/// Two headers of one slot.
+pub(crate) fn proposer_slashing(node: &Node) -> ProposerSlashing {
+    let header = |body: u8| {
+        let message = BeaconBlockHeader {
+            slot: node.chain.head().slot(),
+            proposer_index: ValidatorIndex::new(3),
+            parent_root: Root::repeat_byte(1),
+            state_root: Root::repeat_byte(2),
+            body_root: Root::repeat_byte(body),
+        };
+        SignedBeaconBlockHeaderFulu {
+            message,
+            signature: sign(node, 3, &message, domain(node, DOMAIN_BEACON_PROPOSER)),
+        }
+    };
+    ProposerSlashing::Fulu(ProposerSlashingFulu {
+        signed_header_1: header(3),
+        signed_header_2: header(4),
+    })
+}
+
+/// Two votes of one epoch.
+pub(crate) fn attester_slashing(node: &Node) -> AttesterSlashing<Minimal> {
+    let side = |head: Root| {
+        let data = vote_data(node, head);
+        IndexedAttestationFulu {
+            attesting_indices: vec![SignerIndex::new(5)].try_into().unwrap(),
+            data,
+            signature: sign(node, 5, &data, domain(node, DOMAIN_BEACON_ATTESTER)),
+        }
+    };
+    AttesterSlashing::Fulu(AttesterSlashingFulu {
+        attestation_1: side(node.chain.head().root),
+        attestation_2: side(Root::repeat_byte(9)),
+    })
+}
+
+/// Somebody leaves.
+pub(crate) fn voluntary_exit(node: &Node) -> SignedVoluntaryExit {
+    let message = VoluntaryExit {
+        epoch: Epoch::new(0),
+        validator_index: ValidatorIndex::new(7),
+    };
+    let version = node.chain.spec().capella_fork_version;
+    let exit_domain = compute_domain(DOMAIN_VOLUNTARY_EXIT, version, node.chain.genesis_validators_root());
+    SignedVoluntaryExit::Fulu(SignedVoluntaryExitFulu {
+        message,
+        signature: sign(node, 7, &message, exit_domain),
+    })
+}
+
 async fn next<E: std::fmt::Debug>(
     events: &mut (impl Stream<Item = Result<Event<Minimal>, E>> + Unpin),
 ) -> Event<Minimal> {
@@ -75,106 +172,36 @@ async fn what_is_handed_in_and_accepted_is_told_to_whoever_listens() {
             .await
             .unwrap(),
     );
-    let head = node.chain.head();
-
-    let everyone: Vec<SignerIndex> = (1..crate::support::VALIDATORS).map(SignerIndex::new).collect();
-    let duties = node
-        .client
-        .attester_duties(Epoch::new(1), &everyone)
-        .await
-        .unwrap()
-        .data;
-    let duty = duties.iter().find(|duty| duty.slot == head.slot()).unwrap();
-    let data = vote_data(&node, head.root);
-    let voter = duty.validator_index.as_u64();
-    let vote = SingleAttestation::Fulu(SingleAttestationFulu {
-        committee_index: duty.committee_index,
-        attester_index: duty.validator_index,
-        data,
-        signature: sign(&node, voter, &data, domain(&node, DOMAIN_BEACON_ATTESTER)),
-    });
+    let duty = own_duty(&node).await;
+    let vote = single_vote(&node, &duty);
     node.client
         .submit_attestations(std::slice::from_ref(&vote))
         .await
         .unwrap();
     assert_eq!(next(&mut events).await, Event::SingleAttestation(Box::new(vote)));
 
-    let mut aggregate = AttestationFulu {
-        aggregation_bits: ssz_types::BitList::with_capacity(duty.committee_length as usize).unwrap(),
-        data,
-        signature: sign(&node, voter, &data, domain(&node, DOMAIN_BEACON_ATTESTER)),
-        committee_bits: ssz_types::BitVector::new(),
-    };
-    let seat = duty.validator_committee_index as usize;
-    aggregate.aggregation_bits.set(seat, true).unwrap();
-    aggregate
-        .committee_bits
-        .set(duty.committee_index as usize, true)
-        .unwrap();
-    let message = AggregateAndProofFulu {
-        aggregator_index: duty.validator_index,
-        aggregate: aggregate.clone(),
-        selection_proof: sign(&node, voter, &data.slot, domain(&node, DOMAIN_SELECTION_PROOF)),
-    };
-    let signature = sign(&node, voter, &message, domain(&node, DOMAIN_AGGREGATE_AND_PROOF));
-    let signed = SignedAggregateAndProof::Fulu(SignedAggregateAndProofFulu { message, signature });
+    let signed = aggregate(&node, &duty);
     node.client
         .submit_aggregates(std::slice::from_ref(&signed))
         .await
         .unwrap();
+    let votes = signed.message().aggregate().cloned();
     assert_eq!(next(&mut events).await, Event::AggregateAndProof(Box::new(signed)));
-    let votes = Attestation::Fulu(aggregate);
     assert_eq!(
         next(&mut events).await,
         Event::Attestation(Box::new(votes)),
         "and the votes alone"
     );
 
-    let header = |body: u8| {
-        let message = BeaconBlockHeader {
-            slot: head.slot(),
-            proposer_index: ValidatorIndex::new(3),
-            parent_root: Root::repeat_byte(1),
-            state_root: Root::repeat_byte(2),
-            body_root: Root::repeat_byte(body),
-        };
-        SignedBeaconBlockHeaderFulu {
-            message,
-            signature: sign(&node, 3, &message, domain(&node, DOMAIN_BEACON_PROPOSER)),
-        }
-    };
-    let slashing = ProposerSlashing::Fulu(ProposerSlashingFulu {
-        signed_header_1: header(3),
-        signed_header_2: header(4),
-    });
+    let slashing = proposer_slashing(&node);
     node.client.submit_proposer_slashing(&slashing).await.unwrap();
     assert_eq!(next(&mut events).await, Event::ProposerSlashing(Box::new(slashing)));
 
-    let side = |head: Root| {
-        let data = vote_data(&node, head);
-        IndexedAttestationFulu {
-            attesting_indices: vec![SignerIndex::new(5)].try_into().unwrap(),
-            data,
-            signature: sign(&node, 5, &data, domain(&node, DOMAIN_BEACON_ATTESTER)),
-        }
-    };
-    let slashing = AttesterSlashing::Fulu(AttesterSlashingFulu {
-        attestation_1: side(head.root),
-        attestation_2: side(Root::repeat_byte(9)),
-    });
+    let slashing = attester_slashing(&node);
     node.client.submit_attester_slashing(&slashing).await.unwrap();
     assert_eq!(next(&mut events).await, Event::AttesterSlashing(Box::new(slashing)));
 
-    let message = VoluntaryExit {
-        epoch: Epoch::new(0),
-        validator_index: ValidatorIndex::new(7),
-    };
-    let version = node.chain.spec().capella_fork_version;
-    let exit_domain = compute_domain(DOMAIN_VOLUNTARY_EXIT, version, node.chain.genesis_validators_root());
-    let exit = SignedVoluntaryExit::Fulu(SignedVoluntaryExitFulu {
-        message,
-        signature: sign(&node, 7, &message, exit_domain),
-    });
+    let exit = voluntary_exit(&node);
     node.client.submit_voluntary_exit(&exit).await.unwrap();
     let event = Event::VoluntaryExit(Box::new(exit));
     assert_eq!(next(&mut events).await, event);

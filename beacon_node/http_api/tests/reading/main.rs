@@ -3,8 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod accepted;
+mod blobs;
 mod blocks;
+mod contract;
+mod described;
 mod duties;
+mod foreign;
 mod handing_in;
 mod node;
 mod rewards;

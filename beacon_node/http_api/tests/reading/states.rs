@@ -95,7 +95,7 @@ async fn parts_of_a_state_are_read() {
 
     let (status, body) = node.get("/eth/v1/beacon/states/head/proposer_lookahead").await;
     assert_eq!(status, 200);
-    assert_eq!(body["version"], "dvt");
+    assert_eq!(body["version"], "fulu", "that is what tools know");
     assert_eq!(body["data"], serde_json::to_value(state.proposer_lookahead()).unwrap());
     let http = reqwest::Client::new();
     let ssz = http

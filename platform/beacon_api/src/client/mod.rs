@@ -71,6 +71,9 @@ struct Answer {
     body: Vec<u8>,
 }
 
+/// What this client can read.
+const NEWEST: ForkName = ForkName::Dvt;
+
 impl BeaconClient {
     /// A client of the node at a URL such as `http://localhost:5052`; a path and credentials may be in it.
     pub fn new(url: &str, config: ClientConfig) -> Result<Self, ApiError> {
@@ -153,7 +156,10 @@ impl BeaconClient {
     }
 
     async fn get(&self, path: &str, query: &[(&str, String)], accept: &str, limit: usize) -> Result<Answer, ApiError> {
-        let mut request = self.request(Method::GET, path, query)?.header(ACCEPT, accept);
+        let mut request = self
+            .request(Method::GET, path, query)?
+            .header(ACCEPT, accept)
+            .header(CONSENSUS_VERSION_HEADER, NEWEST.as_str());
         if limit > ANSWER_LIMIT {
             request = request.timeout(self.config.download_timeout);
         }
