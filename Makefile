@@ -2,7 +2,7 @@
 
 VECTORS ?= official-vectors
 
-.PHONY: devnet scenarios interop ethereumjs test crash-test engine-faults checkpoint-sync xmss-lifetime-test lint bench official-vectors spec-test spec-mutants vectors eip-figures diff-test kurtosis-test kurtosis-mutants build-tools
+.PHONY: devnet scenarios interop ethereumjs test crash-test engine-faults checkpoint-sync xmss-lifetime-test lint bench official-vectors spec-test spec-mutants vectors eip-figures diff-test kurtosis-test kurtosis-mutants beacon-api-description api-contract foreign-clients build-tools
 
 # A network of nodes on this machine, with groups, until Ctrl-C. Flags: make devnet ARGS="--epochs 8 --report r.json"
 devnet: build-tools
@@ -138,6 +138,47 @@ kurtosis-test: $(KURTOSIS_VENV)/installed
 # Changes one thing at a time in the package, in the record and in ethereum-package: the tests have to fail.
 kurtosis-mutants: $(KURTOSIS_VENV)/installed
 	$(KURTOSIS_PYTHON) kurtosis/tests/mutants.py
+
+# The OpenAPI description of the Beacon API, of the release that we serve.
+BEACON_API_SPEC ?= target/beacon-api-description
+beacon-api-description:
+	scripts/fetch-beacon-api-description $(BEACON_API_SPEC)
+
+# A node is asked everything that the description has, on a chain with and one without groups; then schemathesis asks what it
+# makes up. BEACON_API_SPEC names another checkout or bundle of the description. Python 3.10 or newer.
+CONTRACT := beacon_node/http_api/contract
+CONTRACT_VENV := target/contract-venv
+CONTRACT_PYTHON := $(CURDIR)/$(CONTRACT_VENV)/bin/python
+$(CONTRACT_VENV)/installed: $(CONTRACT)/requirements.txt
+	$(PYTHON) -m venv $(CONTRACT_VENV)
+	$(CONTRACT_VENV)/bin/pip install --quiet --requirement $(CONTRACT)/requirements.txt
+	touch $@
+
+api-contract: $(CONTRACT_VENV)/installed build-tools
+	@[ -e "$(BEACON_API_SPEC)" ] || $(MAKE) beacon-api-description
+	$(CONTRACT_PYTHON) -m black --quiet --line-length 120 --check $(CONTRACT) beacon_node/http_api/foreign
+	for program in contract.py fuzz.py; do \
+		BEACON_API_SPEC=$(abspath $(BEACON_API_SPEC)) API_CONTRACT="$(CONTRACT_PYTHON) $(CURDIR)/$(CONTRACT)/$$program" \
+			cargo test --release -p http_api --test reading contract:: -- --ignored --nocapture --test-threads 1 || exit 1; \
+	done
+
+# Software that nobody here wrote drives a node of a devnet, before the fork and after it: @lodestar/api from npm, and Vero, if
+# VERO names a checkout of github.com/serenita-org/vero at v1.3.3. Python 3.12 or newer. About six minutes.
+FOREIGN := beacon_node/http_api/foreign
+FOREIGN_DIR := target/foreign-clients
+$(FOREIGN_DIR)/installed: $(FOREIGN)/requirements.txt $(FOREIGN)/package.json
+	mkdir -p $(FOREIGN_DIR)
+	$(PYTHON) -m venv $(FOREIGN_DIR)/venv
+	$(FOREIGN_DIR)/venv/bin/pip install --quiet --requirement $(FOREIGN)/requirements.txt
+	cp $(FOREIGN)/package.json $(FOREIGN_DIR)
+	npm install --prefix $(FOREIGN_DIR) --no-audit --no-fund --silent
+	touch $@
+
+foreign-clients: $(FOREIGN_DIR)/installed $(CONTRACT_VENV)/installed build-tools
+	cargo build --release -p fresnel
+	LODESTAR=$(abspath $(FOREIGN_DIR)) CONTRACT_PYTHON=$(CONTRACT_PYTHON) \
+		BEACON_API_SPEC=$(if $(wildcard $(BEACON_API_SPEC)),$(abspath $(BEACON_API_SPEC))) \
+		$(FOREIGN_DIR)/venv/bin/python $(FOREIGN)/run.py target/release/fresnel
 
 build-tools:
 	@scripts/install-build-tools
