@@ -390,7 +390,11 @@ fn memory_has_a_limit_for_each_kind_of_process() {
     };
     record.processes.insert("bn-1".to_owned(), process(250));
     record.processes.insert("vc-1".to_owned(), process(60));
+    record.processes.insert("el-1".to_owned(), process(300));
     assert!(reasons(&check, &record).is_empty());
+    record.processes.insert("el-1".to_owned(), process(301));
+    assert_eq!(reasons(&check, &record).len(), 1);
+    record.processes.remove("el-1");
     record.processes.insert("vc-2".to_owned(), process(61));
     assert_eq!(reasons(&check, &record).len(), 1);
 }
