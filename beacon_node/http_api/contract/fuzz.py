@@ -61,7 +61,7 @@ def main():
         command += ["--max-examples", str(arguments.examples), "--seed", str(arguments.seed), "--no-shrink"]
         command += ["--suppress-health-check", "all", "--warnings", "off", "--continue-on-failure"]
         print(f"schemathesis: {count} endpoints", flush=True)
-        status = subprocess.run(command).returncode
+        status = subprocess.run(command, cwd=directory).returncode
     requests.get(f"{arguments.url}/eth/v1/node/version", timeout=30).raise_for_status()
     sys.exit(status)
 

@@ -27,7 +27,7 @@ def shape(description, schema):
         return {name: shape(description, properties[name]) for name in required if name in properties}
     if schema.get("type") == "array":
         return [shape(description, schema["items"])]
-    return schema.get("type", "object")
+    return schema.get("type", "string" if "enum" in schema else "object")
 
 
 def main():

@@ -86,6 +86,23 @@ def config_for_vero(url, path):
     path.write_text("\n".join(lines) + "\n")
 
 
+def copy_of_vero(source, url, directory):
+    """Vero with the preset of the node: its own copy of the minimal one may be of an older release, and it refuses any other."""
+    spec = get(url, "/eth/v1/config/spec")["data"]
+    copy = directory / "vero-source"
+    shutil.copytree(source, copy)
+    for file in sorted((copy / "src/spec/configs/presets/minimal").iterdir()):
+        lines = file.read_text().splitlines()
+        for place, line in enumerate(lines):
+            key, _, value = line.partition(":")
+            value = value.split("#")[0].strip()
+            if key in spec and isinstance(spec[key], str) and value != spec[key]:
+                print(f"Vero: {key} is {value} in its preset, {spec[key]} in the specification's")
+                lines[place] = f"{key}: {spec[key]}"
+        file.write_text("\n".join(lines) + "\n")
+    return copy / "src"
+
+
 def used(metrics_port):
     """What the node was asked, by its own count."""
     with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port}/metrics", timeout=10) as answer:
@@ -137,7 +154,7 @@ def drive(devnet, directory, fresnel):
         (directory / "vero").mkdir()
         client = subprocess.Popen(
             [sys.executable, "main.py", *map(str, arguments)],
-            cwd=Path(vero) / "src",
+            cwd=copy_of_vero(vero, url, directory),
             stdout=(directory / "vero.log").open("w"),
             stderr=subprocess.STDOUT,
         )

@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import milagro_bls_binding as bls
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
+from signing_root import signing_root
+
 SIGN = re.compile(r"^/api/v1/eth2/sign/(0x[0-9a-f]{96})$")
 
 
@@ -76,9 +78,8 @@ class Signer:
                 if asked is None or asked[1] not in signer.keys:
                     self.answer(404, b"{}")
                     return
-                root = body.get("signingRoot") or body["signing_root"]
+                signature = bls.Sign(signer.keys[asked[1]], bytes(signing_root(body)))
                 signer.signed[body["type"]] += 1
-                signature = bls.Sign(signer.keys[asked[1]], bytes.fromhex(root[2:]))
                 self.answer(200, b"0x" + signature.hex().encode(), "text/plain")
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -261,10 +261,16 @@ mod tests {
         for (fork, item_bytes) in [(ForkName::Fulu, Some(112)), (ForkName::Dvt, None)] {
             for count in 0..3 {
                 let list = vec![exit(fork); count];
-                let bytes = match fork {
-                    ForkName::Fulu => list.iter().flat_map(ssz::Encode::as_ssz_bytes).collect(),
-                    ForkName::Dvt => ssz::Encode::as_ssz_bytes(&list),
-                };
+                let items: Vec<Vec<u8>> = list.iter().map(ssz::Encode::as_ssz_bytes).collect();
+                let mut bytes = Vec::new();
+                if item_bytes.is_none() {
+                    let mut offset = 4 * items.len();
+                    for item in &items {
+                        bytes.extend((offset as u32).to_le_bytes());
+                        offset += item.len();
+                    }
+                }
+                bytes.extend(items.concat());
                 let read: Vec<SignedVoluntaryExit> = list_from_ssz_by_fork(&bytes, fork, item_bytes).unwrap();
                 assert_eq!(read, list);
                 for cut in 1..bytes.len() {

@@ -134,10 +134,10 @@ fn of_validators() {
 fn of_rewards() {
     comes_back::<AttestationRewards>(json!({
         "ideal_rewards": [
-            {"effective_balance": "1000000000", "head": "2500", "target": "5000", "source": "5000", "inactivity": "0"}
+            {"effective_balance": "1000000000", "head": "2500", "target": "5000", "source": "5000", "inclusion_delay": "0", "inactivity": "0"}
         ],
         "total_rewards": [
-            {"validator_index": "0", "head": "0", "target": "-5000", "source": "-5000", "inactivity": "-7"}
+            {"validator_index": "0", "head": "0", "target": "-5000", "source": "-5000", "inclusion_delay": "0", "inactivity": "-7"}
         ],
     }));
     comes_back::<BlockRewards>(json!({

@@ -58,7 +58,10 @@ async fn a_whole_state_is_the_same_in_ssz_and_json() {
         let answer = node.client.state::<Minimal>(StateId::Head).await.unwrap().unwrap();
         assert_eq!(answer.version, fork);
         assert_eq!(answer.data, node.producer.state);
-        let response = reqwest::get(format!("{}/eth/v2/debug/beacon/states/head", node.url))
+        let response = reqwest::Client::new()
+            .get(format!("{}/eth/v2/debug/beacon/states/head", node.url))
+            .header("eth-consensus-version", "dvt")
+            .send()
             .await
             .unwrap();
         assert_eq!(response.headers()["eth-consensus-version"], fork.as_str());
