@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -175,8 +176,7 @@ def drive(devnet, directory, fresnel):
     finally:
         if client:
             for process in (client, node):
-                process.terminate()
-                process.wait(timeout=20)
+                stop(process)
     return results
 
 
@@ -210,9 +210,17 @@ def report_after(url, signer, client):
     print(f"Vero after the fork: {'runs' if client.poll() is None else 'has ended'}, signed {signed}")
 
 
-def free_port():
-    import socket
+def stop(process):
+    """Asks a process to end. Vero waits for duties, which after the fork never succeed."""
+    process.terminate()
+    try:
+        process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
+
+def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]

@@ -266,7 +266,7 @@ mod tests {
                 if item_bytes.is_none() {
                     let mut offset = 4 * items.len();
                     for item in &items {
-                        bytes.extend((offset as u32).to_le_bytes());
+                        bytes.extend(u32::try_from(offset).unwrap().to_le_bytes());
                         offset += item.len();
                     }
                 }
