@@ -12,6 +12,8 @@ import time
 from urllib.parse import quote
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from cases import Case, Chain, all_cases
 from description import FORKS, Description
@@ -30,6 +32,14 @@ DEVIATIONS = {
 }
 # Anything larger than a request can be. The node need not read it to the end.
 TOO_LARGE = 65 << 20
+
+
+def new_session():
+    """The node may end a connection on which it has refused something unread, just when the next request goes out."""
+    session = requests.Session()
+    again = Retry(total=2, read=2, connect=0, status=0, redirect=0, allowed_methods=None)
+    session.mount("http://", HTTPAdapter(max_retries=again))
+    return session
 
 
 class Report:
@@ -62,7 +72,7 @@ class Contract:
     def __init__(self, url, table):
         self.url = url.rstrip("/")
         self.table = table
-        self.session = requests.Session()
+        self.session = new_session()
         self.report = Report()
         self.description = None
         self.fork = None
@@ -82,13 +92,7 @@ class Contract:
         if body is not None:
             headers.setdefault("Content-Type", JSON)
         return self.session.request(
-            method,
-            self.url + path,
-            params=case.query,
-            data=body,
-            headers=headers,
-            timeout=TIMEOUT_SECONDS,
-            stream=False,
+            method, self.url + path, params=case.query, data=body, headers=headers, timeout=TIMEOUT_SECONDS
         )
 
     def check_served(self):
@@ -247,7 +251,7 @@ class Contract:
             # It may hang up before all is sent.
             pass
         self.session.close()
-        self.session = requests.Session()
+        self.session = new_session()
         self.read("/eth/v1/node/version")
 
     def check_events(self, seconds):
