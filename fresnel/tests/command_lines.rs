@@ -40,9 +40,9 @@ fn mapped(argument: &str, dir: &Path) -> String {
     let mapped = argument
         .replace("=/", &format!("={}/", dir.display()))
         .replace("0.0.0.0", "127.0.0.1");
-    match mapped.strip_prefix("--metrics-port=") {
-        Some(_) => "--metrics-port=0".to_owned(),
-        None => mapped,
+    match mapped.split_once('=') {
+        Some((flag @ ("--metrics-port" | "--http-port"), _)) => format!("{flag}=0"),
+        _ => mapped,
     }
 }
 
