@@ -51,7 +51,7 @@ crash-test: build-tools
 xmss-lifetime-test: build-tools
 	cargo test --release -p fresnel --test xmss_key -- --ignored --nocapture
 
-# Breaks answers of execution clients in a network of four nodes: about a quarter of a minute for each 30. `make test` does 60.
+# Breaks answers of execution clients in a network of four nodes: about half a minute for each 30. `make test` does 60.
 FAULTS ?= 1000
 engine-faults: build-tools
 	ENGINE_FAULTS=$(FAULTS) cargo test --release -p fresnel --test processes -- --nocapture answers_of_execution_clients
