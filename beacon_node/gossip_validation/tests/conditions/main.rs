@@ -316,10 +316,11 @@ async fn what_builds_on_an_invalid_payload_is_no_offence_and_what_builds_on_anot
         ]
     };
     let parent = block.message().parent_root();
-    world.gossip.note_invalid_block(parent);
-    assert_eq!(verdicts().await, [Verdict::Reject; 3]);
     world.gossip.note_invalid_payload(parent);
     assert_eq!(verdicts().await, [Verdict::Ignore; 3]);
+    // Whatever an execution client says: the block is wrong by itself.
+    world.gossip.note_invalid_block(parent);
+    assert_eq!(verdicts().await, [Verdict::Reject; 3]);
 }
 
 #[tokio::test]

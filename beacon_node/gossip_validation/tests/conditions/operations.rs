@@ -268,7 +268,7 @@ async fn evidence_about_signers_of_another_head_is_ignored_and_impossible_eviden
     };
     for (second, more, key_set_age, expected) in [
         (vote(2, 0), vec![], 0, Verdict::Ignore),
-        (vote(2, 0), vec![], 1, Verdict::Ignore),
+        (vote(2, 0), vec![], 1, Verdict::Reject),
         (vote(1, 0), vec![], 0, Verdict::Reject),
         (vote(2, 0), vec![vote(3, 1)], 0, Verdict::Reject),
     ] {
