@@ -1,15 +1,11 @@
 //! The keys of a client: found, unlocked, and what the operator says of each.
 
 use crate::ClientError;
-use duties::Settings;
+use duties::{GRAFFITI_BYTES, Settings, padded_graffiti};
 use keystore::{ValidatorDefinition, ValidatorDefinitions, ValidatorsDir};
 use signing::SigningMethod;
 use slashing_protection::{DATABASE_FILE, DatabaseError, SlashingDatabase};
 use std::path::Path;
-use types::Hash32;
-
-/// Longest graffiti.
-const GRAFFITI_BYTES: usize = 32;
 
 /// Keys that are ready to sign.
 #[derive(Debug)]
@@ -70,14 +66,6 @@ pub(crate) fn open_protection(validators_dir: &Path, init: bool) -> Result<Slash
     })
 }
 
-/// Graffiti as it stands in a block: padded with zeros.
-pub(crate) fn graffiti(text: &str) -> Option<Hash32> {
-    let bytes = text.as_bytes();
-    let mut padded = [0u8; GRAFFITI_BYTES];
-    padded.get_mut(..bytes.len())?.copy_from_slice(bytes);
-    Some(Hash32::new(padded))
-}
-
 /// Adds to the settings what the definitions say of single keys.
 pub(crate) fn add_definitions(settings: &mut Settings, definitions: &[ValidatorDefinition]) {
     for definition in definitions.iter().filter(|definition| definition.enabled) {
@@ -86,7 +74,7 @@ pub(crate) fn add_definitions(settings: &mut Settings, definitions: &[ValidatorD
             settings.fee_recipient_by_key.insert(key, recipient);
         }
         if let Some(text) = &definition.graffiti {
-            match graffiti(text) {
+            match padded_graffiti(text) {
                 Some(graffiti) => {
                     settings.graffiti_by_key.insert(key, graffiti);
                 }
@@ -99,13 +87,6 @@ pub(crate) fn add_definitions(settings: &mut Settings, definitions: &[ValidatorD
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn graffiti_is_padded_and_never_cut() {
-        assert_eq!(graffiti("ab").unwrap()[..3], [b'a', b'b', 0]);
-        assert!(graffiti(&"x".repeat(32)).is_some());
-        assert_eq!(graffiti(&"x".repeat(33)), None);
-    }
 
     #[test]
     fn nothing_is_signed_without_a_record_unless_the_operator_says_so() {

@@ -3,7 +3,7 @@
 use crate::args::ValidatorClientArgs;
 use crate::{ClientError, chain_info, keymanager_server, keys, metrics_server};
 use beacon_api::{BeaconClient, ClientConfig};
-use duties::{Context, Nodes, Settings};
+use duties::{Context, GRAFFITI_BYTES, Nodes, Settings};
 use keymanager::Keymanager;
 use runtime::{ShutdownHandle, SlotClock};
 use signing::{Signer, UnknownPast};
@@ -180,9 +180,9 @@ fn settings(args: &ValidatorClientArgs) -> Result<Settings, ClientError> {
         .graffiti
         .as_ref()
         .map(|text| {
-            keys::graffiti(text).ok_or_else(|| ClientError::Flag {
+            duties::padded_graffiti(text).ok_or_else(|| ClientError::Flag {
                 flag: "graffiti",
-                reason: format!("{} bytes, expected at most 32", text.len()),
+                reason: format!("{} bytes, expected at most {GRAFFITI_BYTES}", text.len()),
             })
         })
         .transpose()?;

@@ -10,6 +10,17 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use types::{ChainSpec, Epoch, ExecutionAddress, Hash32, Preset, SignerKey, Slot};
 
+/// Longest graffiti.
+pub const GRAFFITI_BYTES: usize = 32;
+
+/// Graffiti as it stands in a block: padded with zeros. `None` for a text of more than [`GRAFFITI_BYTES`].
+pub fn padded_graffiti(text: &str) -> Option<Hash32> {
+    let bytes = text.as_bytes();
+    let mut padded = [0u8; GRAFFITI_BYTES];
+    padded.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    Some(Hash32::new(padded))
+}
+
 /// What an operator chose.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
@@ -90,5 +101,17 @@ impl Context {
             _ = arrives => {}
             () = due => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn graffiti_is_padded_and_never_cut() {
+        assert_eq!(padded_graffiti("ab").unwrap()[..3], [b'a', b'b', 0]);
+        assert!(padded_graffiti(&"x".repeat(32)).is_some());
+        assert_eq!(padded_graffiti(&"x".repeat(33)), None);
     }
 }

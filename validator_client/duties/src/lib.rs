@@ -24,7 +24,7 @@ mod selection;
 mod services;
 mod sync_committee;
 
-pub use context::{Context, Settings};
+pub use context::{Context, GRAFFITI_BYTES, Settings, padded_graffiti};
 pub use indices::Indices;
 pub use metrics::set_key_counts;
 pub use nodes::{NodeHealth, Nodes};

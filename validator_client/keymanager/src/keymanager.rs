@@ -2,8 +2,8 @@
 
 use crate::wire::{ListedFeeRecipient, ListedGraffiti, SignedExit};
 use beacon_api::{ErrorMessage, ValidatorId};
-use duties::Context;
-use keystore::{ValidatorDefinition, ValidatorDefinitions, ValidatorsDir};
+use duties::{Context, GRAFFITI_BYTES, padded_graffiti};
+use keystore::{DEFINITIONS_FILE, ValidatorDefinition, ValidatorDefinitions, ValidatorsDir};
 use signing::SignableMessage;
 use std::fmt::Display;
 use std::sync::Arc;
@@ -12,8 +12,6 @@ use tokio::sync::Mutex;
 use types::{
     Epoch, ExecutionAddress, Hash32, Mainnet, Minimal, Preset, PresetName, PublicKeyBytes, Signers, VoluntaryExit,
 };
-
-const GRAFFITI_BYTES: usize = 32;
 
 /// A request that is refused as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +44,14 @@ pub(crate) struct KeyFiles {
 }
 
 impl KeyFiles {
+    /// Whether a key runs already. One that is listed and disabled is an error: the operator has said that it must not run.
+    pub(crate) fn runs(&self, pubkey: PublicKeyBytes) -> Result<bool, String> {
+        match self.definitions.get(pubkey) {
+            Some(definition) if !definition.enabled => Err(format!("{pubkey} is disabled in {DEFINITIONS_FILE}")),
+            listed => Ok(listed.is_some()),
+        }
+    }
+
     pub(crate) fn save(&self) -> Result<(), Failure> {
         self.dir.save(&self.definitions).map_err(Failure::internal)
     }
@@ -174,7 +180,7 @@ impl Keymanager {
         pubkey: PublicKeyBytes,
         graffiti: Option<String>,
     ) -> Result<(), Failure> {
-        let padded = graffiti.as_deref().map(padded).transpose()?;
+        let padded = graffiti.as_deref().map(padded_or_refused).transpose()?;
         self.edit(pubkey, move |definition| definition.graffiti = graffiti)
             .await?;
         let mut settings = self.context.settings.write();
@@ -242,19 +248,11 @@ impl Keymanager {
     }
 }
 
-fn padded(text: &str) -> Result<Hash32, Failure> {
-    let bytes = text.as_bytes();
-    let mut padded = [0u8; GRAFFITI_BYTES];
-    padded
-        .get_mut(..bytes.len())
-        .ok_or_else(|| {
-            Failure::bad_request(format!(
-                "graffiti of {} bytes, expected at most {GRAFFITI_BYTES}",
-                bytes.len()
-            ))
-        })?
-        .copy_from_slice(bytes);
-    Ok(Hash32::new(padded))
+fn padded_or_refused(text: &str) -> Result<Hash32, Failure> {
+    padded_graffiti(text).ok_or_else(|| {
+        let found = text.len();
+        Failure::bad_request(format!("graffiti of {found} bytes, expected at most {GRAFFITI_BYTES}"))
+    })
 }
 
 fn text_of(graffiti: &Hash32) -> String {

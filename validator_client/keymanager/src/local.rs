@@ -90,10 +90,7 @@ impl Keymanager {
         let keystore = Keystore::from_json(keystore.as_bytes()).map_err(|error| error.to_string())?;
         let password = Password::new(password);
         let pubkey = keystore.pubkey();
-        if let Some(definition) = files.definitions.get(pubkey) {
-            if !definition.enabled {
-                return Err(format!("{pubkey} is disabled in validator_definitions.yml"));
-            }
+        if files.runs(pubkey)? {
             return Ok(Status::Duplicate.into());
         }
         let secret = keystore.decrypt(&password).map_err(|error| error.to_string())?;

@@ -55,10 +55,7 @@ impl Keymanager {
         entry: RemoteKeyEntry,
     ) -> Result<Outcome, String> {
         let RemoteKeyEntry { pubkey, url } = entry;
-        if let Some(definition) = files.definitions.get(pubkey) {
-            if !definition.enabled {
-                return Err(format!("{pubkey} is disabled in validator_definitions.yml"));
-            }
+        if files.runs(pubkey)? {
             return Ok(Status::Duplicate.into());
         }
         let url = url.ok_or("field `url` is missing: there is no remote signer by default")?;
