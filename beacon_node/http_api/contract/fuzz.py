@@ -13,7 +13,7 @@ from pathlib import Path
 
 import requests
 
-from contract import DEVIATIONS
+from contract import DEVIATIONS, SIGNED
 from description import METHODS, Description
 from table import rows
 
@@ -39,7 +39,9 @@ def main():
     spec = requests.get(f"{arguments.url}/eth/v1/config/spec", timeout=30).json()["data"]
     description = Description(os.environ["BEACON_API_SPEC"], {512: int(spec["SYNC_COMMITTEE_SIZE"])})
     table = rows()
-    served = {key for key, (state, _) in table.items() if state != "not served"} - LEFT_OUT - DEVIATIONS.keys()
+    # Without execution client nothing is signed.
+    left_out = LEFT_OUT | (DEVIATIONS.keys() - set(SIGNED))
+    served = {key for key, (state, _) in table.items() if state != "not served"} - left_out
     count = 0
     for path, item in list(description.document["paths"].items()):
         for method in METHODS:
