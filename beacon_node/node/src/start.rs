@@ -11,6 +11,7 @@ use crate::{NodeError, metrics_server};
 use beacon_chain::{BeaconChain, ChainError};
 use block_production::BlockProducer;
 use execution_layer::{ExecutionConfig, ExecutionLayer, ExpectedChain, JwtSecret};
+use futures::future::LocalBoxFuture;
 use gossip_validation::GossipValidator;
 use group_duties::Proposals;
 use http_api::ApiContext;
@@ -41,7 +42,17 @@ pub struct Common {
 }
 
 /// Runs a node until `shutdown` is triggered.
-pub async fn run(args: BeaconNodeArgs, common: Common, shutdown: ShutdownHandle) -> Result<(), NodeError> {
+///
+/// Boxed here, so that it is compiled once, in this crate: the body of an `async fn` is compiled again by each user.
+pub fn run(
+    args: BeaconNodeArgs,
+    common: Common,
+    shutdown: ShutdownHandle,
+) -> LocalBoxFuture<'static, Result<(), NodeError>> {
+    Box::pin(run_network(args, common, shutdown))
+}
+
+async fn run_network(args: BeaconNodeArgs, common: Common, shutdown: ShutdownHandle) -> Result<(), NodeError> {
     let testnet = TestnetDir::new(common.testnet_dir.clone());
     let spec = Arc::new(testnet.spec()?);
     match spec.preset_base {

@@ -21,6 +21,7 @@ use crate::rpc::Rpc;
 use crate::scenario::Scenario;
 use crate::table::Table;
 use clap::Args;
+use futures::future::LocalBoxFuture;
 use runtime::{ShutdownHandle, SlotClock};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -117,7 +118,13 @@ fn plan(args: &DevnetArgs) -> Result<(Scenario, RunLength), DevnetError> {
 }
 
 /// Runs a devnet until its epochs are over, it is asked to end, or something breaks.
-pub async fn run(args: DevnetArgs, shutdown: ShutdownHandle) -> Result<(), DevnetError> {
+///
+/// Boxed here, so that it is compiled once, in this crate: the body of an `async fn` is compiled again by each user.
+pub fn run(args: DevnetArgs, shutdown: ShutdownHandle) -> LocalBoxFuture<'static, Result<(), DevnetError>> {
+    Box::pin(run_until_end(args, shutdown))
+}
+
+async fn run_until_end(args: DevnetArgs, shutdown: ShutdownHandle) -> Result<(), DevnetError> {
     let (scenario, length) = plan(&args)?;
     let execution = Execution::find(&args.execution, Layout::new(scenario.start).nodes)?;
     if scenario.needs_execution() && !execution.executes_transactions() {

@@ -10,6 +10,7 @@ use crate::start::Common;
 use crate::{ClientError, chain_info, keys};
 use beacon_api::{BeaconClient, ClientConfig, GroupKeySet, StateId, ValidatorId, ValidatorsRequest};
 use clap::{Args, Subcommand};
+use futures::future::LocalBoxFuture;
 use keystore::{KEYSTORE_FILE, Keystore, Password, SigningDefinition, ValidatorDefinitions, ValidatorsDir};
 use runtime::SlotClock;
 use serde::{Deserialize, Serialize};
@@ -457,7 +458,13 @@ impl Signable {
 }
 
 /// Carries out a command. Gives what it prints.
-pub async fn manage(args: ManagerArgs, common: Common) -> Result<String, ClientError> {
+///
+/// Boxed here, so that it is compiled once, in this crate: the body of an `async fn` is compiled again by each user.
+pub fn manage(args: ManagerArgs, common: Common) -> LocalBoxFuture<'static, Result<String, ClientError>> {
+    Box::pin(carry_out(args, common))
+}
+
+async fn carry_out(args: ManagerArgs, common: Common) -> Result<String, ClientError> {
     let node = match &args.command {
         ManagerCommand::ProveKey(args) => &args.node,
         ManagerCommand::ChangeKeys(args) => &args.node,

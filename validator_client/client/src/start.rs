@@ -4,6 +4,7 @@ use crate::args::ValidatorClientArgs;
 use crate::{ClientError, chain_info, keymanager_server, keys, metrics_server};
 use beacon_api::{BeaconClient, ClientConfig};
 use duties::{Context, GRAFFITI_BYTES, Nodes, Settings};
+use futures::future::LocalBoxFuture;
 use keymanager::Keymanager;
 use runtime::{ShutdownHandle, SlotClock};
 use signing::{Signer, UnknownPast};
@@ -37,7 +38,17 @@ const MAX_REQUEST: Duration = Duration::from_secs(12);
 const MIN_REQUEST: Duration = Duration::from_secs(1);
 
 /// Runs a client until `shutdown` is triggered.
-pub async fn run(args: ValidatorClientArgs, common: Common, shutdown: ShutdownHandle) -> Result<(), ClientError> {
+///
+/// Boxed here, so that it is compiled once, in this crate: the body of an `async fn` is compiled again by each user.
+pub fn run(
+    args: ValidatorClientArgs,
+    common: Common,
+    shutdown: ShutdownHandle,
+) -> LocalBoxFuture<'static, Result<(), ClientError>> {
+    Box::pin(run_until_end(args, common, shutdown))
+}
+
+async fn run_until_end(args: ValidatorClientArgs, common: Common, shutdown: ShutdownHandle) -> Result<(), ClientError> {
     for line in args.without_effect() {
         tracing::warn!("{line}");
     }
