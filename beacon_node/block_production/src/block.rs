@@ -3,7 +3,9 @@
 use crate::{BlockProducer, Parent, ProductionError, metrics};
 use alloy_primitives::U256;
 use beacon_chain::BeaconChain;
+use data_columns::compute_cells_and_kzg_proofs;
 use execution_layer::{BlobsBundle, GetPayloadResponse};
+use futures::future::try_join_all;
 use operation_pool::{OperationPool, Operations, limited};
 use runtime::Priority;
 use ssz_types::{BitVector, VariableList};
@@ -82,7 +84,12 @@ impl<P: Preset> BlockProducer<P> {
         }
         let attributes = self.payload_attributes(&state, parent_root, proposer)?;
         let execution_layer = self.execution_layer()?;
-        let payload = execution_layer.get_payload::<P>(self.chain.forkchoice_state(&parent_root), &attributes);
+        let payload = async {
+            let state = self.chain.forkchoice_state(&parent_root);
+            let mut payload = execution_layer.get_payload::<P>(state, &attributes).await?;
+            self.add_cell_proofs(&mut payload.blobs_bundle).await?;
+            Ok::<_, ProductionError>(payload)
+        };
         let contents = {
             let (chain, pool, state) = (Arc::clone(&self.chain), Arc::clone(&self.pool), Arc::clone(&state));
             self.chain.workers().run(Priority::ApiRequest, move || {
@@ -104,6 +111,22 @@ impl<P: Preset> BlockProducer<P> {
             "Block produced"
         );
         Ok(produced)
+    }
+
+    /// Proofs of the cells, if the execution client gave none: a good part of a second for each blob.
+    async fn add_cell_proofs(&self, bundle: &mut BlobsBundle<P>) -> Result<(), ProductionError> {
+        if bundle.blobs.is_empty() || !bundle.cell_proofs.is_empty() {
+            return Ok(());
+        }
+        let jobs = bundle.blobs.iter().cloned().map(|blob| {
+            let work = move || compute_cells_and_kzg_proofs::<P>(&blob);
+            self.chain.workers().run(Priority::ApiRequest, work)
+        });
+        for computed in try_join_all(jobs).await? {
+            let (_, proofs) = computed?;
+            bundle.cell_proofs.extend(proofs);
+        }
+        Ok(())
     }
 }
 

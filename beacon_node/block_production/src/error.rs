@@ -1,6 +1,7 @@
 //! Why there is nothing to sign.
 
 use beacon_chain::ChainError;
+use data_columns::DataColumnError;
 use execution_layer::EngineError;
 use fork_choice::ForkChoiceError;
 use runtime::PoolError;
@@ -59,6 +60,9 @@ pub enum ProductionError {
     /// The execution client built no payload.
     #[error("execution client: {0}")]
     Engine(#[from] EngineError),
+    /// The blobs have no cells.
+    #[error("blobs of the execution client: {0}")]
+    Blobs(#[from] DataColumnError),
     /// The block that was made is not valid.
     #[error("block of slot {slot} does not apply: {reason}")]
     Invalid {

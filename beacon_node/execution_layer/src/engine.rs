@@ -160,8 +160,8 @@ impl Engine {
         })
     }
 
-    /// By version 5, which gives cell proofs; by version 4 where that is missing or not yet for this fork, as
-    /// long as there are no blobs.
+    /// By version 5, which gives cell proofs; by version 4, which gives none, where that is missing or not yet for this
+    /// fork.
     pub(crate) async fn get_payload<P: Preset>(&self, id: PayloadId) -> Result<GetPayloadResponse<P>, EngineError> {
         if self.capabilities().await?.may_have(GET_PAYLOAD_V5) {
             match self.transport.call::<_, JsonGetPayload>(GET_PAYLOAD_V5, &(id,)).await {
@@ -176,11 +176,9 @@ impl Engine {
                 Err(error) => return Err(error),
             }
         }
-        let json: JsonGetPayload = self.transport.call(GET_PAYLOAD_V4, &(id,)).await?;
-        match json.blobs_bundle.blob_count() {
-            0 => valued(GET_PAYLOAD_V4, json.try_into()),
-            blobs => Err(EngineError::NoCellProofs { id, blobs }),
-        }
+        let mut json: JsonGetPayload = self.transport.call(GET_PAYLOAD_V4, &(id,)).await?;
+        json.blobs_bundle.has_blob_proofs = true;
+        valued(GET_PAYLOAD_V4, json.try_into())
     }
 
     /// `None` if the pool of the execution client lacks one of them.

@@ -169,8 +169,9 @@ pub struct GetPayloadResponse<P: Preset> {
 pub struct BlobsBundle<P: Preset> {
     /// One per blob.
     pub commitments: KzgCommitments<P>,
-    /// `CELLS_PER_EXT_BLOB` per blob, blob after blob.
-    pub proofs: Vec<KzgProof>,
+    /// `CELLS_PER_EXT_BLOB` per blob, blob after blob; none if the execution client gives proofs of whole blobs only
+    /// (`engine_getPayloadV4`), which no column has.
+    pub cell_proofs: Vec<KzgProof>,
     /// The blobs.
     pub blobs: Vec<Blob<P>>,
 }

@@ -1,6 +1,6 @@
 //! What can go wrong between this node and its execution client.
 
-use alloy_primitives::{B256, FixedBytes};
+use alloy_primitives::B256;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -147,16 +147,6 @@ pub enum EngineError {
         expected: String,
         /// As built.
         found: String,
-    },
-    /// Only the older `engine_getPayload` exists, and it gave blobs with blob proofs.
-    #[error(
-        "payload {id} has {blobs} blobs, but engine_getPayloadV4 gives no cell proofs; update the execution client"
-    )]
-    NoCellProofs {
-        /// The build.
-        id: FixedBytes<8>,
-        /// How many blobs.
-        blobs: usize,
     },
     /// The execution client is of another network.
     #[error("execution client is on chain {found}, this network's is {expected}")]

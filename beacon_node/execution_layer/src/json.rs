@@ -258,12 +258,9 @@ pub(crate) struct JsonBlobsBundle {
     commitments: Vec<KzgCommitment>,
     proofs: Vec<KzgProof>,
     blobs: Vec<Bytes>,
-}
-
-impl JsonBlobsBundle {
-    pub(crate) fn blob_count(&self) -> usize {
-        self.blobs.len()
-    }
+    /// Whether it is of version 1.
+    #[serde(skip)]
+    pub(crate) has_blob_proofs: bool,
 }
 
 /// Result of `engine_getPayloadV4` and `V5`.
@@ -305,7 +302,12 @@ impl<P: Preset> TryFrom<JsonBlobsBundle> for BlobsBundle<P> {
                 found: json.commitments.len(),
             });
         }
-        let expected = blobs.saturating_mul(cells_per_ext_blob::<P>());
+        let proofs_per_blob = if json.has_blob_proofs {
+            1
+        } else {
+            cells_per_ext_blob::<P>()
+        };
+        let expected = blobs.saturating_mul(proofs_per_blob);
         if json.proofs.len() != expected {
             return Err(ValueError::WrongLength {
                 field: "blobsBundle.proofs",
@@ -315,7 +317,7 @@ impl<P: Preset> TryFrom<JsonBlobsBundle> for BlobsBundle<P> {
         }
         Ok(Self {
             commitments: list("blobsBundle.commitments", json.commitments)?,
-            proofs: json.proofs,
+            cell_proofs: if json.has_blob_proofs { Vec::new() } else { json.proofs },
             blobs: json
                 .blobs
                 .into_iter()

@@ -188,7 +188,10 @@ fn get_payload_needs_all_cell_proofs_of_each_blob() {
         GetPayloadResponse::<Mainnet>::try_from(json)
     };
     let two = response(2, 2, 256).unwrap();
-    assert_eq!((two.blobs_bundle.blobs.len(), two.blobs_bundle.proofs.len()), (2, 256));
+    assert_eq!(
+        (two.blobs_bundle.blobs.len(), two.blobs_bundle.cell_proofs.len()),
+        (2, 256)
+    );
     assert_eq!(two.block_value, U256::from(0x10a7_41a4_6278_014d_u64));
     assert!(two.should_override_builder);
     let wrong = |field, expected, found| Err(ValueError::WrongLength { field, expected, found });

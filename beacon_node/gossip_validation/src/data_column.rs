@@ -121,6 +121,16 @@ impl<P: Preset> GossipValidator<P> {
         .await
     }
 
+    /// Notes a verified column that did not come by gossip: the same one is then ignored when it does. `false` if it was
+    /// seen before. `leader_key` as in [`VerifiedDataColumn`].
+    ///
+    /// Spec: fulu/p2p-interface.md#distributed-blob-publishing-using-blobs-retrieved-from-local-execution-layer-client
+    pub fn note_data_column(&self, sidecar: &DataColumnSidecar<P>, leader_key: Option<u8>) -> bool {
+        let header = sidecar.block_header();
+        let seen = (header.proposer_index, sidecar.index(), leader_key);
+        self.data_columns.insert(header.slot, seen)
+    }
+
     fn verify_data_column_blocking(
         &self,
         sidecar: Arc<DataColumnSidecar<P>>,

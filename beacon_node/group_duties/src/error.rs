@@ -3,6 +3,7 @@
 use beacon_chain::{ChainError, ImportError};
 use block_production::ProductionError;
 use gossip_validation::{BlockGossipError, GroupBlockGossipError};
+use intake::MakeColumnsError;
 use runtime::PoolError;
 use state_transition::{SlotError, StateError};
 use types::{Root, Slot, ValidatorIndex};
@@ -63,12 +64,24 @@ pub enum PublishBlockError {
     /// A member's part does not meet the conditions of gossip.
     #[error(transparent)]
     GroupGossip(#[from] GroupBlockGossipError),
+    /// Its blobs are not those that it commits to.
+    #[error(transparent)]
+    Columns(MakeColumnsError),
     /// It was to be imported first, and was not.
     #[error(transparent)]
     Import(#[from] ImportError),
     /// Something inside failed.
     #[error(transparent)]
     Internal(#[from] ChainError),
+}
+
+impl From<MakeColumnsError> for PublishBlockError {
+    fn from(error: MakeColumnsError) -> Self {
+        match error {
+            MakeColumnsError::Internal(error) => Self::Internal(error),
+            wrong => Self::Columns(wrong),
+        }
+    }
 }
 
 impl From<StateError> for PublishBlockError {

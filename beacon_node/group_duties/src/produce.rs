@@ -216,8 +216,8 @@ impl<P: Preset> Proposals<P> {
         let produced = self.producer.produce_block(request).await?;
         let contents = BlockContents {
             block: produced.block,
-            kzg_proofs: VariableList::new(produced.blobs.proofs.to_vec()).unwrap_or_default(),
-            blobs: VariableList::new(produced.blobs.blobs.to_vec()).unwrap_or_default(),
+            kzg_proofs: VariableList::new(produced.blobs.cell_proofs).unwrap_or_default(),
+            blobs: VariableList::new(produced.blobs.blobs).unwrap_or_default(),
         };
         let consensus_value = Uint256::from(produced.consensus_block_value).saturating_mul(Uint256::from(WEI_PER_GWEI));
         Ok(ProducedBlockAnswer::new(

@@ -235,6 +235,9 @@ impl<P: Preset> Proposals<P> {
             };
             match self.intake.import(verified).await {
                 Ok(_) | Err(beacon_chain::ImportError::AlreadyKnown(_)) => {}
+                Err(error @ beacon_chain::ImportError::DataUnavailable(_)) => {
+                    tracing::debug!(%slot, group = %proposer, %root, %error, "Group block waits for its columns");
+                }
                 Err(error) => tracing::warn!(%slot, group = %proposer, %root, %error, "Group block is not imported"),
             }
         };

@@ -12,8 +12,8 @@ use state_transition::dvt::accessors::get_key_set;
 use std::sync::Arc;
 use tree_hash::TreeHash as _;
 use types::{
-    BeaconBlockHeader, BeaconState, Leaf, Preset, Root, SchemeProofs, SignatureBytes, SignedBeaconBlock,
-    SignedBeaconBlockHeader, SignedBeaconBlockHeaderDvt, SignerKey, Signers,
+    BeaconBlockHeader, BeaconState, Blob, KzgProof, Leaf, Preset, Root, SchemeProofs, SignatureBytes,
+    SignedBeaconBlock, SignedBeaconBlockHeader, SignedBeaconBlockHeaderDvt, SignerKey, Signers,
 };
 
 /// What a client signed.
@@ -24,6 +24,13 @@ struct Signed<P: Preset> {
     proofs: SchemeProofs,
     /// With its payload, unless it is blinded.
     block: Option<SignedBeaconBlock<P>>,
+    blobs: Blobs<P>,
+}
+
+/// What belongs to a block and is not in it.
+struct Blobs<P: Preset> {
+    blobs: Vec<Blob<P>>,
+    cell_proofs: Vec<KzgProof>,
 }
 
 impl<P: Preset> Signed<P> {
@@ -31,12 +38,17 @@ impl<P: Preset> Signed<P> {
         match block {
             SignedProducedBlock::Full(contents) => {
                 let block = contents.signed_block;
+                let blobs = Blobs {
+                    blobs: contents.blobs.into(),
+                    cell_proofs: contents.kzg_proofs.into(),
+                };
                 Self {
                     header: block.message().block_header(),
                     root: block.block_root(),
                     signature: *block.signature(),
                     proofs: SchemeProofs::new(block.proofs().to_vec()).unwrap_or_default(),
                     block: Some(block),
+                    blobs,
                 }
             }
             SignedProducedBlock::Blinded(block) => {
@@ -47,6 +59,10 @@ impl<P: Preset> Signed<P> {
                     signature: *header.signature(),
                     proofs: SchemeProofs::new(header.proofs().to_vec()).unwrap_or_default(),
                     block: None,
+                    blobs: Blobs {
+                        blobs: Vec::new(),
+                        cell_proofs: Vec::new(),
+                    },
                 }
             }
         }
@@ -84,7 +100,7 @@ impl<P: Preset> Proposals<P> {
         match proposing_group(&state, signed.header.proposer_index, slot)? {
             None => {
                 let block = signed.block.ok_or(PublishBlockError::UnknownPayload(signed.root))?;
-                self.publish_complete(Arc::new(block), validation).await
+                self.publish_complete(Arc::new(block), signed.blobs, validation).await
             }
             Some(group) => self.publish_part(&state, &group, signed, validation).await,
         }
@@ -93,8 +109,14 @@ impl<P: Preset> Proposals<P> {
     async fn publish_complete(
         &self,
         block: Arc<SignedBeaconBlock<P>>,
+        blobs: Blobs<P>,
         validation: BroadcastValidation,
     ) -> Result<Published, PublishBlockError> {
+        // Before the block is noted as seen: with wrong blobs nothing of it goes out, and it may come again with its own.
+        let columns = self
+            .intake
+            .make_columns(Arc::clone(&block), blobs.blobs, blobs.cell_proofs)
+            .await?;
         let verified = match self.intake.receive_block(Arc::clone(&block)).await {
             Ok(verified) => verified,
             // Clients hand in a block to several nodes, or twice.
@@ -105,6 +127,7 @@ impl<P: Preset> Proposals<P> {
         if !import_first {
             self.intake.publish(Outgoing::Block(Arc::clone(&block))).await;
         }
+        self.intake.publish_columns(verified.root, columns, None).await;
         let slot = block.slot();
         match self.intake.import(verified).await {
             Ok(root) => {
@@ -142,7 +165,7 @@ impl<P: Preset> Proposals<P> {
         if group.threshold < 2 {
             // One signature is enough; a client that was given another member's block has nothing to add.
             return match whole {
-                Some(block) => self.publish_complete(Arc::new(block), validation).await,
+                Some(block) => self.publish_complete(Arc::new(block), signed.blobs, validation).await,
                 None => Ok(Published::Imported),
             };
         }
@@ -158,31 +181,52 @@ impl<P: Preset> Proposals<P> {
             signers,
             proofs: signed.proofs,
         });
+        let Some(block) = whole.map(Arc::new) else {
+            self.publish_signature(header).await?;
+            return Ok(Published::Imported);
+        };
+        // Members sign without waiting for the columns, so neither do the proposal and its signature.
+        let columns = self
+            .intake
+            .make_columns(Arc::clone(&block), signed.blobs.blobs, signed.blobs.cell_proofs);
+        let proposal = async {
+            self.publish_signature(header).await?;
+            self.publish_proposal(block).await
+        };
+        let (columns, proposed) = tokio::join!(columns, proposal);
+        proposed?;
+        self.intake.publish_columns(signed.root, columns?, Some(key)).await;
+        Ok(Published::Imported)
+    }
+
+    /// A member's signature. Clients hand in a block to several nodes, or twice: then nothing is left to do.
+    async fn publish_signature(self: &Arc<Self>, header: SignedBeaconBlockHeader) -> Result<(), PublishBlockError> {
         match self.intake.gossip().verify_group_signature(header).await {
             Ok(verified) => {
                 self.intake
                     .publish(Outgoing::GroupSignature(Box::new(verified.header.clone())))
                     .await;
                 self.take_signature(&verified);
+                Ok(())
             }
-            // Clients hand in a block to several nodes, or twice.
-            Err(GroupBlockGossipError::NotFirst { .. }) if whole.is_none() => return Ok(Published::Imported),
-            Err(GroupBlockGossipError::NotFirst { .. }) => {}
-            Err(error) => return Err(error.into()),
+            Err(GroupBlockGossipError::NotFirst { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
         }
-        if let Some(block) = whole {
-            match self.intake.gossip().verify_group_proposal(Arc::new(block)).await {
-                Ok(verified) => {
-                    self.intake
-                        .publish(Outgoing::GroupProposal(Arc::clone(&verified.block)))
-                        .await;
-                    self.take_proposal(&verified);
-                }
-                Err(GroupBlockGossipError::NotFirst { .. } | GroupBlockGossipError::Complete { .. }) => {}
-                Err(error) => return Err(error.into()),
+    }
+
+    /// A leader's proposal. As above.
+    async fn publish_proposal(self: &Arc<Self>, block: Arc<SignedBeaconBlock<P>>) -> Result<(), PublishBlockError> {
+        match self.intake.gossip().verify_group_proposal(block).await {
+            Ok(verified) => {
+                self.intake
+                    .publish(Outgoing::GroupProposal(Arc::clone(&verified.block)))
+                    .await;
+                self.take_proposal(&verified);
+                Ok(())
             }
+            Err(GroupBlockGossipError::NotFirst { .. } | GroupBlockGossipError::Complete { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
         }
-        Ok(Published::Imported)
     }
 
     /// Which key of the group signed.

@@ -1,12 +1,12 @@
 //! Data columns of this node's custody, and blocks that wait for theirs.
 
-use crate::{Accepted, Intake};
+use crate::Intake;
 use beacon_chain::ImportError;
 use data_columns::{DataColumnError, compute_columns_for_custody_group, get_custody_groups};
 use gossip_validation::{DataColumnGossipError, VerifiedBlock};
 use hashlink::LruCache;
 use parking_lot::{Mutex, RwLock};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use types::{ChainSpec, ColumnIndex, DataColumnSidecar, Preset, Root, SignedBeaconBlock, Slot};
 
@@ -39,6 +39,21 @@ pub(crate) struct Availability<P: Preset> {
     /// With the first slot in which each holds, from genesis on, ascending. It only grows.
     custody: RwLock<Vec<(Slot, Custody)>>,
     waiting: Mutex<LruCache<Root, Arc<SignedBeaconBlock<P>>>>,
+    /// Blocks whose columns are being recovered.
+    recovering: Mutex<HashSet<Root>>,
+}
+
+/// The columns of one block are being recovered, until this is dropped.
+#[must_use]
+pub(crate) struct Recovery<'a> {
+    recovering: &'a Mutex<HashSet<Root>>,
+    root: Root,
+}
+
+impl Drop for Recovery<'_> {
+    fn drop(&mut self) {
+        self.recovering.lock().remove(&self.root);
+    }
 }
 
 impl<P: Preset> Availability<P> {
@@ -46,7 +61,17 @@ impl<P: Preset> Availability<P> {
         Self {
             custody: RwLock::new(vec![(Slot::new(0), custody)]),
             waiting: Mutex::new(LruCache::new(MAX_WAITING_BLOCKS)),
+            recovering: Mutex::default(),
         }
+    }
+
+    /// `None` if somebody else is at it.
+    pub(crate) fn begin_recovery(&self, root: Root) -> Option<Recovery<'_>> {
+        let is_first = self.recovering.lock().insert(root);
+        is_first.then_some(Recovery {
+            recovering: &self.recovering,
+            root,
+        })
     }
 }
 
@@ -85,46 +110,73 @@ impl<P: Preset> Intake<P> {
         Err(ImportError::DataUnavailable(*root))
     }
 
-    /// As [`Self::check_available`]. A block that is not complete is imported when its last column comes: without its
-    /// proposer's signature being looked at again.
-    pub(crate) fn wait_until_available(
+    /// As [`Self::check_available`], once the missing columns were made here, if that can be. A block that is not complete
+    /// is imported when its last column comes: without its proposer's signature being looked at again.
+    pub(crate) async fn wait_until_available(
         &self,
         block: &Arc<SignedBeaconBlock<P>>,
         root: Root,
     ) -> Result<(), ImportError> {
-        // Registered before the columns are counted: one that comes in between finds the block.
-        if !block.message().body().blob_kzg_commitments().is_empty() {
-            self.availability.waiting.lock().insert(root, Arc::clone(block));
+        if self.check_available(block, &root).is_ok() {
+            self.availability.waiting.lock().remove(&root);
+            return Ok(());
+        }
+        // Registered before the columns are counted again: one that comes in between finds the block.
+        self.availability.waiting.lock().insert(root, Arc::clone(block));
+        if self.take_complete(&root).is_some() {
+            return Ok(());
+        }
+        self.make_missing_columns(block, root).await;
+        if self.take_complete(&root).is_some() {
+            return Ok(());
         }
         self.check_available(block, &root)?;
-        self.availability.waiting.lock().remove(&root);
-        Ok(())
+        // The last column came otherwise meanwhile, and whoever brought it imports the block.
+        Err(ImportError::AlreadyKnown(root))
     }
 
-    /// A column from the network, with the subnet that it came from. Imports its block if that waited for it.
+    /// A column from the network, with the subnet that it came from. Gives the root of its block.
     pub async fn receive_data_column(
         &self,
         sidecar: Arc<DataColumnSidecar<P>>,
         subnet: Option<u64>,
-    ) -> Result<Option<VerifiedBlock<P>>, DataColumnGossipError> {
+    ) -> Result<Root, DataColumnGossipError> {
         let verified = self.gossip.verify_data_column(sidecar, subnet).await?;
-        let root = verified.block_root;
-        self.tell(|| Accepted::DataColumn {
-            slot: verified.sidecar.block_header().slot,
-            block_root: root,
-            index: verified.sidecar.index(),
-        });
-        if self.custody().columns.contains(&verified.sidecar.index())
-            && let Err(error) = self.chain().storage().put_data_column(&root, &verified.sidecar)
-        {
-            tracing::error!(%root, %error, "Data column is not stored");
+        self.keep_column(verified.block_root, &verified.sidecar);
+        Ok(verified.block_root)
+    }
+
+    /// The block that waits for its columns, if that was the last of them, or as soon as the rest is recovered from half
+    /// of all. To be asked after each column; only one asker is given the block.
+    pub async fn complete(&self, root: &Root) -> Option<VerifiedBlock<P>> {
+        let waiting = self.availability.waiting.lock().peek(root).map(Arc::clone)?;
+        if let Some(block) = self.take_complete(root) {
+            return Some(block);
         }
-        let waiting = self.availability.waiting.lock().peek(&root).map(Arc::clone);
-        Ok(waiting
-            .filter(|block| {
-                self.missing_columns(block, &root)
-                    .is_ok_and(|missing| missing.is_empty())
-            })
-            .map(|block| VerifiedBlock { block, root }))
+        self.recover(&waiting, *root).await;
+        self.take_complete(root)
+    }
+
+    /// Blocks that wait for columns and are to be imported when they come, with their roots.
+    pub fn waiting_blocks(&self) -> Vec<(Root, Arc<SignedBeaconBlock<P>>)> {
+        let waiting = self.availability.waiting.lock();
+        waiting.iter().map(|(root, block)| (*root, Arc::clone(block))).collect()
+    }
+
+    /// Whether a block waits for columns.
+    pub fn is_waiting(&self, root: &Root) -> bool {
+        self.availability.waiting.lock().peek(root).is_some()
+    }
+
+    fn take_complete(&self, root: &Root) -> Option<VerifiedBlock<P>> {
+        let block = self.availability.waiting.lock().peek(root).map(Arc::clone)?;
+        if !self
+            .missing_columns(&block, root)
+            .is_ok_and(|missing| missing.is_empty())
+        {
+            return None;
+        }
+        let block = self.availability.waiting.lock().remove(root)?;
+        Some(VerifiedBlock { block, root: *root })
     }
 }

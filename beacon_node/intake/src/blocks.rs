@@ -41,7 +41,7 @@ impl<P: Preset> Intake<P> {
     /// Imports a block whose proposer's signature was verified. Gives its root.
     pub async fn import(&self, verified: VerifiedBlock<P>) -> Result<Root, ImportError> {
         let VerifiedBlock { block, root } = verified;
-        self.wait_until_available(&block, root)?;
+        self.wait_until_available(&block, root).await?;
         let kept = self.executed.0.lock().remove(&root);
         let imported = match kept {
             Some(executed) => self.chain().import(executed, block).await,
@@ -62,7 +62,10 @@ impl<P: Preset> Intake<P> {
     /// same block may come with a better signature, or with those of more members.
     pub async fn import_unverified(&self, block: Arc<SignedBeaconBlock<P>>) -> Result<Root, ImportError> {
         let root = block.block_root();
-        self.check_available(&block, &root)?;
+        if self.check_available(&block, &root).is_err() {
+            self.recover(&block, root).await;
+            self.check_available(&block, &root)?;
+        }
         let imported = self.chain().process_block(block, BlockSignatures::All).await;
         if imported.is_ok() {
             self.gossip.note_imported_block(&root);

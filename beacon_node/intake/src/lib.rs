@@ -15,6 +15,8 @@ mod accepted;
 mod attached;
 mod availability;
 mod blocks;
+mod columns;
+mod metrics;
 mod operations;
 mod outgoing;
 mod votes;
@@ -22,6 +24,7 @@ mod votes;
 pub use accepted::Accepted;
 pub use attached::{AttachedValidators, get_validators_custody_requirement};
 pub use availability::Custody;
+pub use columns::MakeColumnsError;
 pub use outgoing::Outgoing;
 
 use crate::availability::Availability;

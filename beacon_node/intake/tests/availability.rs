@@ -110,21 +110,20 @@ async fn a_block_with_a_blob_is_imported_when_the_last_column_of_the_custody_is_
     let column = |index: ColumnIndex| Arc::new(sidecars[index as usize].clone());
     // A column that is not kept here changes nothing.
     for index in [5, CUSTODY[0]] {
-        assert!(
-            intake
-                .receive_data_column(column(index), Some(index))
-                .await
-                .unwrap()
-                .is_none()
+        assert_eq!(
+            intake.receive_data_column(column(index), Some(index)).await.unwrap(),
+            root
         );
+        assert!(intake.complete(&root).await.is_none());
     }
     assert_eq!(intake.missing_columns(&block, &root).unwrap(), [CUSTODY[1]]);
     assert!(!intake.chain().contains_block(&root));
-    let complete = intake
+    intake
         .receive_data_column(column(CUSTODY[1]), Some(CUSTODY[1]))
         .await
-        .unwrap()
         .unwrap();
+    let complete = intake.complete(&root).await.unwrap();
+    assert!(intake.complete(&root).await.is_none(), "one importer is enough");
     assert_eq!(intake.import(complete).await.unwrap(), root);
     assert_eq!(intake.chain().head().root, root);
     let kept = intake.chain().storage().data_column_indices(&root).unwrap();
@@ -149,7 +148,8 @@ async fn more_custody_is_kept_at_once_and_needed_from_its_slot_on() {
     assert_eq!(later.custody(), more());
     assert_eq!(later.missing_columns(&block, &root).unwrap(), CUSTODY);
     let column = Arc::new(sidecars[5].clone());
-    assert!(later.receive_data_column(column, Some(5)).await.unwrap().is_none());
+    assert_eq!(later.receive_data_column(column, Some(5)).await.unwrap(), root);
+    assert!(later.complete(&root).await.is_none());
     assert_eq!(later.chain().storage().data_column_indices(&root).unwrap(), [5]);
 
     let now = intake(&producer, &clock);
@@ -170,8 +170,11 @@ async fn a_block_of_which_nothing_was_verified_does_not_wait_for_its_columns_as_
     assert!(matches!(error, ImportError::DataUnavailable(_)), "{error}");
     for index in CUSTODY {
         let column = Arc::new(sidecars[index as usize].clone());
-        let complete = intake.receive_data_column(column, Some(index)).await.unwrap();
-        assert!(complete.is_none(), "nobody verified its signature");
+        let root = intake.receive_data_column(column, Some(index)).await.unwrap();
+        assert!(
+            intake.complete(&root).await.is_none(),
+            "nobody verified the block's signature"
+        );
     }
     assert!(!intake.chain().contains_block(&block.block_root()));
 }

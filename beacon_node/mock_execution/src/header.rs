@@ -141,6 +141,7 @@ impl Header {
     pub(crate) fn child(&self, parent_hash: B256, contents: &Contents) -> Self {
         let transactions_root = ordered_trie_root_encoded(&contents.transactions);
         let withdrawals_root = withdrawals_root(&contents.withdrawals);
+        let blobs = blob_versioned_hashes(&contents.transactions).map_or(0, |hashes| hashes.len());
         Self {
             parent_hash,
             fee_recipient: contents.fee_recipient,
@@ -163,7 +164,7 @@ impl Header {
             prev_randao: contents.prev_randao,
             base_fee_per_gas: self.next_base_fee(),
             withdrawals_root,
-            blob_gas_used: 0,
+            blob_gas_used: GAS_PER_BLOB.saturating_mul(blobs as u64),
             excess_blob_gas: self.next_excess_blob_gas(),
             parent_beacon_block_root: contents.parent_beacon_block_root,
             requests_hash: requests_hash(&contents.requests),

@@ -15,6 +15,7 @@
 //! SYNCING at first, then the oldest block that the beacon node has shown it is taken as synced.
 
 mod auth;
+mod blobs;
 mod build;
 mod chain;
 mod faults;
@@ -24,6 +25,7 @@ mod journal;
 mod rpc;
 mod wire;
 
+pub use blobs::PooledBlob;
 pub use build::InvalidRequest;
 pub use chain::Block;
 pub use faults::Faults;
@@ -122,6 +124,7 @@ impl MockExecution {
         let offline = Arc::new(AtomicBool::new(false));
         let shared = Arc::new(Shared {
             chain: Mutex::new(chain),
+            blobs: Mutex::default(),
             faults: Mutex::new(Faults::default()),
             authenticator: Authenticator::new(&config.jwt_secret),
             chain_id: config.chain_id,
@@ -184,6 +187,17 @@ impl MockExecution {
     /// Each payload built from now on carries these transactions.
     pub fn set_transactions(&self, transactions: Vec<Bytes>) {
         self.shared.chain.lock().builder.set_transactions(transactions);
+    }
+
+    /// Each payload built from now on carries one transaction, with these blobs.
+    pub fn set_blobs(&self, blobs: Vec<PooledBlob>) {
+        self.set_transactions(vec![blobs::blob_transaction(&blobs)]);
+        self.pool_blobs(blobs);
+    }
+
+    /// Puts blobs into the pool, as if their transactions had come from the network. They stay there.
+    pub fn pool_blobs(&self, blobs: Vec<PooledBlob>) {
+        self.shared.blobs.lock().add(blobs);
     }
 
     /// Puts one execution request (`request_type ++ ssz` of one item) into the payloads built from now

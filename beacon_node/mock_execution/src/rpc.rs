@@ -1,9 +1,11 @@
 //! JSON-RPC over HTTP: authentication, dispatch, faults.
 
 use crate::auth::Authenticator;
+use crate::blobs::BlobPool;
 use crate::build::Build;
 use crate::chain::{Block, Chain, RpcError};
 use crate::faults::Faults;
+use crate::header::blob_versioned_hashes;
 use crate::wire::{Attributes, Forkchoice, Payload, Status, quantity};
 use alloy_primitives::{B256, Bytes, FixedBytes};
 use axum::Router;
@@ -35,6 +37,7 @@ const CAPABILITIES: [&str; 6] = [
 
 pub(crate) struct Shared {
     pub(crate) chain: Mutex<Chain>,
+    pub(crate) blobs: Mutex<BlobPool>,
     pub(crate) faults: Mutex<Faults>,
     pub(crate) authenticator: Authenticator,
     pub(crate) chain_id: u64,
@@ -142,11 +145,12 @@ impl Shared {
                 let id: FixedBytes<8> = param(params, 0)?;
                 let chain = self.chain.lock();
                 let Build { payload, requests } = chain.builder.build_result(id)?;
-                // The bundle is empty, and an empty one has the same shape in both versions.
+                let hashes = blob_versioned_hashes(&payload.transactions).unwrap_or_default();
+                let bundle = self.blobs.lock().bundle(&hashes, method == "engine_getPayloadV5");
                 Ok(json!({
                     "executionPayload": payload,
                     "blockValue": "0x0",
-                    "blobsBundle": { "commitments": [], "proofs": [], "blobs": [] },
+                    "blobsBundle": bundle,
                     "shouldOverrideBuilder": false,
                     "executionRequests": requests,
                 }))
@@ -159,7 +163,7 @@ impl Shared {
                         message: "Too large request".into(),
                     });
                 }
-                Ok(if hashes.is_empty() { json!([]) } else { Value::Null })
+                Ok(self.blobs.lock().get(&hashes))
             }
             "engine_getClientVersionV1" => Ok(json!([{
                 "code": "FM",

@@ -1,14 +1,12 @@
 //! Driving range sync and parent lookups: requests, imports, and what peers say of themselves.
 
+use crate::columns::ColumnSource;
 use crate::forks::{DigestEpochs, status_message};
 use beacon_chain::{BeaconChain, ChainEvent, ImportError};
-use data_columns::{
-    verify_data_column_sidecar, verify_data_column_sidecar_inclusion_proof, verify_data_column_sidecar_kzg_proofs,
-};
 use intake::Intake;
 use network::{
-    BlocksByRangeRequest, BlocksByRootRequest, DataColumnsByRootIdentifier, DataColumnsByRootRequest, GoodbyeReason,
-    NetworkHandle, PeerId, Penalty, Request, RequestError, ResponseChunk, StatusMessage,
+    BlocksByRangeRequest, BlocksByRootRequest, GoodbyeReason, NetworkHandle, PeerId, Penalty, Request, RequestError,
+    ResponseChunk, StatusMessage,
 };
 use runtime::{Receiver, Sender};
 use std::collections::BTreeMap;
@@ -18,12 +16,9 @@ use sync::{
     BatchId, BatchOutcome, LookupAction, LookupFailure, ParentLookup, PeerChain, RangeAction, RangeFault, RangeSync,
 };
 use tokio::sync::{broadcast, watch};
-use types::{DataColumnSidecar, ForkName, ForkVersioned, Preset, Root, SignedBeaconBlock, Slot};
+use types::{ForkName, ForkVersioned as _, Preset, Root, SignedBeaconBlock, Slot};
 
 type Block<P> = Arc<SignedBeaconBlock<P>>;
-
-/// Peers that are asked for the columns of a block.
-const MAX_COLUMN_PEERS: usize = 4;
 
 /// What happens to the sync.
 #[derive(Debug)]
@@ -64,6 +59,7 @@ pub(crate) struct CatchUpTask<P: Preset> {
     pub(crate) intake: Arc<Intake<P>>,
     pub(crate) network: NetworkHandle,
     pub(crate) schedule: Arc<Vec<DigestEpochs>>,
+    pub(crate) columns: ColumnSource,
     pub(crate) sender: Sender<CatchUp<P>>,
     pub(crate) status: watch::Sender<SyncStatus>,
     pub(crate) range: RangeSync<P, PeerId, Block<P>>,
@@ -200,7 +196,7 @@ impl<P: Preset> CatchUpTask<P> {
                     });
                 }
                 RangeAction::Import { batch, blocks } => {
-                    let import = import_batch(Arc::clone(&self.intake), self.columns_source(), blocks);
+                    let import = import_batch(Arc::clone(&self.intake), self.columns.clone(), blocks);
                     let sender = self.sender.clone();
                     tokio::spawn(async move {
                         let outcome = import.await;
@@ -239,7 +235,7 @@ impl<P: Preset> CatchUpTask<P> {
                 });
             }
             Some(LookupAction::Import { blocks }) => {
-                let import = import_batch(Arc::clone(&self.intake), self.columns_source(), blocks);
+                let import = import_batch(Arc::clone(&self.intake), self.columns.clone(), blocks);
                 tokio::spawn(import);
             }
             Some(LookupAction::GiveUp { root, reason, peers }) => {
@@ -259,14 +255,6 @@ impl<P: Preset> CatchUpTask<P> {
         }
     }
 
-    fn columns_source(&self) -> ColumnSource {
-        ColumnSource {
-            network: self.network.clone(),
-            schedule: Arc::clone(&self.schedule),
-            peers: self.peers.keys().copied().take(MAX_COLUMN_PEERS).collect(),
-        }
-    }
-
     /// Asks for blocks. `None` if the peer does not answer as it should.
     fn fetch(&self, peer: PeerId, request: Request) -> impl Future<Output = Option<Vec<Block<P>>>> + Send + use<P> {
         let (network, schedule) = (self.network.clone(), Arc::clone(&self.schedule));
@@ -281,7 +269,11 @@ impl<P: Preset> CatchUpTask<P> {
     }
 }
 
-async fn objects(network: &NetworkHandle, peer: PeerId, request: Request) -> Option<Vec<(types::ForkDigest, Vec<u8>)>> {
+pub(crate) async fn objects(
+    network: &NetworkHandle,
+    peer: PeerId,
+    request: Request,
+) -> Option<Vec<(types::ForkDigest, Vec<u8>)>> {
     let answer = async {
         let stream = network
             .request(peer, request)
@@ -306,7 +298,7 @@ async fn objects(network: &NetworkHandle, peer: PeerId, request: Request) -> Opt
     }
 }
 
-fn by_fork(
+pub(crate) fn by_fork(
     schedule: &[DigestEpochs],
     objects: Vec<(types::ForkDigest, Vec<u8>)>,
 ) -> impl Iterator<Item = (Option<ForkName>, Vec<u8>)> {
@@ -317,54 +309,6 @@ fn by_fork(
             .map(|entry| entry.fork);
         (fork, ssz)
     })
-}
-
-/// Whom to ask for columns.
-#[derive(Debug, Clone)]
-struct ColumnSource {
-    network: NetworkHandle,
-    schedule: Arc<Vec<DigestEpochs>>,
-    peers: Vec<PeerId>,
-}
-
-impl ColumnSource {
-    /// Fetches what is missing of a block, verifies and stores it.
-    async fn fetch<P: Preset>(&self, intake: &Intake<P>, block: &SignedBeaconBlock<P>, root: Root) {
-        for peer in &self.peers {
-            let missing = match intake.missing_columns(block, &root) {
-                Ok(missing) if !missing.is_empty() => missing,
-                _ => return,
-            };
-            let request = Request::DataColumnsByRoot(DataColumnsByRootRequest {
-                identifiers: vec![DataColumnsByRootIdentifier {
-                    block_root: root,
-                    columns: match missing.try_into() {
-                        Ok(columns) => columns,
-                        Err(_) => return,
-                    },
-                }],
-            });
-            let Some(answer) = objects(&self.network, *peer, request).await else {
-                continue;
-            };
-            for (fork, ssz) in by_fork(&self.schedule, answer) {
-                let sidecar = fork.and_then(|fork| DataColumnSidecar::from_ssz_bytes_by_fork(&ssz, fork).ok());
-                if let Some(sidecar) = sidecar.filter(|sidecar| is_column_of(sidecar, root, intake))
-                    && let Err(error) = intake.chain().storage().put_data_column(&root, &sidecar)
-                {
-                    tracing::error!(%root, %error, "Data column is not stored");
-                }
-            }
-        }
-    }
-}
-
-fn is_column_of<P: Preset>(sidecar: &DataColumnSidecar<P>, root: Root, intake: &Intake<P>) -> bool {
-    use tree_hash::TreeHash as _;
-    sidecar.block_header().tree_hash_root() == root
-        && verify_data_column_sidecar(sidecar, intake.chain().spec()).is_ok()
-        && verify_data_column_sidecar_inclusion_proof(sidecar).is_ok()
-        && verify_data_column_sidecar_kzg_proofs(sidecar).is_ok()
 }
 
 /// Imports blocks in order, of which nothing is verified yet.

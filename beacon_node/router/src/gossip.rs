@@ -122,9 +122,10 @@ impl<P: Preset> Gossip<P> {
             self.conclude(message, Outcome::Verdict(Verdict::Ignore)).await;
             return;
         };
-        if message.topic.kind == TopicKind::BeaconBlock {
-            self.handle_block(message, fork).await;
-            return;
+        match message.topic.kind {
+            TopicKind::BeaconBlock => return self.handle_block(message, fork).await,
+            TopicKind::DataColumnSidecar(subnet) => return self.handle_data_column(message, fork, subnet).await,
+            _ => {}
         }
         let outcome = match self.dispatch(&message, fork).await {
             Ok(outcome) => outcome,
@@ -140,8 +141,8 @@ impl<P: Preset> Gossip<P> {
         let (topic, data) = (&message.topic, message.data.as_slice());
         let intake = &self.intake;
         Ok(match topic.kind {
-            // Blocks are imported after their verdict, elsewhere.
-            TopicKind::BeaconBlock => Outcome::Verdict(Verdict::Ignore),
+            // Blocks are imported after their verdict or that of their last column, elsewhere.
+            TopicKind::BeaconBlock | TopicKind::DataColumnSidecar(_) => Outcome::Verdict(Verdict::Ignore),
             TopicKind::BeaconAttestation(subnet) => {
                 let vote = SingleAttestation::from_ssz_bytes_by_fork(data, fork)?;
                 match intake.receive_attestations(vec![(vote, Some(subnet))]).await.pop() {
@@ -195,19 +196,33 @@ impl<P: Preset> Gossip<P> {
                 let header = SignedBeaconBlockHeader::from_ssz_bytes_by_fork(data, fork)?;
                 outcome!(topic, self.proposals.receive_signature(header).await)
             }
-            TopicKind::DataColumnSidecar(subnet) => {
-                let sidecar = Arc::new(DataColumnSidecar::from_ssz_bytes_by_fork(data, fork)?);
-                let result = self.intake.receive_data_column(sidecar, Some(subnet)).await;
-                if let Ok(Some(complete)) = &result {
-                    self.import(message.source, complete.clone()).await;
-                }
-                outcome!(topic, result)
-            }
             // This node serves no light clients, and is none.
             TopicKind::LightClientFinalityUpdate | TopicKind::LightClientOptimisticUpdate => {
                 Outcome::Verdict(Verdict::Ignore)
             }
         })
+    }
+
+    async fn handle_data_column(&self, message: GossipMessage, fork: ForkName, subnet: u64) {
+        let sidecar = match DataColumnSidecar::from_ssz_bytes_by_fork(&message.data, fork) {
+            Ok(sidecar) => Arc::new(sidecar),
+            Err(error) => {
+                tracing::info!(peer = %message.source, ?error, "Data column is malformed");
+                self.conclude(message, Outcome::Verdict(Verdict::Reject)).await;
+                return;
+            }
+        };
+        let (source, topic) = (message.source, message.topic.clone());
+        let result = self.intake.receive_data_column(sidecar, Some(subnet)).await;
+        let root = result.as_ref().ok().copied();
+        // Passed on before its block is imported.
+        let outcome = outcome!(&topic, result);
+        self.conclude(message, outcome).await;
+        if let Some(root) = root
+            && let Some(complete) = self.intake.complete(&root).await
+        {
+            self.import(source, complete).await;
+        }
     }
 
     async fn handle_block(&self, message: GossipMessage, fork: ForkName) {

@@ -12,6 +12,7 @@
 //! A message for a block that is not here yet waits for it, for a slot at most.
 
 mod catch_up;
+mod columns;
 mod forks;
 mod gossip;
 mod outgoing;

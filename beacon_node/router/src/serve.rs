@@ -1,6 +1,7 @@
 //! Answers to peers that ask for blocks and columns.
 
 use beacon_chain::{BeaconChain, ChainError};
+use data_columns::with_block_header;
 use network::{Request, Responder, ResponderClosed, ResponseCode};
 use ssz::Encode as _;
 use std::sync::Arc;
@@ -106,15 +107,17 @@ async fn columns_of<P: Preset>(
     responder: &Responder,
 ) -> Result<(), Stop> {
     for (root, columns) in wanted {
-        let Some(slot) = chain.get_block(&root)?.map(|block| block.slot()) else {
+        let Some(block) = chain.get_block(&root)? else {
             continue;
         };
+        let (slot, header) = (block.slot(), block.signed_block_header());
         for index in columns {
             let sidecar = chain
                 .storage()
                 .get_data_column(&root, index)
                 .map_err(ChainError::from)?;
             if let Some(sidecar) = sidecar {
+                let sidecar = with_block_header(sidecar, header.clone());
                 responder.object(digest(chain, slot), sidecar.as_ssz_bytes()).await?;
             }
         }

@@ -1,6 +1,7 @@
 //! The tasks of the router and the handle to them.
 
 use crate::catch_up::{CatchUp, CatchUpTask, SyncStatus};
+use crate::columns::{ColumnSource, LateColumns};
 use crate::forks::{fork_context, schedule};
 use crate::gossip::Gossip;
 use crate::outgoing::publish_all;
@@ -128,19 +129,22 @@ impl Router {
         let (again, again_queue) = runtime::channel("gossip_again", AGAIN_QUEUE);
         let (commands, command_queue) = runtime::channel("router_commands", COMMAND_QUEUE);
         let (status_sender, status) = watch::channel(SyncStatus::default());
+        let columns = ColumnSource::new(network.clone(), Arc::new(schedule.clone()));
+        let late_columns = LateColumns::new(Arc::clone(&intake), columns.clone());
         let catch_up_task = CatchUpTask {
             intake: Arc::clone(&intake),
             network: network.clone(),
             schedule: Arc::new(schedule.clone()),
+            columns: columns.clone(),
             sender: catch_up.clone(),
             status: status_sender,
             range: RangeSync::new(chain.head().slot()),
             lookups: ParentLookup::default(),
             peers: BTreeMap::new(),
         };
-        let columns = intake.custody().columns;
+        let custody = intake.custody().columns;
         let router = RouterTask {
-            subnets: Subnets::new(network.node_id(), subscribe_all_subnets, columns),
+            subnets: Subnets::new(network.node_id(), subscribe_all_subnets, custody),
             gossip: Arc::new(Gossip {
                 intake,
                 proposals,
@@ -165,9 +169,12 @@ impl Router {
         let publish = publish_all(Arc::clone(&chain), network, outgoing);
         let catch_up_work = catch_up_task.run(catch_up_messages, chain.subscribe());
         let chain_events = chain.subscribe();
-        let (stop_publish, stop_catch_up) = (shutdown.clone(), shutdown.clone());
+        let (stop_publish, stop_catch_up, stop_columns) = (shutdown.clone(), shutdown.clone(), shutdown.clone());
         tokio::spawn(async move {
             tokio::select! { () = publish => {}, () = until_shutdown(stop_publish) => {} }
+        });
+        tokio::spawn(async move {
+            tokio::select! { () = late_columns.run() => {}, () = until_shutdown(stop_columns) => {} }
         });
         tokio::spawn(async move {
             tokio::select! { () = catch_up_work => {}, () = until_shutdown(stop_catch_up) => {} }

@@ -1,7 +1,7 @@
 //! Making the sidecars of a block.
 
 use crate::DataColumnError;
-use crate::kzg::{CellsAndProofs, compute_cells};
+use crate::kzg::{CellsAndProofs, compute_cells, recover_cells_and_kzg_proofs};
 use crate::sidecar::COMMITMENTS_FIELD_INDEX;
 use ethereum_hashing::hash32_concat;
 use ssz_types::{FixedVector, VariableList};
@@ -133,6 +133,64 @@ pub fn get_data_column_sidecars_from_column_sidecar<P: Preset>(
         sidecar.kzg_commitments_inclusion_proof(),
         cells_and_kzg_proofs,
     )
+}
+
+/// All columns of a signed block from at least half of them.
+///
+/// The columns given are verified ones of this block. They get the block's header: one that a leader alone signed passes
+/// on gossip in its slot only.
+///
+/// Spec: fulu/das-core.md#reconstruction-and-cross-seeding
+pub fn recover_data_column_sidecars<P: Preset>(
+    signed_block_header: &SignedBeaconBlockHeader,
+    sidecars: &[DataColumnSidecar<P>],
+) -> Result<Vec<DataColumnSidecar<P>>, DataColumnError> {
+    let mut sidecars: Vec<&DataColumnSidecar<P>> = sidecars.iter().collect();
+    sidecars.sort_by_key(|sidecar| sidecar.index());
+    let Some(first) = sidecars.first().copied() else {
+        return Err(DataColumnError::Kzg("no columns to recover from".to_owned()));
+    };
+    let indices: Vec<_> = sidecars.iter().map(|sidecar| sidecar.index()).collect();
+    let rows = (0..first.kzg_commitments().len())
+        .map(|row| {
+            let cells: Vec<Cell<P>> = sidecars
+                .iter()
+                .filter_map(|sidecar| sidecar.column().get(row).cloned())
+                .collect();
+            recover_cells_and_kzg_proofs::<P>(&indices, &cells)
+        })
+        .collect::<Result<Vec<_>, DataColumnError>>()?;
+    get_data_column_sidecars::<P>(
+        signed_block_header,
+        first.kzg_commitments(),
+        first.kzg_commitments_inclusion_proof(),
+        &rows,
+    )
+}
+
+/// A column with the header of its complete block, whoever had signed the header that it came with.
+///
+/// Spec: dvt/p2p-interface.md#modified-data_column_sidecar_subnet_id
+pub fn with_block_header<P: Preset>(
+    sidecar: DataColumnSidecar<P>,
+    signed_block_header: SignedBeaconBlockHeader,
+) -> DataColumnSidecar<P> {
+    match (sidecar, signed_block_header) {
+        (DataColumnSidecar::Fulu(sidecar), SignedBeaconBlockHeader::Fulu(signed_block_header)) => {
+            DataColumnSidecar::Fulu(DataColumnSidecarFulu {
+                signed_block_header,
+                ..sidecar
+            })
+        }
+        (DataColumnSidecar::Dvt(sidecar), SignedBeaconBlockHeader::Dvt(signed_block_header)) => {
+            DataColumnSidecar::Dvt(DataColumnSidecarDvt {
+                signed_block_header,
+                ..sidecar
+            })
+        }
+        // Of another fork than its block: no column of it.
+        (sidecar, _) => sidecar,
+    }
 }
 
 /// Roots of the fields of a body.

@@ -1,0 +1,226 @@
+//! Blocks with blobs: their columns go out with them, whoever proposes.
+
+use crate::world::{World, everybody};
+use beacon_api::{BroadcastValidation, SignedProducedBlock};
+use mock_execution::PooledBlob;
+use std::collections::BTreeSet;
+use types::*;
+
+const COLUMNS: u64 = 128;
+/// Keeps all columns.
+const SUPERNODE: usize = 6;
+/// Is cut off from columns, in some tests.
+const CUT_OFF: usize = 5;
+
+/// Blobs in which all field elements are the same number `k`: the commitment is `k` times the generator, like the public
+/// key of the secret key `k`, and every proof is the point at infinity.
+fn blobs() -> Vec<PooledBlob> {
+    [1u8, 2, 3]
+        .map(|number| {
+            let mut element = [0; 32];
+            element[31] = number;
+            let commitment = bls::SecretKey::from_bytes(&element).unwrap().public_key().to_bytes();
+            let mut infinity = [0; 48];
+            infinity[0] = 0xc0;
+            PooledBlob {
+                blob: element.repeat(4096).into(),
+                commitment: commitment.0.into(),
+                cell_proofs: vec![infinity.into(); 128],
+            }
+        })
+        .into()
+}
+
+/// Each node keeps four columns, and one all.
+fn custody(node: usize) -> BTreeSet<ColumnIndex> {
+    match node {
+        SUPERNODE => (0..COLUMNS).collect(),
+        _ => (0..4).map(|place| place * 32 + node as u64).collect(),
+    }
+}
+
+async fn world(reaches: fn(usize, ColumnIndex) -> bool) -> World {
+    World::with_columns(|_| {}, custody, reaches).await
+}
+
+fn kept(world: &World, node: usize, root: &Root) -> BTreeSet<ColumnIndex> {
+    let indices = world.nodes[node].chain.storage().data_column_indices(root).unwrap();
+    indices.into_iter().collect()
+}
+
+/// A slot of the group in which all members take part. Gives the root of its block.
+async fn groups_block(world: &World, slot: Slot) -> Root {
+    world.clock.set_slot(slot);
+    let leader = usize::from(world.leader(slot, 0));
+    world.nodes[leader].mock.set_blobs(blobs());
+    let signed = world.members(slot, everybody()).await;
+    let (root, _) = *signed[leader].as_ref().unwrap();
+    assert!(signed.iter().all(|signed| signed.as_ref().unwrap().0 == root));
+    root
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_go_out_with_the_proposal_to_a_group_and_every_node_keeps_its_own() {
+    let world = world(|_, _| true).await;
+    let (slot, _) = world.slot_of(true);
+    let root = groups_block(&world, slot).await;
+    world.all_follow(root).await;
+    for node in 0..world.nodes.len() {
+        assert_eq!(kept(&world, node, &root), custody(node), "node {node}");
+    }
+    let block = world.nodes[0].chain.get_block(&root).unwrap().unwrap();
+    assert_eq!(block.message().body().blob_kzg_commitments().len(), 3);
+    // The header of the columns is signed by the leader alone.
+    let storage = world.nodes[0].chain.storage();
+    let column = storage.get_data_column(&root, 0).unwrap();
+    if world.leader(slot, 0) != 0 {
+        assert_eq!(column.unwrap().signed_block_header().signers().num_set_bits(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_go_out_with_the_block_of_a_solo_validator() {
+    let world = world(|_, _| true).await;
+    let (slot, proposer) = world.slot_of(false);
+    world.clock.set_slot(slot);
+    world.nodes[0].mock.set_blobs(blobs());
+    let (root, is_own) = world
+        .client(0, slot, SignerIndex::new(proposer.as_u64()))
+        .await
+        .unwrap();
+    assert!(is_own);
+    world.all_follow(root).await;
+    for node in 0..world.nodes.len() {
+        assert_eq!(kept(&world, node, &root), custody(node), "node {node}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_execution_client_that_gives_no_cell_proofs_is_no_hindrance() {
+    let world = world(|_, _| true).await;
+    let (slot, proposer) = world.slot_of(false);
+    world.clock.set_slot(slot);
+    let mock = &world.nodes[0].mock;
+    mock.set_faults(|faults| faults.missing_methods = ["engine_getPayloadV5".to_owned()].into());
+    mock.set_blobs(blobs());
+    let (root, _) = world
+        .client(0, slot, SignerIndex::new(proposer.as_u64()))
+        .await
+        .unwrap();
+    world.all_follow(root).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blobs_that_the_execution_client_has_need_no_network() {
+    let world = world(|node, _| node != CUT_OFF).await;
+    world.nodes[CUT_OFF].mock.pool_blobs(blobs());
+    let (slot, _) = world.slot_of(true);
+    let root = groups_block(&world, slot).await;
+    world.all_follow(root).await;
+    assert_eq!(kept(&world, CUT_OFF, &root), custody(CUT_OFF));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_supernode_recovers_what_does_not_come_and_gives_it_to_those_who_lack_it() {
+    // Half of the columns reach nobody, unless the supernode makes them.
+    fn reaches(node: usize, column: ColumnIndex) -> bool {
+        node != SUPERNODE || column % 2 == 0
+    }
+    let world = world(reaches).await;
+    let (slot, _) = world.slot_of(true);
+    let root = groups_block(&world, slot).await;
+    world.all_follow_in_time(root).await;
+    assert_eq!(kept(&world, SUPERNODE, &root), custody(SUPERNODE));
+    let storage = world.nodes[SUPERNODE].chain.storage();
+    let sent = storage.get_data_column(&root, 2).unwrap().unwrap();
+    let recovered = storage.get_data_column(&root, 3).unwrap().unwrap();
+    data_columns::verify_data_column_sidecar_kzg_proofs(&recovered).unwrap();
+    let block = world.nodes[0].chain.get_block(&root).unwrap().unwrap();
+    let header = block.signed_block_header();
+    assert_eq!(
+        recovered.signed_block_header().signers(),
+        header.signers(),
+        "of the complete block"
+    );
+    assert_eq!(recovered.kzg_commitments(), sent.kzg_commitments());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_of_the_columns_less_one_are_not_enough_and_the_parent_stays_head() {
+    fn reaches(node: usize, column: ColumnIndex) -> bool {
+        node != SUPERNODE || (column % 2 == 0 && column != 64)
+    }
+    let world = world(reaches).await;
+    let (slot, _) = world.slot_of(true);
+    let root = groups_block(&world, slot).await;
+    let node = &world.nodes[SUPERNODE];
+    let others = async {
+        while world.nodes[..SUPERNODE]
+            .iter()
+            .any(|node| node.chain.head().root != root)
+        {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), others)
+        .await
+        .unwrap();
+    while !node.intake.is_waiting(&root) {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert!(!node.chain.contains_block(&root));
+    assert_eq!(node.chain.head().slot(), Slot::new(0));
+    assert_eq!(kept(&world, SUPERNODE, &root).len(), 63);
+    // The one that was late.
+    let leader = usize::from(world.leader(slot, 0));
+    let keeper = (0..SUPERNODE)
+        .find(|node| *node != leader && custody(*node).contains(&64))
+        .unwrap();
+    let late = world.nodes[keeper]
+        .chain
+        .storage()
+        .get_data_column(&root, 64)
+        .unwrap()
+        .unwrap();
+    assert_eq!(node.intake.receive_data_column(late.into(), None).await.unwrap(), root);
+    let complete = async {
+        let complete = node.intake.complete(&root).await.unwrap();
+        node.intake.import(complete).await.unwrap();
+    };
+    tokio::join!(complete, world.all_follow_in_time(root));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_that_is_handed_in_with_other_blobs_is_refused_and_may_come_again_with_its_own() {
+    let world = world(|_, _| true).await;
+    let (slot, proposer) = world.slot_of(false);
+    world.clock.set_slot(slot);
+    world.nodes[0].mock.set_blobs(blobs());
+    let signer = SignerIndex::new(proposer.as_u64());
+    let (signed, root) = world.signed_block(0, slot, signer).await.unwrap();
+    let SignedProducedBlock::Full(right) = signed else {
+        panic!("a solo proposer's block")
+    };
+    let mut wrong = right.clone();
+    wrong.blobs = right
+        .blobs
+        .iter()
+        .rev()
+        .cloned()
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap();
+    let hand_in = |contents| {
+        let proposals = &world.nodes[0].proposals;
+        proposals.publish(SignedProducedBlock::Full(contents), BroadcastValidation::Gossip)
+    };
+    let error = hand_in(wrong).await.unwrap_err().to_string();
+    assert!(error.contains("blobs of block"), "{error}");
+    let mut none = right.clone();
+    none.blobs = Vec::new().try_into().unwrap();
+    none.kzg_proofs = Vec::new().try_into().unwrap();
+    assert!(hand_in(none).await.is_err());
+    assert_eq!(world.nodes[0].chain.head().slot(), Slot::new(0));
+    hand_in(right).await.unwrap();
+    world.all_follow(root).await;
+}

@@ -1,0 +1,220 @@
+//! Columns that are made here: of blocks that attached validators sign, of blobs that the execution client has, and
+//! recovered from half of all.
+
+use crate::{Accepted, Intake, Outgoing, metrics};
+use beacon_chain::ChainError;
+use data_columns::{
+    DataColumnError, get_data_column_sidecars_from_block, recover_data_column_sidecars,
+    verify_data_column_sidecars_kzg_proofs,
+};
+use execution_layer::{BlobAndProofs, kzg_commitment_to_versioned_hash};
+use runtime::{PoolError, Priority};
+use std::sync::Arc;
+use types::{Blob, DataColumnSidecar, KzgProof, Preset, Root, SignedBeaconBlock};
+
+/// How long columns that are on their way are given before the rest is recovered, in milliseconds: recovering takes a
+/// core for a good part of a second.
+const RECOVERY_DELAY_MS: u64 = 200;
+
+/// Columns were not made.
+#[derive(Debug, thiserror::Error)]
+pub enum MakeColumnsError {
+    /// The blobs are not those of the block, or their proofs are wrong.
+    #[error("blobs of block {root}: {reason}")]
+    Blobs {
+        /// Root of the block.
+        root: Root,
+        /// What is wrong.
+        reason: DataColumnError,
+    },
+    /// Something inside failed.
+    #[error(transparent)]
+    Internal(#[from] ChainError),
+}
+
+impl From<PoolError> for MakeColumnsError {
+    fn from(error: PoolError) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+/// All columns of a block, verified against its commitments.
+fn make_columns<P: Preset>(
+    block: &SignedBeaconBlock<P>,
+    blobs: &[Blob<P>],
+    cell_proofs: &[KzgProof],
+) -> Result<Vec<DataColumnSidecar<P>>, DataColumnError> {
+    let columns = get_data_column_sidecars_from_block(block, blobs, cell_proofs)?;
+    if !columns.is_empty() {
+        verify_data_column_sidecars_kzg_proofs(&columns)?;
+    }
+    Ok(columns)
+}
+
+impl<P: Preset> Intake<P> {
+    /// The columns of a block of a validator attached to this node, out of what its client handed in: blob after blob
+    /// `CELLS_PER_EXT_BLOB` proofs. They have the block's header, whoever signed that.
+    pub async fn make_columns(
+        &self,
+        block: Arc<SignedBeaconBlock<P>>,
+        blobs: Vec<Blob<P>>,
+        cell_proofs: Vec<KzgProof>,
+    ) -> Result<Vec<DataColumnSidecar<P>>, MakeColumnsError> {
+        let has_commitments = !block.message().body().blob_kzg_commitments().is_empty();
+        if !has_commitments && blobs.is_empty() && cell_proofs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let work = move || {
+            make_columns(&block, &blobs, &cell_proofs).map_err(|reason| MakeColumnsError::Blobs {
+                root: block.block_root(),
+                reason,
+            })
+        };
+        self.chain().workers().run(Priority::GroupProposal, work).await?
+    }
+
+    /// Publishes all columns of a block of an attached validator, and keeps those of this node's custody. `leader_key`
+    /// is the key that alone signed their header, if it is not signed at threshold.
+    pub async fn publish_columns(&self, root: Root, columns: Vec<DataColumnSidecar<P>>, leader_key: Option<u8>) {
+        let columns: Vec<_> = columns.into_iter().map(Arc::new).collect();
+        for column in &columns {
+            self.gossip.note_data_column(column, leader_key);
+            self.keep_column(root, column);
+        }
+        for column in columns {
+            self.publish(Outgoing::DataColumn(column)).await;
+        }
+    }
+
+    /// Keeps a verified column of a block, if this node is to have it.
+    pub fn keep_column(&self, root: Root, column: &DataColumnSidecar<P>) {
+        self.tell(|| Accepted::DataColumn {
+            slot: column.block_header().slot,
+            block_root: root,
+            index: column.index(),
+        });
+        if self.custody().columns.contains(&column.index())
+            && let Err(error) = self.chain().storage().put_data_column(&root, column)
+        {
+            tracing::error!(%root, %error, "Data column is not stored");
+        }
+    }
+
+    /// Keeps columns of a complete block that did not come from the network, as far as they are of this node's custody,
+    /// and publishes what is new of them.
+    async fn keep_and_share(&self, root: Root, columns: Vec<DataColumnSidecar<P>>) {
+        let custody = self.custody().columns;
+        let mut new = Vec::new();
+        for column in columns.into_iter().filter(|column| custody.contains(&column.index())) {
+            if self.gossip.note_data_column(&column, None) {
+                self.keep_column(root, &column);
+                new.push(Arc::new(column));
+            }
+        }
+        for column in new {
+            self.publish(Outgoing::DataColumn(column)).await;
+        }
+    }
+
+    /// Makes the missing columns of a complete block, if that can be: out of the blobs that the execution client has in
+    /// its pool, or from half of the columns. What goes wrong is logged: the columns may still come.
+    pub(crate) async fn make_missing_columns(&self, block: &Arc<SignedBeaconBlock<P>>, root: Root) {
+        let made = self.columns_from_pool(block, root).await;
+        metrics::note_blobs_from_pool(matches!(made, Ok(Some(_))));
+        match made {
+            Ok(Some(columns)) => {
+                tracing::debug!(slot = %block.slot(), %root, "Columns made of blobs that the execution client has");
+                return self.keep_and_share(root, columns).await;
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(slot = %block.slot(), %root, %error, "Blobs of the execution client are of no use");
+            }
+        }
+        self.recover(block, root).await;
+    }
+
+    /// `None` if the execution client lacks one of the blobs.
+    ///
+    /// Spec: fulu/p2p-interface.md#distributed-blob-publishing-using-blobs-retrieved-from-local-execution-layer-client
+    async fn columns_from_pool(
+        &self,
+        block: &Arc<SignedBeaconBlock<P>>,
+        root: Root,
+    ) -> Result<Option<Vec<DataColumnSidecar<P>>>, MakeColumnsError> {
+        let Some(execution_layer) = self.chain().execution_layer() else {
+            return Ok(None);
+        };
+        let message = block.message();
+        let commitments = message.body().blob_kzg_commitments();
+        let hashes: Vec<_> = commitments.iter().map(kzg_commitment_to_versioned_hash).collect();
+        let found: Vec<BlobAndProofs<P>> = match execution_layer.get_blobs(&hashes).await {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(None),
+            Err(error) => {
+                tracing::debug!(%root, %error, "Execution client is not asked for blobs");
+                return Ok(None);
+            }
+        };
+        let (mut blobs, mut proofs) = (Vec::new(), Vec::new());
+        for item in found {
+            blobs.push(item.blob);
+            proofs.extend(item.proofs);
+        }
+        self.make_columns(Arc::clone(block), blobs, proofs).await.map(Some)
+    }
+
+    /// Whether half of all columns are here, but not all of this node's custody.
+    fn can_recover(&self, block: &SignedBeaconBlock<P>, root: &Root) -> bool {
+        let here = self.chain().storage().data_column_indices(root);
+        here.is_ok_and(|here| here.len() as u64 >= P::NUMBER_OF_COLUMNS.div_ceil(2))
+            && self
+                .missing_columns(block, root)
+                .is_ok_and(|missing| !missing.is_empty())
+    }
+
+    /// Recovers the missing columns from half of all, once those that are on their way had time to come.
+    ///
+    /// Spec: fulu/das-core.md#reconstruction-and-cross-seeding
+    pub(crate) async fn recover(&self, block: &Arc<SignedBeaconBlock<P>>, root: Root) {
+        if !self.can_recover(block, &root) {
+            return;
+        }
+        let Some(_recovery) = self.availability.begin_recovery(root) else {
+            return;
+        };
+        let clock = self.chain().clock();
+        clock
+            .sleep_until_ms(clock.now_ms().saturating_add(RECOVERY_DELAY_MS))
+            .await;
+        if !self.can_recover(block, &root) {
+            return;
+        }
+        match self.recovered_columns(block, root).await {
+            Ok(columns) => {
+                metrics::note_recovered();
+                tracing::info!(slot = %block.slot(), %root, "Columns recovered from half of them");
+                self.keep_and_share(root, columns).await;
+            }
+            Err(error) => tracing::error!(slot = %block.slot(), %root, %error, "Columns are not recovered"),
+        }
+    }
+
+    async fn recovered_columns(
+        &self,
+        block: &Arc<SignedBeaconBlock<P>>,
+        root: Root,
+    ) -> Result<Vec<DataColumnSidecar<P>>, MakeColumnsError> {
+        let (chain, block) = (Arc::clone(self.chain()), Arc::clone(block));
+        let work = move || {
+            let storage = chain.storage();
+            let mut here = Vec::new();
+            for index in storage.data_column_indices(&root).map_err(ChainError::from)? {
+                here.extend(storage.get_data_column(&root, index).map_err(ChainError::from)?);
+            }
+            recover_data_column_sidecars(&block.signed_block_header(), &here)
+                .map_err(|reason| MakeColumnsError::Blobs { root, reason })
+        };
+        self.chain().workers().run(Priority::BlockImport, work).await?
+    }
+}
