@@ -83,13 +83,12 @@ pub(crate) async fn start_chain<P: Preset>(
 }
 
 fn purge(datadir: &Path) -> Result<(), NodeError> {
-    let path = datadir.join("beacon").join("chain_db");
-    match std::fs::remove_dir_all(&path) {
-        Ok(()) => {
-            tracing::warn!(path = %path.display(), "Database deleted");
-            Ok(())
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(NodeError::file(path, error)),
+    let purged = storage::purge_database(datadir).map_err(|error| NodeError::Storage {
+        datadir: datadir.to_owned(),
+        source: error,
+    })?;
+    if purged {
+        tracing::warn!(path = %storage::database_dir(datadir).display(), "Database deleted");
     }
+    Ok(())
 }

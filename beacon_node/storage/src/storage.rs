@@ -1,6 +1,7 @@
 //! The typed database of a node.
 
 use crate::key_value::{Batch, Column, KeyValueStore};
+use crate::purge::remove_purged;
 use crate::tables::{
     StoredAnchor, StoredIdentity, column_of_key, data_column_key, decode, decode_metadata, encode, hot_block_key, name,
     root_of_value, slot_key, slot_of_key, stored_schema,
@@ -70,6 +71,7 @@ pub fn database_dir(datadir: &Path) -> PathBuf {
 impl<P: Preset> Storage<P> {
     /// Opens the database below a data directory, or makes a new one.
     pub fn open(datadir: &Path, identity: Identity) -> Result<Self, StorageError> {
+        remove_purged(datadir)?;
         Self::with_store(Box::new(LevelDbStore::open(&database_dir(datadir))?), identity)
     }
 
