@@ -152,6 +152,11 @@ impl<P: Preset> BeaconChain<P> {
         Ok(self.storage.get_block(root)?.map(Arc::new))
     }
 
+    /// Root of the genesis block, where it is at hand: a chain that begins with a checkpoint needs it for nothing itself.
+    pub fn genesis_root(&self) -> Result<Option<Root>, ChainError> {
+        Ok(self.storage.genesis_root()?)
+    }
+
     /// Root of the canonical block at `slot`, or of the latest one before it.
     pub fn canonical_root_at_or_before(&self, slot: Slot) -> Result<Option<Root>, ChainError> {
         let head = self.head();

@@ -140,7 +140,8 @@ impl<P: Preset> BeaconChain<P> {
     }
 
     /// The execution client calls a block invalid and names its latest valid ancestor: the blocks between them, which
-    /// were imported unverified, are invalid, too. A hash that no ancestor here has says nothing about them.
+    /// were imported unverified, are invalid, too; those that it has called valid stay so. A hash that no ancestor here has
+    /// says nothing about them.
     ///
     /// Spec: sync/optimistic.md#how-to-apply-latestvalidhash-when-payload-status-is-invalid
     fn condemn_ancestors(&self, parent_root: &Root, latest_valid_hash: Hash32) -> Result<(), ImportError> {
@@ -152,6 +153,14 @@ impl<P: Preset> BeaconChain<P> {
         let Some(latest_valid) = next.map(|node| node.root).filter(|root| root != parent_root) else {
             return Ok(());
         };
+        if fork_choice.is_optimistic(parent_root) != Some(true) {
+            tracing::error!(
+                %parent_root,
+                %latest_valid,
+                "Execution client calls blocks invalid that it has called valid before; they stay"
+            );
+            return Ok(());
+        }
         tracing::error!(%parent_root, %latest_valid, "Execution client calls imported blocks invalid");
         Ok(fork_choice.on_invalid_execution_payload(parent_root, Some(latest_valid_hash))?)
     }

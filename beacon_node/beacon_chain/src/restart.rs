@@ -149,6 +149,18 @@ impl<P: Preset> Anchor<P> {
         self.block.message().tree_hash_root()
     }
 
+    /// Root of the block that the state was made by, as the state itself has it.
+    pub fn block_root_of_state(&mut self) -> Result<types::Root, ChainError> {
+        let mut header = self.state.latest_block_header();
+        if header.state_root.is_zero() {
+            header.state_root = self
+                .state
+                .canonical_root()
+                .map_err(state_transition::StateError::from)?;
+        }
+        Ok(header.tree_hash_root())
+    }
+
     /// For how many epochs the state can be trusted to have no rival.
     ///
     /// Spec: electra/weak-subjectivity.md#modified-compute_weak_subjectivity_period

@@ -306,6 +306,31 @@ async fn blocks_between_an_invalid_payload_and_the_latest_valid_one_lose_the_hea
     assert_eq!((head.root, head.execution_optimistic), (blocks[0].0, false));
 }
 
+/// An execution client that goes back on its word costs the block that it is asked about, and no more.
+#[tokio::test]
+async fn blocks_that_were_called_valid_stay_when_a_later_one_names_an_older_latest_valid_hash() {
+    let (maker, follower) = (World::new(ForkName::Dvt).await, World::new(ForkName::Dvt).await);
+    let blocks = blocks_of(&maker, 4).await;
+    for block in &blocks[..3] {
+        follower.follow(block).await.unwrap();
+    }
+    let is_head = || {
+        let head = follower.chain.head();
+        (head.root, head.execution_optimistic) == (blocks[2].block_root(), false)
+    };
+    assert!(is_head());
+    follower.mock.set_faults(|faults| {
+        faults.invalid.insert(payload_hash(&blocks[1]));
+    });
+    let error = follower.follow(&blocks[3]).await.unwrap_err();
+    assert!(error.is_invalid_payload(), "{error}");
+    follower.chain.recompute_head().await.unwrap();
+    assert!(is_head());
+    follower.mock.set_faults(|faults| faults.invalid.clear());
+    let root = follower.follow(&blocks[3]).await.unwrap();
+    assert_eq!(follower.chain.head().root, root);
+}
+
 /// Blocks of a maker, one per slot, as `follower` gets them.
 async fn blocks_of(maker: &World, slots: u64) -> Vec<Arc<SignedBeaconBlock<Minimal>>> {
     let mut blocks = Vec::new();

@@ -4,7 +4,7 @@ use crate::engine_types::{
     BlobAndProofs, BlockTag, ClientVersion, ExecutionBlock, ForkchoiceState, ForkchoiceUpdated, GetPayloadResponse,
     NewPayloadRequest, PayloadAttributes, PayloadId, PayloadStatus, VersionedHash,
 };
-use crate::error::{EngineError, METHOD_NOT_FOUND, UNSUPPORTED_FORK, ValueError};
+use crate::error::{EngineError, METHOD_NOT_ENABLED, METHOD_NOT_FOUND, UNSUPPORTED_FORK, ValueError};
 use crate::json::{
     JsonAttributes, JsonBlobAndProofs, JsonBlock, JsonClientVersion, JsonForkchoiceState, JsonForkchoiceUpdated,
     JsonGetPayload, JsonPayload, JsonPayloadStatus, JsonQuantity, JsonSyncing,
@@ -12,6 +12,7 @@ use crate::json::{
 use crate::transport::{Method, Transport};
 use alloy_primitives::B256;
 use parking_lot::Mutex;
+use serde::de::IgnoredAny;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use types::Preset;
@@ -93,6 +94,11 @@ impl Engine {
         self.transport.endpoint()
     }
 
+    /// How many connections were made so far.
+    pub(crate) fn connections(&self) -> u64 {
+        self.transport.connections()
+    }
+
     /// Next time the execution client is asked again what it can do: it may be another one.
     pub(crate) fn forget_capabilities(&self) {
         *self.capabilities.lock() = None;
@@ -127,6 +133,22 @@ impl Engine {
         };
         *self.capabilities.lock() = Some(capabilities.clone());
         Ok(capabilities)
+    }
+
+    /// Errors if the other side has no Engine API. It may lack the list of its methods and have them all the same, so
+    /// one that it must have is called without parameters: which error that is tells.
+    pub(crate) async fn check_engine_api(&self) -> Result<(), EngineError> {
+        if self.capabilities().await?.methods.is_some() {
+            return Ok(());
+        }
+        let method = FORKCHOICE_UPDATED_V3.impatient(true);
+        match self.transport.call::<_, IgnoredAny>(method, &[(); 0]).await {
+            Err(error) if matches!(error.code(), Some(METHOD_NOT_FOUND | METHOD_NOT_ENABLED)) => {
+                Err(EngineError::NotEngineApi)
+            }
+            Err(error) if error.is_without_client() => Err(error),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) async fn new_payload<P: Preset>(

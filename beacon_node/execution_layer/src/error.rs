@@ -7,6 +7,8 @@ use std::time::Duration;
 
 /// JSON-RPC: the method does not exist.
 pub const METHOD_NOT_FOUND: i64 = -32601;
+/// As clients answer that have the method, but not on this port.
+pub(crate) const METHOD_NOT_ENABLED: i64 = -32604;
 /// Engine API: the build is not known (any more).
 pub const UNKNOWN_PAYLOAD: i64 = -38001;
 /// Engine API: the forkchoice contradicts itself.
@@ -164,6 +166,12 @@ pub enum EngineError {
         /// Hash of the client's block 0.
         found: B256,
     },
+    /// The port is that of the calls of wallets.
+    #[error(
+        "it answers eth_ calls and has no engine_ methods: this is not the Engine API. Give --execution-endpoint the port \
+         of the Engine API; geth's is --authrpc.port 8551, while --http.port 8545 is for wallets"
+    )]
+    NotEngineApi,
     /// Nobody said who gets the fees.
     #[error(
         "no fee recipient is known for validator {0}: start the node with --suggested-fee-recipient, or give the \
@@ -189,6 +197,11 @@ impl EngineError {
     /// Whether the execution client is of another network.
     pub fn is_other_chain(&self) -> bool {
         matches!(self, Self::WrongChain { .. } | Self::WrongGenesis { .. })
+    }
+
+    /// Whether nobody answered who can be taken for an execution client: it was away, or a proxy answers for it.
+    pub(crate) fn is_without_client(&self) -> bool {
+        self.is_offline() || matches!(self, Self::HttpStatus { .. } | Self::Unauthorized { .. })
     }
 
     /// Whether the execution client did not answer at all.

@@ -6,6 +6,7 @@ use crate::engine_types::{
     NewPayloadRequest, PayloadAttributes, PayloadId, PayloadStatus, VersionedHash,
 };
 use crate::error::{EngineError, UNKNOWN_PAYLOAD};
+use crate::identity::{ExpectedChain, Identity};
 use crate::jwt::JwtSecret;
 use crate::metrics;
 use crate::proposers::FeeRecipients;
@@ -16,22 +17,12 @@ use alloy_primitives::{Address, B256};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use types::{Epoch, Preset, ValidatorIndex};
 
 /// Builds that are remembered: two per slot at most, for some slots.
 const MAX_PREPARED: usize = 32;
-
-/// What an execution chain is known by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ExpectedChain {
-    /// `DEPOSIT_CHAIN_ID` of the configuration.
-    pub chain_id: u64,
-    /// Hash of its first block, where the genesis state is at hand.
-    pub genesis_hash: Option<B256>,
-}
 
 /// How to reach the execution client, and defaults for blocks.
 #[derive(Debug, Clone)]
@@ -79,9 +70,7 @@ pub struct ExecutionLayer {
     /// Held over the call: that is what keeps the order. The value is the last state that was sent.
     forkchoice: tokio::sync::Mutex<Option<ForkchoiceState>>,
     prepared: Mutex<VecDeque<Prepared>>,
-    chain: Option<ExpectedChain>,
-    /// Whether the client that answers now was asked for its chain.
-    chain_known: AtomicBool,
+    identity: Identity,
 }
 
 #[derive(Debug)]
@@ -109,8 +98,7 @@ impl ExecutionLayer {
             fee_recipients: FeeRecipients::new(config.suggested_fee_recipient),
             forkchoice: tokio::sync::Mutex::new(None),
             prepared: Mutex::default(),
-            chain: config.chain,
-            chain_known: AtomicBool::new(false),
+            identity: Identity::new(config.chain),
         })
     }
 
@@ -150,10 +138,38 @@ impl ExecutionLayer {
             .ok_or(EngineError::NoFeeRecipient(proposer))
     }
 
+    /// Takes note of what an answer, or a missing one, says of the client.
     fn note<T>(&self, result: Result<T, EngineError>) -> Result<T, EngineError> {
         match &result {
             Ok(_) => self.state.answered(),
-            Err(error) => self.state.failed(error),
+            Err(error) => {
+                if error.is_without_client() {
+                    self.identity.forget();
+                }
+                self.state.failed(error);
+            }
+        }
+        result
+    }
+
+    /// Asks the client of this network: another one is given nothing. The answer counts only if no other can have taken
+    /// its place meanwhile.
+    async fn ask<T>(&self, call: impl Future<Output = Result<T, EngineError>>) -> Result<T, EngineError> {
+        self.check_identity().await?;
+        match call.await {
+            Ok(answer) => {
+                self.check_identity().await?;
+                self.note(Ok(answer))
+            }
+            Err(error) => self.note(Err(error)),
+        }
+    }
+
+    async fn check_identity(&self) -> Result<(), EngineError> {
+        let result = self.identity.check(&self.engine).await;
+        if let Err(error) = &result {
+            self.identity.forget();
+            self.state.not_identified(error);
         }
         result
     }
@@ -179,7 +195,7 @@ impl ExecutionLayer {
                 validation_error: Some(why),
             },
             None => {
-                let status = self.note(self.engine.new_payload(request, self.is_offline()).await)?;
+                let status = self.ask(self.engine.new_payload(request, self.is_offline())).await?;
                 tracing::debug!(block_hash = %request.execution_payload.block_hash, %status, "New payload");
                 status
             }
@@ -224,11 +240,8 @@ impl ExecutionLayer {
     ) -> Result<ForkchoiceUpdated, EngineError> {
         let mut last = self.forkchoice.lock().await;
         *last = Some(state);
-        let updated = self.note(
-            self.engine
-                .forkchoice_updated(&state, attributes, self.is_offline())
-                .await,
-        )?;
+        let call = self.engine.forkchoice_updated(&state, attributes, self.is_offline());
+        let updated = self.ask(call).await?;
         self.state.head_status(&updated.payload_status);
         metrics::count_status("forkchoice_updated", updated.payload_status.as_str());
         tracing::debug!(head = %state.head_block_hash, status = %updated.payload_status, "Forkchoice updated");
@@ -261,7 +274,7 @@ impl ExecutionLayer {
     ) -> Result<GetPayloadResponse<P>, EngineError> {
         if let Some(id) = self.prepared_id(state.head_block_hash, attributes) {
             metrics::count(&metrics::PRE_PREPARED_PAYLOAD_ID, "hit");
-            match self.note(self.engine.get_payload(id).await) {
+            match self.ask(self.engine.get_payload(id)).await {
                 // The execution client was restarted since, or has dropped the build.
                 Err(error) if error.code() == Some(UNKNOWN_PAYLOAD) => self.forget(id),
                 other => return other,
@@ -276,7 +289,7 @@ impl ExecutionLayer {
                 status: updated.payload_status.to_string(),
             });
         };
-        self.note(self.engine.get_payload(id).await)
+        self.ask(self.engine.get_payload(id)).await
     }
 
     fn prepared_id(&self, head: B256, attributes: &PayloadAttributes) -> Option<PayloadId> {
@@ -309,22 +322,22 @@ impl ExecutionLayer {
         &self,
         hashes: &[VersionedHash],
     ) -> Result<Option<Vec<BlobAndProofs<P>>>, EngineError> {
-        self.note(self.engine.get_blobs(hashes).await)
+        self.ask(self.engine.get_blobs(hashes)).await
     }
 
     /// Who the execution client is; empty if it does not tell.
     pub async fn get_client_versions(&self, own: &ClientVersion) -> Result<Vec<ClientVersion>, EngineError> {
-        self.note(self.engine.client_versions(own).await)
+        self.ask(self.engine.client_versions(own)).await
     }
 
     /// A block of the execution client, by hash.
     pub async fn get_block_by_hash(&self, hash: B256) -> Result<Option<ExecutionBlock>, EngineError> {
-        self.note(self.engine.block_by_hash(hash).await)
+        self.ask(self.engine.block_by_hash(hash)).await
     }
 
     /// A block of the execution client's canonical chain.
     pub async fn get_block(&self, tag: BlockTag) -> Result<Option<ExecutionBlock>, EngineError> {
-        self.note(self.engine.block_by_number(tag).await)
+        self.ask(self.engine.block_by_number(tag)).await
     }
 
     /// Compares the chain id with `DEPOSIT_CHAIN_ID` of the configuration.
@@ -337,28 +350,6 @@ impl ExecutionLayer {
         }
     }
 
-    /// Whether the client that answers is of this network. One that was away may be another one. A client that does not
-    /// show its first block is believed.
-    async fn check_chain(&self, was_away: bool) -> Result<(), EngineError> {
-        let Some(chain) = self.chain else { return Ok(()) };
-        if !was_away && self.chain_known.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        let (expected, found) = (chain.chain_id, self.engine.chain_id().await?);
-        if found != expected {
-            return Err(EngineError::WrongChain { expected, found });
-        }
-        if let Some(expected) = chain.genesis_hash
-            && let Some(first) = self.engine.block_by_number(BlockTag::Number(0)).await?
-            && first.hash != expected
-        {
-            let found = first.hash;
-            return Err(EngineError::WrongGenesis { expected, found });
-        }
-        self.chain_known.store(true, Ordering::Relaxed);
-        Ok(())
-    }
-
     /// Makes a block that the client has called valid its head, on the way to the real one. What it is to come back to
     /// after a restart stays what it was.
     pub async fn lead_to(&self, block_hash: B256) -> Result<PayloadStatus, EngineError> {
@@ -367,7 +358,9 @@ impl ExecutionLayer {
             head_block_hash: block_hash,
             ..ForkchoiceState::default()
         };
-        let updated = self.note(self.engine.forkchoice_updated(&state, None, self.is_offline()).await)?;
+        let updated = self
+            .ask(self.engine.forkchoice_updated(&state, None, self.is_offline()))
+            .await?;
         Ok(updated.payload_status)
     }
 
@@ -375,16 +368,9 @@ impl ExecutionLayer {
     /// missed it, or lost it in a restart.
     pub async fn upcheck(&self) -> EngineState {
         let before = self.state();
-        match self.engine.is_syncing().await {
-            Err(error) => self.state.failed(&error),
-            // A client that was given no head yet (this node has just started) may say that it is syncing; the
-            // status of the first head tells more.
-            Ok(_) => match self.check_chain(!before.answers()).await {
-                Ok(()) => self.state.is_of_this_chain(),
-                Err(error) if error.is_other_chain() => self.state.set(EngineState::WrongChain, &error),
-                Err(error) => self.state.failed(&error),
-            },
-        }
+        // A client that was given no head yet (this node has just started) may say that it is syncing; the status of the
+        // first head tells more. An error is noted where it is met.
+        let _ = self.ask(self.engine.is_syncing()).await;
         if before != EngineState::Online && self.state().answers() {
             if before != EngineState::Syncing {
                 self.engine.forget_capabilities();
@@ -405,7 +391,9 @@ impl ExecutionLayer {
         if *last != Some(state) {
             return Ok(());
         }
-        let updated = self.note(self.engine.forkchoice_updated(&state, None, self.is_offline()).await)?;
+        let updated = self
+            .ask(self.engine.forkchoice_updated(&state, None, self.is_offline()))
+            .await?;
         self.state.head_status(&updated.payload_status);
         Ok(())
     }

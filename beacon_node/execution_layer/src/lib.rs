@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! chain, block production --> layer (order, remembered builds, state) --> engine (methods, fallbacks)
-//!                                                                           --> transport (JWT, JSON-RPC, limits)
+//!                               --> identity (of this network?)             --> transport (JWT, JSON-RPC, limits)
 //! ```
 //!
 //! A payload that the execution client finds invalid is a [`PayloadStatus`]; an [`EngineError`] means that there
@@ -11,6 +11,7 @@
 mod engine;
 mod engine_types;
 mod error;
+mod identity;
 mod json;
 mod jwt;
 mod layer;
@@ -29,8 +30,9 @@ pub use error::{
     EngineError, INVALID_FORKCHOICE_STATE, INVALID_PAYLOAD_ATTRIBUTES, METHOD_NOT_FOUND, UNKNOWN_PAYLOAD,
     UNSUPPORTED_FORK, ValueError,
 };
+pub use identity::ExpectedChain;
 pub use jwt::JwtSecret;
-pub use layer::{ExecutionConfig, ExecutionLayer, ExpectedChain};
+pub use layer::{ExecutionConfig, ExecutionLayer};
 pub use proposers::FeeRecipients;
 pub use requests::{get_execution_requests, get_execution_requests_list};
 pub use state::EngineState;

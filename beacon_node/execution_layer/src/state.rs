@@ -17,12 +17,14 @@ pub enum EngineState {
     Online,
     /// Answers, but has not yet the chain that it was given.
     Syncing,
-    /// Does not answer.
+    /// Does not answer, or not even who it is.
     Offline,
     /// Refuses the token.
     AuthFailed,
     /// Answers, but for another chain.
     WrongChain,
+    /// Answers, but on a port that has no Engine API.
+    NotEngineApi,
 }
 
 impl EngineState {
@@ -46,6 +48,7 @@ impl fmt::Display for EngineState {
             Self::Offline => "offline",
             Self::AuthFailed => "authentication failed",
             Self::WrongChain => "of another chain",
+            Self::NotEngineApi => "not the Engine API",
         })
     }
 }
@@ -79,43 +82,48 @@ impl StateCell {
     /// Takes note of an error. One that is an answer (a JSON-RPC error, a wrong value) tells only that the
     /// client is there.
     pub(crate) fn failed(&self, error: &EngineError) {
+        match Self::without_answer(error) {
+            Some(state) => self.set(state, error),
+            None => self.is_there(error),
+        }
+    }
+
+    /// Takes note of why it is not known who the client is: no answer of it counts until that is known.
+    pub(crate) fn not_identified(&self, error: &EngineError) {
+        let state = match error {
+            other_chain if other_chain.is_other_chain() => EngineState::WrongChain,
+            EngineError::NotEngineApi => EngineState::NotEngineApi,
+            other => Self::without_answer(other).unwrap_or(EngineState::Offline),
+        };
+        self.set(state, error);
+    }
+
+    fn without_answer(error: &EngineError) -> Option<EngineState> {
         if error.is_offline() {
-            self.set(EngineState::Offline, error);
+            Some(EngineState::Offline)
         } else if matches!(error, EngineError::Unauthorized { .. }) {
-            self.set(EngineState::AuthFailed, error);
+            Some(EngineState::AuthFailed)
         } else {
-            self.is_there(error);
+            None
         }
     }
 
     /// Takes note of the status of a head.
     pub(crate) fn head_status(&self, status: &PayloadStatus) {
         match status {
-            _ if self.get() == EngineState::WrongChain => {}
             PayloadStatus::Syncing => self.set(EngineState::Syncing, &"it has not yet the head that it was given"),
             _ => self.set(EngineState::Online, &"it answered"),
         }
     }
 
-    /// Takes note of any other answer: it ends being offline, but says nothing about the chain.
+    /// Takes note of any other answer: it ends being offline, but says nothing about the chain's blocks.
     pub(crate) fn answered(&self) {
         self.is_there(&"it answered");
     }
 
-    /// A client of another chain answers, too; only a look at its chain ends that.
     fn is_there(&self, why: &dyn fmt::Display) {
-        if !matches!(
-            self.get(),
-            EngineState::Online | EngineState::Syncing | EngineState::WrongChain
-        ) {
-            self.set(EngineState::Online, why);
-        }
-    }
-
-    /// Its chain was looked at, and is this one.
-    pub(crate) fn is_of_this_chain(&self) {
         if !self.get().answers() {
-            self.set(EngineState::Online, &"it answered");
+            self.set(EngineState::Online, why);
         }
     }
 
@@ -142,6 +150,7 @@ impl StateCell {
                 EngineState::Offline => 3,
                 EngineState::AuthFailed => 4,
                 EngineState::WrongChain => 5,
+                EngineState::NotEngineApi => 6,
             });
         }
         let endpoint = &self.endpoint;
@@ -155,6 +164,9 @@ impl StateCell {
             }
             EngineState::WrongChain => {
                 tracing::error!(endpoint, %previous, %why, "Execution client is of another chain and is not used")
+            }
+            EngineState::NotEngineApi => {
+                tracing::error!(endpoint, %previous, %why, "Execution client does not serve the Engine API here")
             }
         }
     }

@@ -9,9 +9,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::error::Error as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::timeout;
+use tower::util::MapResponseLayer;
 
 /// How often a call is tried whose connection breaks: an idle connection that the execution client has
 /// closed (a restart) is noticed only by using it. All methods here may be repeated.
@@ -53,7 +55,8 @@ pub(crate) struct Transport {
     jwt_id: Option<String>,
     jwt_version: Option<String>,
     timeout_multiplier: u32,
-    next_id: std::sync::Arc<AtomicU64>,
+    next_id: Arc<AtomicU64>,
+    connections: Arc<AtomicU64>,
 }
 
 #[derive(Serialize)]
@@ -99,7 +102,13 @@ impl Transport {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(wrong(format!("scheme {:?} is not supported", url.scheme())));
         }
+        let connections: Arc<AtomicU64> = Arc::default();
+        let made = Arc::clone(&connections);
         let client = reqwest::Client::builder()
+            .connector_layer(MapResponseLayer::new(move |connection| {
+                made.fetch_add(1, Ordering::SeqCst);
+                connection
+            }))
             // The token must go to the execution client and nowhere else.
             .redirect(redirect::Policy::none())
             .no_proxy()
@@ -113,7 +122,8 @@ impl Transport {
             jwt_id,
             jwt_version,
             timeout_multiplier: timeout_multiplier.max(1),
-            next_id: std::sync::Arc::default(),
+            next_id: Arc::default(),
+            connections,
         })
     }
 
@@ -121,6 +131,11 @@ impl Transport {
     pub(crate) fn endpoint(&self) -> String {
         let port = self.url.port_or_known_default().unwrap_or_default();
         format!("{}:{port}", self.url.host_str().unwrap_or_default())
+    }
+
+    /// How many connections were made so far.
+    pub(crate) fn connections(&self) -> u64 {
+        self.connections.load(Ordering::SeqCst)
     }
 
     pub(crate) async fn call<T: Serialize, R: DeserializeOwned>(

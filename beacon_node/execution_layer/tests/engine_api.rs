@@ -526,50 +526,151 @@ async fn calls_and_verdicts_are_counted() {
     }
 }
 
+/// A node of the network with this chain id and first block.
+fn node_of(url: String, chain_id: u64, genesis_hash: Option<B256>) -> ExecutionLayer {
+    let config = ExecutionConfig::new(url, SECRET);
+    ExecutionLayer::new(ExecutionConfig {
+        chain: Some(ExpectedChain { chain_id, genesis_hash }),
+        ..config
+    })
+    .unwrap()
+}
+
+/// Another execution client behind the same address.
+async fn in_place_of(mock: MockExecution, chain_id: u64) -> MockExecution {
+    let listen = mock.address();
+    drop(mock);
+    restart(MockConfig {
+        listen,
+        chain_id,
+        ..MockConfig::new(*SECRET.as_bytes(), genesis())
+    })
+    .await
+}
+
+async fn first_block() -> GetPayloadResponse<Minimal> {
+    let maker = mock().await;
+    grow(&client(maker.url()), genesis().hash, 1).await.remove(0)
+}
+
 /// An execution client of another network is told apart when it answers first, and again when it comes back.
 #[tokio::test]
 async fn an_execution_client_of_another_chain_is_not_used_until_it_is_of_this_one() {
     let mock = mock().await;
-    let of_chain = |chain_id, genesis_hash| {
-        let chain = ExpectedChain { chain_id, genesis_hash };
-        let config = ExecutionConfig::new(mock.url(), SECRET);
-        ExecutionLayer::new(ExecutionConfig {
-            chain: Some(chain),
-            ..config
-        })
-        .unwrap()
-    };
     for (chain_id, hash) in [(1, None), (1337, Some(B256::repeat_byte(1)))] {
-        let client = of_chain(chain_id, hash);
+        let client = node_of(mock.url(), chain_id, hash);
         assert_eq!(client.upcheck().await, EngineState::WrongChain);
-        // Its answers mean nothing.
-        client.notify_forkchoice_updated(head(genesis().hash)).await.unwrap();
+        let error = client
+            .notify_forkchoice_updated(head(genesis().hash))
+            .await
+            .unwrap_err();
+        assert!(error.is_other_chain(), "{error}");
         assert_eq!(client.state(), EngineState::WrongChain);
         assert!(!client.is_online() && !client.state().answers());
     }
-    let client = of_chain(1337, Some(genesis().hash));
+    let client = node_of(mock.url(), 1337, Some(genesis().hash));
     assert_eq!(client.upcheck().await, EngineState::Online);
-
-    // Another client behind the same address.
-    let address = mock.address();
-    drop(mock);
+    mock.set_faults(|faults| faults.offline = true);
     assert_eq!(client.upcheck().await, EngineState::Offline);
-    let start = async |chain_id| loop {
-        let config = MockConfig {
-            listen: address,
-            chain_id,
-            ..MockConfig::new(*SECRET.as_bytes(), genesis())
-        };
-        // The one before gives its address free when its task ends.
-        match MockExecution::start(config).await {
-            Ok(mock) => break mock,
-            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-        }
-    };
-    let other = start(7).await;
+    let other = in_place_of(mock, 7).await;
     assert_eq!(client.upcheck().await, EngineState::WrongChain);
-    drop(other);
-    let _right = start(1337).await;
+    let _right = in_place_of(other, 1337).await;
+    assert_eq!(client.upcheck().await, EngineState::Online);
+}
+
+/// The first call may come before the first check: it is the check.
+#[tokio::test]
+async fn nothing_is_given_to_a_client_before_its_chain_is_known() {
+    let first = first_block().await;
+    let mock = mock().await;
+    for (chain_id, hash) in [(1, None), (1337, Some(B256::repeat_byte(1)))] {
+        let client = || node_of(mock.url(), chain_id, hash);
+        let state = head(genesis().hash);
+        let errors = [
+            judge(&client(), &first.execution_payload, &first.execution_requests)
+                .await
+                .unwrap_err(),
+            client().notify_forkchoice_updated(state).await.unwrap_err(),
+            client().prepare_payload(state, &attributes(1)).await.unwrap_err(),
+            client().lead_to(genesis().hash).await.unwrap_err(),
+            client()
+                .get_payload::<Minimal>(state, &attributes(1))
+                .await
+                .unwrap_err(),
+            client().get_blobs::<Minimal>(&[]).await.unwrap_err(),
+        ];
+        for error in errors {
+            assert!(error.is_other_chain(), "{error}");
+        }
+    }
+    assert_eq!(mock.block_count(), 1, "it was given no payload");
+    let right = node_of(mock.url(), 1337, Some(genesis().hash));
+    let status = judge(&right, &first.execution_payload, &first.execution_requests).await;
+    assert_eq!(status.unwrap(), PayloadStatus::Valid);
+    assert!(right.is_online());
+}
+
+/// No call met the gap between the two: only the connection is another one.
+#[tokio::test]
+async fn a_client_that_took_the_place_of_another_between_two_calls_is_not_believed() {
+    let first = first_block().await;
+    let mock = mock().await;
+    let client = node_of(mock.url(), 1337, Some(genesis().hash));
+    client.notify_forkchoice_updated(head(genesis().hash)).await.unwrap();
+    let other = in_place_of(mock, 7).await;
+    let error = judge(&client, &first.execution_payload, &first.execution_requests)
+        .await
+        .unwrap_err();
+    assert!(error.is_other_chain(), "{error}");
+    assert_eq!(client.state(), EngineState::WrongChain);
+    let _right = in_place_of(other, 1337).await;
+    let status = judge(&client, &first.execution_payload, &first.execution_requests).await;
+    assert_eq!(status.unwrap(), PayloadStatus::Valid);
+    assert!(client.is_online());
+}
+
+#[tokio::test]
+async fn a_client_that_comes_back_as_another_is_not_believed() {
+    let first = first_block().await;
+    let mock = mock().await;
+    let client = node_of(mock.url(), 1337, Some(genesis().hash));
+    client.notify_forkchoice_updated(head(genesis().hash)).await.unwrap();
+    mock.set_faults(|faults| faults.offline = true);
+    let judged = judge(&client, &first.execution_payload, &first.execution_requests).await;
+    assert!(judged.unwrap_err().is_offline());
+    let _other = in_place_of(mock, 7).await;
+    let judged = judge(&client, &first.execution_payload, &first.execution_requests).await;
+    assert!(judged.unwrap_err().is_other_chain());
+    assert_eq!(client.upcheck().await, EngineState::WrongChain);
+}
+
+/// Of two ports of an execution client, the one for wallets is taken by mistake.
+#[tokio::test]
+async fn a_port_without_the_engine_api_is_called_that() {
+    let mock = mock().await;
+    let engine = [
+        "engine_exchangeCapabilities",
+        "engine_newPayloadV4",
+        "engine_forkchoiceUpdatedV3",
+        "engine_getPayloadV4",
+        "engine_getPayloadV5",
+        "engine_getBlobsV2",
+        "engine_getClientVersionV1",
+    ];
+    mock.set_faults(|faults| faults.missing_methods = engine.map(str::to_owned).into());
+    let client = node_of(mock.url(), 1337, Some(genesis().hash));
+    assert_eq!(client.upcheck().await, EngineState::NotEngineApi);
+    let error = client
+        .notify_forkchoice_updated(head(genesis().hash))
+        .await
+        .unwrap_err()
+        .to_string();
+    for part in ["--execution-endpoint", "not the Engine API", "--authrpc.port 8551"] {
+        assert!(error.contains(part), "{error}");
+    }
+    assert!(!client.is_online());
+    // A client that only does not list its methods has them.
+    mock.set_faults(|faults| faults.missing_methods = [engine[0].to_owned()].into());
     assert_eq!(client.upcheck().await, EngineState::Online);
 }
 

@@ -1,7 +1,7 @@
 //! `/eth/v1/beacon/headers` and blocks.
 
 use crate::ApiFailure;
-use crate::locate::{FoundBlock, Reader, is_canonical};
+use crate::locate::{FoundBlock, Reader, canonical_root_at, is_canonical};
 use crate::request::Path;
 use crate::respond::{Answer, Understands, json, json_located, ssz, with_version};
 use axum::Router;
@@ -56,7 +56,7 @@ async fn headers_of<P: Preset>(State(reader): Context<P>, RawQuery(query): RawQu
                 .collect();
             // Finalised blocks are not in the fork choice; of those only the canonical ones are kept.
             let finalized = match (slot, parent_root) {
-                (Some(slot), _) if slot <= chain.head().slot() => chain.canonical_root_at(slot)?,
+                (Some(slot), _) if slot <= chain.head().slot() => canonical_root_at(chain, slot)?,
                 (None, Some(parent)) => child_of(chain, &parent)?,
                 _ => None,
             };

@@ -6,6 +6,7 @@ use beacon_api::{BlockId, StateId};
 use beacon_chain::BeaconChain;
 use parking_lot::Mutex;
 use runtime::{Priority, Shutdown};
+use std::fmt::Display;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Instant;
@@ -139,7 +140,7 @@ impl<P: Preset> Reader<P> {
         {
             return Ok(self.head_state());
         }
-        let not_found = move || ApiFailure::not_found(format!("state {id} is not known"));
+        let not_found = move || unknown("state", id, id == StateId::Genesis);
         let current_slot = self.chain.current_slot();
         let (place, state) = self
             .replaying(move |chain| {
@@ -169,7 +170,7 @@ impl<P: Preset> Reader<P> {
     /// The block that a path names.
     pub(crate) async fn block(&self, id: &str) -> Result<FoundBlock<P>, ApiFailure> {
         let id: BlockId = id.parse()?;
-        let not_found = move || ApiFailure::not_found(format!("block {id} is not known"));
+        let not_found = move || unknown("block", id, id == BlockId::Genesis);
         let (root, block, canonical) = self
             .on_worker(move |chain| {
                 let root = root_of_block(chain, id)?.ok_or_else(not_found)?;
@@ -196,19 +197,46 @@ impl<P: Preset> Reader<P> {
     }
 }
 
+fn unknown(what: &str, id: impl Display, is_genesis: bool) -> ApiFailure {
+    let why = if is_genesis {
+        ": this node began with a checkpoint, and its --testnet-dir has no genesis.ssz"
+    } else {
+        ""
+    };
+    ApiFailure::not_found(format!("{what} {id} is not known{why}"))
+}
+
 /// Whether a block is in the chain of the head.
 pub(crate) fn is_canonical<P: Preset>(chain: &BeaconChain<P>, root: &Root, slot: Slot) -> Result<bool, ApiFailure> {
-    Ok(chain.canonical_root_at_or_before(slot)? == Some(*root))
+    Ok(canonical_root_at_or_before(chain, slot)? == Some(*root))
+}
+
+/// The genesis may be known though the chain here begins later.
+fn canonical_root_at_or_before<P: Preset>(chain: &BeaconChain<P>, slot: Slot) -> Result<Option<Root>, ApiFailure> {
+    Ok(if slot == Slot::new(0) {
+        chain.genesis_root()?
+    } else {
+        chain.canonical_root_at_or_before(slot)?
+    })
+}
+
+/// Root of the canonical block of exactly `slot`.
+pub(crate) fn canonical_root_at<P: Preset>(chain: &BeaconChain<P>, slot: Slot) -> Result<Option<Root>, ApiFailure> {
+    Ok(if slot == Slot::new(0) {
+        chain.genesis_root()?
+    } else {
+        chain.canonical_root_at(slot)?
+    })
 }
 
 fn root_of_block<P: Preset>(chain: &BeaconChain<P>, id: BlockId) -> Result<Option<Root>, ApiFailure> {
     let head = chain.head();
     Ok(match id {
         BlockId::Head => Some(head.root),
-        BlockId::Genesis => chain.canonical_root_at(Slot::new(0))?,
+        BlockId::Genesis => chain.genesis_root()?,
         BlockId::Finalized => Some(head.finalized_checkpoint.root),
         BlockId::Slot(slot) if slot > head.slot() => None,
-        BlockId::Slot(slot) => chain.canonical_root_at(slot)?,
+        BlockId::Slot(slot) => canonical_root_at(chain, slot)?,
         BlockId::Root(root) => Some(root),
     })
 }
@@ -220,7 +248,7 @@ fn place_of_state<P: Preset>(
 ) -> Result<Option<Place>, ApiFailure> {
     let head = chain.head();
     let at_slot = |slot: Slot, state_root| -> Result<Option<Place>, ApiFailure> {
-        Ok(chain.canonical_root_at_or_before(slot)?.map(|block_root| Place {
+        Ok(canonical_root_at_or_before(chain, slot)?.map(|block_root| Place {
             block_root,
             slot,
             canonical: true,

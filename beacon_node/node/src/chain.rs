@@ -2,7 +2,7 @@
 
 use crate::NodeError;
 use crate::checkpoint::CheckpointSource;
-use beacon_chain::{Anchor, BeaconChain, ChainConfig};
+use beacon_chain::{Anchor, BeaconChain, ChainConfig, ChainError};
 use execution_layer::ExecutionLayer;
 use runtime::{SlotClock, WorkerPool};
 use std::path::Path;
@@ -65,12 +65,15 @@ pub(crate) async fn start_chain<P: Preset>(
             tracing::info!("--checkpoint-sync-url is not used: there is a chain on disk (--purge-db would delete it)");
         }
         tracing::info!(%head_slot, "Chain resumed from disk");
+        keep_genesis(&chain, source.genesis)?;
         return Ok(chain);
     }
-    let anchor = match (&source.checkpoint, source.genesis) {
-        (Some(checkpoint), _) => checkpoint.anchor(identity, &config.spec, &config.clock).await?,
-        (None, Some(state)) => Anchor::genesis(state)
-            .map_err(|error| NodeError::file("genesis.ssz", format!("no genesis state: {error}")))?,
+    let (anchor, genesis) = match (&source.checkpoint, source.genesis) {
+        (Some(checkpoint), genesis) => {
+            let anchor = checkpoint.anchor(identity, &config.spec, &config.clock).await?;
+            (anchor, genesis)
+        }
+        (None, Some(state)) => (genesis_anchor(state)?, None),
         (None, None) => {
             return Err(NodeError::Flag {
                 flag: "testnet-dir",
@@ -79,17 +82,37 @@ pub(crate) async fn start_chain<P: Preset>(
         }
     };
     tracing::info!(slot = %anchor.state.slot(), root = %anchor.block_root(), "Chain begins");
-    Ok(BeaconChain::from_anchor(config, anchor)?)
+    let chain = BeaconChain::from_anchor(config, anchor)?;
+    keep_genesis(&chain, genesis)?;
+    Ok(chain)
+}
+
+fn genesis_anchor<P: Preset>(state: BeaconState<P>) -> Result<Anchor<P>, NodeError> {
+    Anchor::genesis(state).map_err(|error| NodeError::file("genesis.ssz", format!("no genesis state: {error}")))
+}
+
+/// A chain that began with a checkpoint can still say what its genesis is.
+fn keep_genesis<P: Preset>(chain: &BeaconChain<P>, genesis: Option<BeaconState<P>>) -> Result<(), NodeError> {
+    if chain.genesis_root()?.is_some() {
+        return Ok(());
+    }
+    if let Some(state) = genesis {
+        let genesis = genesis_anchor(state)?;
+        chain
+            .storage()
+            .put_genesis(genesis.block_root(), &genesis.block, &genesis.state)
+            .map_err(ChainError::from)?;
+    }
+    Ok(())
 }
 
 fn purge(datadir: &Path) -> Result<(), NodeError> {
-    let path = datadir.join("beacon").join("chain_db");
-    match std::fs::remove_dir_all(&path) {
-        Ok(()) => {
-            tracing::warn!(path = %path.display(), "Database deleted");
-            Ok(())
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(NodeError::file(path, error)),
+    let purged = storage::purge_database(datadir).map_err(|error| NodeError::Storage {
+        datadir: datadir.to_owned(),
+        source: error,
+    })?;
+    if purged {
+        tracing::warn!(path = %storage::database_dir(datadir).display(), "Database deleted");
     }
+    Ok(())
 }

@@ -1,27 +1,19 @@
 //! Beginning with the finalised state of another node.
 
 use crate::NodeError;
-use beacon_api::{ApiError, BeaconClient, BlockId, ClientConfig, StateId};
+use beacon_api::{
+    ApiError, BeaconClient, BlockId, ClientConfig, OtherNetwork, StateId, same_configuration, same_network as same,
+};
 use beacon_chain::Anchor;
 use runtime::SlotClock;
-use serde_json::Value;
-use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::Duration;
 use storage::Identity;
 use tokio::time::{Instant, sleep};
-use types::{BeaconState, ChainSpec, Preset, SignedBeaconBlock};
+use types::{BeaconState, ChainSpec, Preset, SignedBeaconBlock, Slot};
 
 /// How long until a node is asked again that has not answered, or has finalised nothing yet.
 const RETRY: Duration = Duration::from_secs(3);
-/// Values of the configuration by which networks differ, beside those of each fork.
-const NETWORK_KEYS: [&str; 4] = [
-    "PRESET_BASE",
-    "SLOT_DURATION_MS",
-    "DEPOSIT_CHAIN_ID",
-    "DEPOSIT_CONTRACT_ADDRESS",
-];
-
 /// The node of `--checkpoint-sync-url`.
 #[derive(Debug, Clone)]
 pub(crate) struct CheckpointSource {
@@ -51,6 +43,12 @@ impl From<ApiError> for Attempt {
             ApiError::Status { status, .. } if status >= 500 => Self::Again(text),
             _ => Self::Final(text),
         }
+    }
+}
+
+impl From<OtherNetwork> for Attempt {
+    fn from(error: OtherNetwork) -> Self {
+        Self::Final(error.to_string())
     }
 }
 
@@ -121,11 +119,11 @@ impl CheckpointSource {
         let downloaded = self
             .patiently(async || self.download::<P>(identity, spec).await)
             .await?;
-        let anchor = verified(downloaded, identity, spec).map_err(|reason| self.error(reason))?;
+        let now = clock.now_slot().unwrap_or_default();
+        let anchor = verified(downloaded, identity, spec, now).map_err(|reason| self.error(reason))?;
         let period = anchor.weak_subjectivity_period(spec)?;
         let epoch = anchor.state.current_epoch();
-        let now = clock.now_slot().unwrap_or_default().epoch::<P>();
-        let age = now.saturating_sub(epoch.as_u64()).as_u64();
+        let age = now.epoch::<P>().saturating_sub(epoch.as_u64()).as_u64();
         // The one thing that this node cannot find out by itself.
         tracing::info!(
             url = self.client.name(),
@@ -148,15 +146,14 @@ impl CheckpointSource {
 
     async fn download<P: Preset>(&self, identity: Identity, spec: &ChainSpec) -> Result<Downloaded<P>, Attempt> {
         let genesis = self.client.genesis().await?;
-        let same_network = same(
+        same(
             "genesis validators root",
             genesis.genesis_validators_root,
             identity.genesis_validators_root,
-        )
-        .and(same("genesis time", genesis.genesis_time, identity.genesis_time));
-        same_network.map_err(Attempt::Final)?;
+        )?;
+        same("genesis time", genesis.genesis_time, identity.genesis_time)?;
         let theirs = self.client.config_spec().await?;
-        same_configuration(&theirs, &spec.config_and_preset::<P>()).map_err(Attempt::Final)?;
+        same_configuration(&theirs, &spec.config_and_preset::<P>())?;
         let block = self.client.block::<P>(BlockId::Finalized).await?;
         let block = block
             .ok_or_else(|| Attempt::Again("it has no finalised block".to_owned()))?
@@ -170,37 +167,7 @@ impl CheckpointSource {
     }
 }
 
-/// What both nodes know of their network has to be the same. What one of them does not know is no contradiction.
-fn same_configuration(theirs: &BTreeMap<String, Value>, ours: &BTreeMap<String, Value>) -> Result<(), String> {
-    for (key, own) in ours {
-        let is_compared =
-            NETWORK_KEYS.contains(&key.as_str()) || key.ends_with("_FORK_EPOCH") || key.ends_with("_FORK_VERSION");
-        if let Some(their) = theirs.get(key).filter(|_| is_compared) {
-            same(&format!("{key} of its configuration"), text(their), text(own))?;
-        }
-    }
-    Ok(())
-}
-
-/// A value as text: some nodes give numbers, and addresses have capitals or not.
-fn text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.to_lowercase(),
-        other => other.to_string(),
-    }
-}
-
-fn same<T: PartialEq + Display>(what: &str, found: T, expected: T) -> Result<(), String> {
-    if found == expected {
-        Ok(())
-    } else {
-        Err(format!("another network: {what} is {found}, expected {expected}"))
-    }
-}
-
-/// Whether block and state belong together and to this network.
-fn verified<P: Preset>(downloaded: Downloaded<P>, identity: Identity, spec: &ChainSpec) -> Result<Anchor<P>, String> {
-    let Downloaded { block, mut state } = downloaded;
+fn is_of<P: Preset>(state: &BeaconState<P>, identity: Identity, spec: &ChainSpec) -> Result<(), OtherNetwork> {
     let fork = spec.fork_name_at_epoch(state.current_epoch());
     same(
         "genesis validators root of its state",
@@ -212,7 +179,24 @@ fn verified<P: Preset>(downloaded: Downloaded<P>, identity: Identity, spec: &Cha
         "fork version of its state",
         state.fork().current_version,
         spec.fork_version(fork),
-    )?;
+    )
+}
+
+/// Whether block and state belong together, to this network, and to its past.
+fn verified<P: Preset>(
+    downloaded: Downloaded<P>,
+    identity: Identity,
+    spec: &ChainSpec,
+    now: Slot,
+) -> Result<Anchor<P>, String> {
+    let Downloaded { block, mut state } = downloaded;
+    is_of(&state, identity, spec).map_err(|error| error.to_string())?;
+    if state.slot() > now {
+        return Err(format!(
+            "the state is of slot {}, and it is slot {now} by this machine's clock",
+            state.slot()
+        ));
+    }
     let expected = block.message().state_root();
     let found = state.canonical_root().map_err(|error| format!("{error:?}"))?;
     if found != expected {
@@ -227,54 +211,93 @@ fn verified<P: Preset>(downloaded: Downloaded<P>, identity: Identity, spec: &Cha
             block.slot()
         ));
     }
-    Ok(Anchor { state, block })
+    // The state says which block it was made by. Blocks with other contents could name the same state.
+    let mut anchor = Anchor { state, block };
+    let (expected, found) = (
+        anchor.block_root_of_state().map_err(|error| error.to_string())?,
+        anchor.block_root(),
+    );
+    if found != expected {
+        return Err(format!(
+            "the finalised block's root is {found}, expected {expected} of the state"
+        ));
+    }
+    Ok(anchor)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-    use types::{Minimal, PresetName};
+    use chain_harness::{BlockPlan, Chain, Keys, solo};
+    use types::{Hash32, Minimal, PresetName, Root, Version};
 
-    fn values(pairs: &[(&str, Value)]) -> BTreeMap<String, Value> {
-        pairs
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), value.clone()))
-            .collect()
-    }
-
+    /// What a node may send instead of a block and the state after it.
     #[test]
-    fn a_configuration_of_another_network_is_refused_with_both_values() {
+    fn a_checkpoint_that_cannot_be_is_refused_with_both_values() {
+        let validators: Vec<_> = (0..8).map(|validator| solo(validator, 32)).collect();
         let spec = ChainSpec::fulu_genesis(PresetName::Minimal);
-        let ours = spec.config_and_preset::<Minimal>();
-        same_configuration(&ours, &ours).unwrap();
-        same_configuration(&BTreeMap::new(), &ours).unwrap();
-        // Numbers instead of texts, other capitals, and what is of no account here.
-        let slot_ms = spec.slot_duration_ms;
-        let theirs = values(&[
-            ("SLOT_DURATION_MS", json!(slot_ms)),
+        let mut chain = Chain::<Minimal>::new(&validators, Keys::new(8, &[], 1), spec);
+        let identity = Identity::of(&chain.state);
+        let before = chain.state.clone();
+        let block = chain.step(&|_, _| true, BlockPlan::default()).unwrap();
+        let now = block.slot();
+        let check =
+            |block: &SignedBeaconBlock<Minimal>, state: &BeaconState<Minimal>, identity, spec: &ChainSpec, now| {
+                let (block, state) = (block.clone(), state.clone());
+                verified(Downloaded { block, state }, identity, spec, now).map(|anchor| anchor.block_root())
+            };
+        let right = |block, state| check(block, state, identity, &chain.spec, now);
+        assert_eq!(right(&block, &chain.state), Ok(block.block_root()));
+
+        let mut other_block = block.clone();
+        match &mut other_block {
+            SignedBeaconBlock::Fulu(block) => block.message.body.graffiti = Hash32::repeat_byte(9),
+            SignedBeaconBlock::Dvt(block) => block.message.body.graffiti = Hash32::repeat_byte(9),
+        }
+        let other_network = Identity {
+            genesis_validators_root: Root::repeat_byte(9),
+            ..identity
+        };
+        let other_time = Identity {
+            genesis_time: 9,
+            ..identity
+        };
+        let mut other_fork = chain.spec.clone();
+        other_fork.fulu_fork_version = Version::repeat_byte(9);
+        let root_of = |state: &BeaconState<Minimal>| state.clone().canonical_root().unwrap().to_string();
+        let cases: Vec<(Result<Root, String>, [String; 2])> = vec![
             (
-                "DEPOSIT_CONTRACT_ADDRESS",
-                json!(
-                    spec.deposit_contract_address
-                        .to_string()
-                        .to_uppercase()
-                        .replace("0X", "0x")
-                ),
+                right(&other_block, &chain.state),
+                [other_block.block_root().to_string(), block.block_root().to_string()],
             ),
-            ("TARGET_AGGREGATORS_PER_COMMITTEE", json!("99")),
-            ("GLOAS_FORK_EPOCH", json!("3")),
-        ]);
-        same_configuration(&theirs, &ours).unwrap();
-        for (key, their) in [
-            ("SLOT_DURATION_MS", "1234"),
-            ("DVT_FORK_EPOCH", "77"),
-            ("GENESIS_FORK_VERSION", "0x99999999"),
-            ("PRESET_BASE", "mainnet"),
-        ] {
-            let error = same_configuration(&values(&[(key, json!(their))]), &ours).unwrap_err();
-            for part in ["another network", key, their, &text(&ours[key])] {
-                assert!(error.contains(part), "{error}: {part}");
+            (right(&block, &before), [root_of(&before), root_of(&chain.state)]),
+            (
+                check(&block, &chain.state, identity, &chain.spec, Slot::new(0)),
+                ["slot 1,".to_owned(), "slot 0 by this machine's clock".to_owned()],
+            ),
+            (
+                check(&block, &chain.state, other_network, &chain.spec, now),
+                [
+                    Root::repeat_byte(9).to_string(),
+                    identity.genesis_validators_root.to_string(),
+                ],
+            ),
+            (
+                check(&block, &chain.state, other_time, &chain.spec, now),
+                ["expected 9".to_owned(), identity.genesis_time.to_string()],
+            ),
+            (
+                check(&block, &chain.state, identity, &other_fork, now),
+                [
+                    other_fork.fulu_fork_version.to_string(),
+                    chain.spec.fulu_fork_version.to_string(),
+                ],
+            ),
+        ];
+        for (result, values) in cases {
+            let error = result.unwrap_err();
+            for value in values {
+                assert!(error.contains(&value), "{error}: {value}");
             }
         }
     }

@@ -140,6 +140,7 @@ impl<P: Preset> SlotTasks<P> {
                 (false, Some(EngineState::Offline)) => "Execution client is offline",
                 (false, Some(EngineState::AuthFailed)) => "Execution client refuses the JWT secret",
                 (false, Some(EngineState::WrongChain)) => "Execution client is of another chain",
+                (false, Some(EngineState::NotEngineApi)) => "Execution client does not serve the Engine API here",
                 (false, Some(_)) => "Synced, head is not verified",
             };
             tracing::info!(

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// Another process has it open.
-    #[error("database {path} is locked by another process: stop that process, or use another --datadir")]
+    #[error("another node is running with {path}: stop it, or use another --datadir")]
     Locked {
         /// Directory.
         path: PathBuf,

@@ -20,6 +20,8 @@ const CACHE_BYTES: usize = 8 << 20;
 const MAX_OPEN_FILES: i32 = 256;
 /// The file that every LevelDB database has.
 const CURRENT: &str = "CURRENT";
+/// What LevelDB says of a database that another process has open, and of one that this process has.
+const LOCKED: [&str; 2] = ["Resource temporarily unavailable", "already held by process"];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Key(Vec<u8>);
@@ -85,7 +87,7 @@ impl LevelDbStore {
         options.cache = Some(Cache::new(CACHE_BYTES));
         let database = Database::open(path, options).map_err(|error| {
             let reason = error.to_string();
-            if reason.contains("lock") || reason.contains("Resource temporarily unavailable") {
+            if LOCKED.iter().any(|words| reason.contains(words)) {
                 StorageError::Locked { path: path.to_owned() }
             } else {
                 corrupt(reason)

@@ -12,6 +12,7 @@ mod error;
 mod key_value;
 mod leveldb_store;
 mod memory_store;
+mod purge;
 mod storage;
 mod tables;
 
@@ -19,4 +20,5 @@ pub use error::StorageError;
 pub use key_value::{Batch, Column, Entries, Entry, KeyValueStore};
 pub use leveldb_store::LevelDbStore;
 pub use memory_store::MemoryStore;
+pub use purge::purge_database;
 pub use storage::{CustodyStep, Identity, Storage, database_dir};

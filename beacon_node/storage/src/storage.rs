@@ -1,6 +1,7 @@
 //! The typed database of a node.
 
 use crate::key_value::{Batch, Column, KeyValueStore};
+use crate::purge::remove_purged;
 use crate::tables::{
     StoredAnchor, StoredIdentity, column_of_key, data_column_key, decode, decode_metadata, encode, hot_block_key, name,
     root_of_value, slot_key, slot_of_key, stored_schema,
@@ -15,6 +16,7 @@ use types::{BeaconState, ColumnIndex, DataColumnSidecar, Preset, Root, SignedBea
 const SCHEMA: u64 = 2;
 const IDENTITY: &[u8] = b"identity";
 const ANCHOR: &[u8] = b"anchor";
+const GENESIS: &[u8] = b"genesis";
 const POOL: &[u8] = b"pool";
 const CUSTODY: &[u8] = b"custody";
 /// The slot up to which data columns are pruned already.
@@ -70,6 +72,7 @@ pub fn database_dir(datadir: &Path) -> PathBuf {
 impl<P: Preset> Storage<P> {
     /// Opens the database below a data directory, or makes a new one.
     pub fn open(datadir: &Path, identity: Identity) -> Result<Self, StorageError> {
+        remove_purged(datadir)?;
         Self::with_store(Box::new(LevelDbStore::open(&database_dir(datadir))?), identity)
     }
 
@@ -171,6 +174,31 @@ impl<P: Preset> Storage<P> {
         self.store
             .get(Column::Canonical, &key)?
             .map(|value| root_of_value(name(Column::Canonical), &key, &value))
+            .transpose()
+    }
+
+    /// Stores the genesis for those who ask for it, in a database whose chain begins later.
+    pub fn put_genesis(
+        &self,
+        root: Root,
+        block: &SignedBeaconBlock<P>,
+        state: &BeaconState<P>,
+    ) -> Result<(), StorageError> {
+        let mut batch = Batch::default();
+        batch.put(Column::Block, root.as_slice(), encode(block));
+        batch.put(Column::State, root.as_slice(), encode(state));
+        batch.put(Column::Metadata, GENESIS, root.as_ssz_bytes());
+        self.store.write(batch, true)
+    }
+
+    /// Root of the genesis block, if it is stored.
+    pub fn genesis_root(&self) -> Result<Option<Root>, StorageError> {
+        if let Some(root) = self.canonical_root(Slot::new(0))? {
+            return Ok(Some(root));
+        }
+        self.store
+            .get(Column::Metadata, GENESIS)?
+            .map(|value| decode_metadata(GENESIS, &value))
             .transpose()
     }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failure in a test fails the test")]
 
 use state_transition::genesis::{GenesisValidator, genesis_block, genesis_state};
+use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use storage::*;
 use tempfile::TempDir;
@@ -87,6 +88,73 @@ fn a_database_that_is_open_cannot_be_opened_again() {
     let _open = LevelDbStore::open(directory.path()).unwrap();
     let error = LevelDbStore::open(directory.path()).unwrap_err();
     assert!(matches!(error, StorageError::Locked { .. }), "{error}");
+    let expected = format!("another node is running with {}", directory.path().display());
+    assert!(error.to_string().starts_with(&expected), "{error}");
+}
+
+/// The lock of a database is its process's: this one plays the node in a process of its own.
+#[test]
+fn the_database_of_a_running_node_is_not_purged() {
+    const DATADIR: &str = "FRESNEL_TEST_NODE_DATADIR";
+    let (state, block) = genesis();
+    let root = block.block_root();
+    let open = |datadir: &std::path::Path| Storage::<Minimal>::open(datadir, Identity::of(&state));
+    if let Some(datadir) = std::env::var_os(DATADIR) {
+        let storage = open(datadir.as_ref()).unwrap();
+        storage.put_block(root, &block).unwrap();
+        println!("node is running");
+        // It ends with its parent.
+        std::io::stdin().read_line(&mut String::new()).unwrap();
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let datadir = directory.path();
+    assert!(!purge_database(datadir).unwrap(), "there is none");
+    let mut node = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "the_database_of_a_running_node_is_not_purged", "--nocapture"])
+        .env(DATADIR, datadir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(node.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("node is running")));
+    for error in [purge_database(datadir).unwrap_err(), open(datadir).unwrap_err()] {
+        assert!(matches!(error, StorageError::Locked { .. }), "{error}");
+    }
+    drop(node.stdin.take());
+    assert!(node.wait().unwrap().success());
+    assert!(open(datadir).unwrap().block_exists(&root).unwrap());
+    assert!(purge_database(datadir).unwrap());
+    assert!(!open(datadir).unwrap().block_exists(&root).unwrap());
+}
+
+/// It is deleted under another name, so that what is left of it is not taken for a database.
+#[test]
+fn what_a_purge_left_that_was_stopped_half_way_is_deleted_later() {
+    let directory = tempfile::tempdir().unwrap();
+    let datadir = directory.path();
+    let left = database_dir(datadir).with_extension("purged");
+    let leave = || {
+        std::fs::create_dir_all(&left).unwrap();
+        std::fs::write(left.join("000005.ldb"), "half").unwrap();
+    };
+    leave();
+    drop(Storage::<Minimal>::open(datadir, identity()).unwrap());
+    assert!(!left.exists());
+    leave();
+    assert!(purge_database(datadir).unwrap());
+    assert!(!left.exists() && !database_dir(datadir).exists());
+}
+
+#[test]
+fn a_damaged_database_is_not_called_locked_for_the_name_of_its_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("clock");
+    drop(LevelDbStore::open(&path).unwrap());
+    std::fs::write(path.join("CURRENT"), "MANIFEST-000099\n").unwrap();
+    let error = LevelDbStore::open(&path).unwrap_err();
+    assert!(matches!(error, StorageError::Corrupt { .. }), "{error}");
 }
 
 #[test]
@@ -375,7 +443,6 @@ fn child_writes_batches_until_it_is_killed() {
 
 #[test]
 fn after_kill_9_every_batch_is_whole_or_absent() {
-    use std::io::{BufRead as _, BufReader};
     let directory = tempfile::tempdir().unwrap();
     for round in 0..5usize {
         let mut child = Command::new(std::env::current_exe().unwrap())

@@ -17,10 +17,7 @@ impl Store {
             node.execution_status = ExecutionStatus::Valid;
             next = node.parent;
             // Ancestors of a valid block are valid already.
-            if next
-                .and_then(|place| self.tree.at(place))
-                .is_some_and(|parent| parent.execution_status == ExecutionStatus::Valid)
-            {
+            if next.is_some_and(|place| self.is_valid(place)) {
                 break;
             }
         }
@@ -28,21 +25,24 @@ impl Store {
     }
 
     /// A payload is invalid. All blocks from the child of the latest valid ancestor on are, and what descends from
-    /// them. If the engine names no known ancestor, only the block itself and its descendants are.
+    /// them. If the engine names no known ancestor, only the block itself and its descendants are. What was once called
+    /// valid stays so, whatever the engine says later: it contradicts itself.
     pub fn on_invalid_execution_payload(
         &mut self,
         root: &Root,
         latest_valid_hash: Option<Hash32>,
     ) -> Result<(), ForkChoiceError> {
         let block = self.tree.place(root).ok_or(ForkChoiceError::UnknownBlock(*root))?;
+        if self.is_valid(block) {
+            return Ok(());
+        }
         let mut first_invalid = block;
         if let Some(hash) = latest_valid_hash {
             let mut place = block;
-            // What was once called valid stays so, whatever the engine says later.
             let mut below_valid = None;
             while let Some(parent) = self.tree.at(place).and_then(|node| node.parent) {
                 let Some(node) = self.tree.at(parent) else { break };
-                if node.execution_status == ExecutionStatus::Valid {
+                if self.is_valid(parent) {
                     below_valid.get_or_insert(place);
                 }
                 if node.execution_block_hash == hash {
@@ -74,6 +74,12 @@ impl Store {
             self.proposer_boost_root = Root::ZERO;
         }
         Ok(())
+    }
+
+    fn is_valid(&self, place: usize) -> bool {
+        self.tree
+            .at(place)
+            .is_some_and(|node| node.execution_status == ExecutionStatus::Valid)
     }
 
     /// The engine takes back that a payload is invalid: it was asked again, and calls it valid. What builds on the block

@@ -98,6 +98,22 @@ fn a_valid_block_stays_valid_when_the_latest_valid_one_is_older() {
 }
 
 #[test]
+fn a_valid_block_that_is_called_invalid_stays_valid_with_what_builds_on_it() {
+    for latest_valid_hash in [None, Some(hash(0)), Some(hash(1)), Some(Hash32::ZERO)] {
+        let (mut store, spec) = store();
+        store.on_valid_execution_payload(&root(3)).unwrap();
+        for valid in [2, 3] {
+            store
+                .on_invalid_execution_payload(&root(valid), latest_valid_hash)
+                .unwrap();
+            assert_eq!(invalid(&store), [0u8; 0], "{valid} {latest_valid_hash:?}");
+        }
+        let head = store.get_head::<Minimal>(&spec).unwrap();
+        assert!([root(4), root(5)].contains(&head), "{head}");
+    }
+}
+
+#[test]
 fn ancestors_of_a_valid_block_are_valid() {
     let (mut store, _) = store();
     store.on_valid_execution_payload(&root(3)).unwrap();

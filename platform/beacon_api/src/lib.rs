@@ -17,6 +17,7 @@ mod events;
 mod group;
 mod headers;
 mod id;
+mod network;
 mod node;
 mod query;
 mod rewards;
@@ -46,6 +47,7 @@ pub use headers::{
     BLINDED_HEADER, BLOCK_VALUE_HEADER, CONSENSUS_VERSION_HEADER, JSON, PAYLOAD_VALUE_HEADER, SSZ, accepts, accepts_ssz,
 };
 pub use id::{BlockId, IdError, StateId, ValidatorId};
+pub use network::{Network, OtherNetwork, same_configuration, same_network};
 pub use node::{
     Direction, Health, Identity, Metadata, NetworkConditions, Peer, PeerCount, PeerCountMeta, PeerState, Peers,
     Syncing, Version,

@@ -5,6 +5,7 @@
 mod accepted;
 mod blobs;
 mod blocks;
+mod checkpoint;
 mod contract;
 mod described;
 mod duties;

@@ -85,7 +85,18 @@ impl Node {
         let groups: &[u64] = if fork == ForkName::Dvt { &[GROUP] } else { &[] };
         // One more key may join the group.
         let producer = Chain::new(&validators, Keys::new(VALIDATORS, groups, KEYS + 1), spec);
+        let anchor = Anchor::genesis(producer.state.clone()).unwrap();
+        Self::begin_with(producer, anchor, settings, sync_policy, peer).await
+    }
 
+    /// A node whose chain begins with a block of the producer's.
+    pub(crate) async fn begin_with(
+        producer: Chain<Minimal>,
+        anchor: Anchor<Minimal>,
+        settings: ApiSettings,
+        sync_policy: SyncPolicy,
+        peer: Option<&Self>,
+    ) -> Self {
         let clock = SlotClock::manual(producer.state.genesis_time(), &producer.spec);
         let config = ChainConfig {
             spec: Arc::new(producer.spec.clone()),
@@ -94,7 +105,7 @@ impl Node {
             execution_layer: None,
             workers: WorkerPool::start(2).unwrap(),
         };
-        let anchor = Anchor::genesis(producer.state.clone()).unwrap();
+        clock.set_slot(producer.state.slot());
         let chain = BeaconChain::from_anchor(config, anchor).unwrap();
 
         let dir = tempfile::tempdir().unwrap();
