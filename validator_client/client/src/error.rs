@@ -49,15 +49,8 @@ pub enum ClientError {
     #[error("{0}")]
     Manager(String),
     /// An address cannot be listened on.
-    #[error("{server} cannot listen on {address}: {reason}")]
-    Listen {
-        /// Which server.
-        server: &'static str,
-        /// Where.
-        address: String,
-        /// Why not.
-        reason: std::io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] http_server::ListenError),
     /// The secret of the keymanager API.
     #[error(transparent)]
     Token(#[from] keymanager::TokenError),

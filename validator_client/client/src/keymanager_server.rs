@@ -3,11 +3,11 @@
 use crate::ClientError;
 use crate::args::ValidatorClientArgs;
 use crate::start::Common;
+use http_server::Listener;
 use keymanager::{ApiToken, Keymanager, Server, TOKEN_FILE};
 use runtime::ShutdownHandle;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 /// Where the keys are handed in once they are ready.
@@ -35,11 +35,7 @@ pub(crate) async fn start(
         .unwrap_or_else(|| common.validators_dir(args).join(TOKEN_FILE));
     let token = ApiToken::open_or_create(&token_path)?;
     let address = SocketAddr::new(args.http_address, args.http_port);
-    let listener = TcpListener::bind(address).await.map_err(|reason| ClientError::Listen {
-        server: "keymanager API",
-        address: address.to_string(),
-        reason,
-    })?;
+    let listener = Listener::bind("Keymanager API", address).await?;
     tracing::info!(token = %token_path.display(), "Callers of the keymanager API have to show the token");
     let (publisher, keymanager) = watch::channel(None);
     let server = Server {
@@ -48,11 +44,6 @@ pub(crate) async fn start(
         allow_origin: args.http_allow_origin.clone(),
         keymanager,
     };
-    let end = shutdown.subscribe();
-    tokio::spawn(async move {
-        if let Err(error) = keymanager::serve(server, end).await {
-            tracing::error!(%error, "Keymanager API has stopped");
-        }
-    });
+    tokio::spawn(keymanager::serve(server, shutdown.subscribe()));
     Ok(publisher)
 }

@@ -18,5 +18,5 @@ mod token;
 mod wire;
 
 pub use keymanager::{Failure, Keymanager};
-pub use server::{ServeError, Server, serve};
+pub use server::{Server, serve};
 pub use token::{ApiToken, TOKEN_FILE, TokenError};

@@ -4,7 +4,7 @@ use crate::keymanager::{Failure, Keymanager};
 use crate::token::ApiToken;
 use crate::wire::{Data, DeleteKeys, ImportKeystores, ImportRemoteKeys, SetFeeRecipient, SetGraffiti};
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::extract::{FromRequest, Path, Query, Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION, ORIGIN,
     VARY,
@@ -14,28 +14,26 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use http_server::{Limits, Listener, read_body};
 use runtime::{AllowOrigin, Shutdown};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::net::TcpListener;
+use std::time::Duration;
 use tokio::sync::watch;
 use types::{Epoch, PublicKeyBytes};
 
 /// Ten thousand keystores, with their passwords, have about this size.
 const BODY_LIMIT_BYTES: usize = 16 << 20;
-
-/// The server could not go on.
-#[derive(Debug, thiserror::Error)]
-#[error("keymanager API: {0}")]
-pub struct ServeError(#[from] std::io::Error);
+/// How long a body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(60);
 
 /// What the server needs.
 #[derive(Debug)]
 pub struct Server {
     /// Where it listens.
-    pub listener: TcpListener,
+    pub listener: Listener,
     /// What callers have to show.
     pub token: ApiToken,
     /// Web pages that may use it.
@@ -71,18 +69,13 @@ impl IntoResponse for Failure {
 }
 
 /// Serves until the shutdown.
-pub async fn serve(server: Server, mut shutdown: Shutdown) -> Result<(), ServeError> {
-    let address = server.listener.local_addr()?;
-    tracing::info!(%address, "Keymanager API started");
+pub async fn serve(server: Server, shutdown: Shutdown) {
     let routes = router(Arc::new(Shared {
         token: server.token,
         allow_origin: server.allow_origin,
         keymanager: server.keymanager,
     }));
-    let serving = axum::serve(server.listener, routes).with_graceful_shutdown(async move {
-        shutdown.wait().await;
-    });
-    Ok(serving.await?)
+    http_server::serve(server.listener, routes, Limits::default(), shutdown).await;
 }
 
 fn router(shared: Arc<Shared>) -> Router {
@@ -112,7 +105,6 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/eth/v1/validator/{pubkey}/voluntary_exit", post(sign_exit))
         .fallback(|| async { Failure::new(404, "unknown endpoint") })
         .method_not_allowed_fallback(|| async { Failure::new(405, "this endpoint has no such method") })
-        .layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), admit))
         .with_state(shared)
 }
@@ -172,9 +164,23 @@ fn data(data: impl Serialize) -> Answer {
     Ok(Json(Data { data }).into_response())
 }
 
+/// What a caller has sent, within limits.
+struct Sent(Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Sent {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        read_body(request.into_body(), BODY_LIMIT_BYTES, BODY_TIME)
+            .await
+            .map(Self)
+            .map_err(|error| Failure::new(error.status().as_u16(), error.to_string()))
+    }
+}
+
 /// A body in JSON, whatever its header says: callers of other clients leave it out.
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Failure> {
-    serde_json::from_slice(body).map_err(|error| Failure::bad_request(format!("request body: {error}")))
+fn read<T: DeserializeOwned>(body: &Sent) -> Result<T, Failure> {
+    serde_json::from_slice(&body.0).map_err(|error| Failure::bad_request(format!("request body: {error}")))
 }
 
 fn key(text: &str) -> Result<PublicKeyBytes, Failure> {
@@ -190,12 +196,12 @@ async fn list_keystores(State(shared): Keys) -> Answer {
     data(shared.keymanager()?.list_keystores().await?)
 }
 
-async fn import_keystores(State(shared): Keys, body: Bytes) -> Answer {
+async fn import_keystores(State(shared): Keys, body: Sent) -> Answer {
     let request: ImportKeystores = read(&body)?;
     data(shared.keymanager()?.import_keystores(request).await?)
 }
 
-async fn delete_keystores(State(shared): Keys, body: Bytes) -> Answer {
+async fn delete_keystores(State(shared): Keys, body: Sent) -> Answer {
     let request: DeleteKeys = read(&body)?;
     let deleted = shared.keymanager()?.delete_keystores(request.pubkeys).await?;
     Ok(Json(deleted).into_response())
@@ -205,12 +211,12 @@ async fn list_remote_keys(State(shared): Keys) -> Answer {
     data(shared.keymanager()?.list_remote_keys().await?)
 }
 
-async fn import_remote_keys(State(shared): Keys, body: Bytes) -> Answer {
+async fn import_remote_keys(State(shared): Keys, body: Sent) -> Answer {
     let request: ImportRemoteKeys = read(&body)?;
     data(shared.keymanager()?.import_remote_keys(request.remote_keys).await?)
 }
 
-async fn delete_remote_keys(State(shared): Keys, body: Bytes) -> Answer {
+async fn delete_remote_keys(State(shared): Keys, body: Sent) -> Answer {
     let request: DeleteKeys = read(&body)?;
     data(shared.keymanager()?.delete_remote_keys(request.pubkeys).await?)
 }
@@ -219,7 +225,7 @@ async fn fee_recipient(State(shared): Keys, Path(pubkey): Path<String>) -> Answe
     data(shared.keymanager()?.fee_recipient(key(&pubkey)?).await?)
 }
 
-async fn set_fee_recipient(State(shared): Keys, Path(pubkey): Path<String>, body: Bytes) -> Answer {
+async fn set_fee_recipient(State(shared): Keys, Path(pubkey): Path<String>, body: Sent) -> Answer {
     let (pubkey, request): (_, SetFeeRecipient) = (key(&pubkey)?, read(&body)?);
     let recipient = Some(request.ethaddress);
     shared.keymanager()?.set_fee_recipient(pubkey, recipient).await?;
@@ -243,7 +249,7 @@ async fn graffiti(State(shared): Keys, Path(pubkey): Path<String>) -> Answer {
     data(shared.keymanager()?.graffiti(key(&pubkey)?).await?)
 }
 
-async fn set_graffiti(State(shared): Keys, Path(pubkey): Path<String>, body: Bytes) -> Answer {
+async fn set_graffiti(State(shared): Keys, Path(pubkey): Path<String>, body: Sent) -> Answer {
     let (pubkey, request): (_, SetGraffiti) = (key(&pubkey)?, read(&body)?);
     shared
         .keymanager()?

@@ -7,6 +7,7 @@ use axum::{Json, Router};
 use beacon_api::{BeaconClient, ClientConfig};
 use bls::SecretKey;
 use duties::{Context, Nodes, Settings};
+use http_server::Listener;
 use keymanager::{ApiToken, Keymanager, Server, TOKEN_FILE};
 use keystore::{Kdf, Keystore, Password, ValidatorDefinitions, ValidatorsDir};
 use reqwest::{Client, Method};
@@ -16,7 +17,8 @@ use signing::{SignableMessage, Signer, SigningError};
 use slashing_protection::{DATABASE_FILE, SlashingDatabase};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use types::*;
 
@@ -102,8 +104,9 @@ impl Api {
         let context = Arc::new(context);
         let validators = dir.join("validators");
         let token = ApiToken::open_or_create(&validators.join(TOKEN_FILE)).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let listener = Listener::bind("Keymanager API", "127.0.0.1:0".parse().unwrap()).await;
+        let listener = listener.unwrap();
+        let url = format!("http://{}", listener.address());
         let (publisher, keymanager) = watch::channel(None);
         let (shutdown, end) = ShutdownHandle::new();
         let server = Server {
@@ -494,6 +497,24 @@ async fn an_exit_is_signed_for_a_solo_validator_and_in_part_for_a_group() {
     assert_eq!(api.ask(Method::POST, &exit(4), Value::Null).await.0, 404, "not here");
     let wrong = format!("{}?epoch=soon", exit(1));
     assert_eq!(api.ask(Method::POST, &wrong, Value::Null).await.0, 400);
+}
+
+#[tokio::test]
+async fn a_body_beyond_the_limit_is_refused_before_it_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let api = Api::start(dir.path()).await;
+    let address = api.url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /eth/v1/keystores HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\ncontent-length: {}\r\n\r\n",
+        api.token,
+        (16 << 20) + 1,
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(answer.contains("at most 16777216 bytes"), "{answer}");
 }
 
 #[tokio::test]
