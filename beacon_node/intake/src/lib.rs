@@ -20,7 +20,7 @@ mod outgoing;
 mod votes;
 
 pub use accepted::Accepted;
-pub use attached::{AttachedValidators, get_validators_custody_requirement};
+pub use attached::AttachedValidators;
 pub use availability::Custody;
 pub use outgoing::Outgoing;
 
