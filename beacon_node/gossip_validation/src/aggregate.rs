@@ -4,22 +4,21 @@
 
 use crate::attestation::AttestationGossipError;
 use crate::error::impl_shared;
-use crate::selection::{SelectionError, is_aggregator};
 use crate::{GossipValidator, SharedError, Verdict};
 use runtime::Priority;
-use signature_scheme::SignatureSet;
+use signature_scheme::is_aggregator;
 use state_transition::block::operations::attestation::{
     AttestationError, IndexedAttestationError, check_indexed_attestation, get_indexed_attestation,
 };
 use state_transition::dvt::accessors::{get_committee_seats, get_signer_key};
-use state_transition::helpers::accessors::get_domain;
+use state_transition::dvt::aggregators::{
+    aggregate_and_proof_signature_set, committee_schemes, selection_signature_set,
+};
+use state_transition::helpers::accessors::get_seed;
 use std::sync::Arc;
 use tree_hash::TreeHash as _;
-use types::constants::{DOMAIN_AGGREGATE_AND_PROOF, DOMAIN_SELECTION_PROOF};
-use types::{
-    AggregateAndProofRef, Attestation, BeaconState, CommitteeIndex, Epoch, Leaf, Preset, SchemeProofs,
-    SignedAggregateAndProof, SignerIndex, SignerKey, compute_signing_root,
-};
+use types::constants::DOMAIN_SELECTION_PROOF;
+use types::{Attestation, CommitteeIndex, Epoch, Preset, SignedAggregateAndProof, SignerIndex};
 
 /// An aggregate is not passed on.
 #[derive(Debug, thiserror::Error)]
@@ -76,15 +75,6 @@ impl From<AttestationGossipError> for AggregateGossipError {
     }
 }
 
-impl From<SelectionError> for AggregateGossipError {
-    fn from(error: SelectionError) -> Self {
-        match error {
-            SelectionError::Signature(error) => error.into(),
-            SelectionError::State(error) => error.into(),
-        }
-    }
-}
-
 impl AggregateGossipError {
     /// What to do with the aggregate.
     pub fn verdict(&self) -> Verdict {
@@ -118,18 +108,6 @@ pub struct VerifiedAggregate<P: Preset> {
     pub seats: Arc<[(SignerIndex, u8)]>,
     /// The committee.
     pub committee_index: CommitteeIndex,
-}
-
-/// The committee's signers with the schemes of their keys.
-pub fn committee_schemes<P: Preset>(
-    state: &BeaconState<P>,
-    seats: &[SignerIndex],
-    epoch: Epoch,
-) -> Result<Arc<[(SignerIndex, u8)]>, state_transition::StateError> {
-    seats
-        .iter()
-        .map(|signer| Ok((*signer, get_signer_key(state, *signer, epoch)?.scheme())))
-        .collect()
 }
 
 impl<P: Preset> GossipValidator<P> {
@@ -188,7 +166,9 @@ impl<P: Preset> GossipValidator<P> {
         }
         let key = get_signer_key(&state, aggregator, epoch).map_err(SharedError::Signer)?;
         let selection = selection_signature_set(&state, message, key);
-        if !is_aggregator(&state, epoch, seats.len(), &selection)? {
+        let seed = get_seed(&*state, epoch, DOMAIN_SELECTION_PROOF)?;
+        let (signature, proofs) = (&selection.signature, &selection.proofs);
+        if !is_aggregator(seats.len() as u64, &key, signature, proofs, Some(&seed))? {
             return Err(AggregateGossipError::NotSelected(aggregator));
         }
         let sets = [
@@ -208,43 +188,5 @@ impl<P: Preset> GossipValidator<P> {
             committee_index,
             signed: Arc::clone(&signed),
         })
-    }
-}
-
-/// The aggregator's proof that it is selected.
-fn selection_signature_set<P: Preset>(
-    state: &BeaconState<P>,
-    message: AggregateAndProofRef<'_, P>,
-    key: SignerKey,
-) -> SignatureSet {
-    let slot = message.aggregate().data().slot;
-    let domain = get_domain(state, DOMAIN_SELECTION_PROOF, Some(slot.epoch::<P>()));
-    SignatureSet {
-        signing_root: compute_signing_root(&slot, domain),
-        leaf: Leaf::selection(slot.epoch::<P>()),
-        signers: vec![key],
-        signature: *message.selection_proof(),
-        proofs: SchemeProofs::new(message.proofs().to_vec()).unwrap_or_default(),
-    }
-}
-
-/// The aggregator's signature of the whole.
-fn aggregate_and_proof_signature_set<P: Preset>(
-    state: &BeaconState<P>,
-    signed: &SignedAggregateAndProof<P>,
-    key: SignerKey,
-) -> SignatureSet {
-    let epoch = signed.message().aggregate().data().slot.epoch::<P>();
-    let domain = get_domain(state, DOMAIN_AGGREGATE_AND_PROOF, Some(epoch));
-    let signing_root = match signed {
-        SignedAggregateAndProof::Fulu(inner) => compute_signing_root(&inner.message, domain),
-        SignedAggregateAndProof::Dvt(inner) => compute_signing_root(&inner.message, domain),
-    };
-    SignatureSet {
-        signing_root,
-        leaf: Leaf::aggregate(epoch),
-        signers: vec![key],
-        signature: *signed.signature(),
-        proofs: SchemeProofs::new(signed.proofs().to_vec()).unwrap_or_default(),
     }
 }

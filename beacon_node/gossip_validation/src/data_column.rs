@@ -3,7 +3,7 @@
 //! Spec: dvt/p2p-interface.md#data_column_sidecar_subnet_id
 
 use crate::error::impl_shared;
-use crate::leaders::{leader_rank, single_signer};
+use crate::leaders::single_signer;
 use crate::{GossipValidator, SharedError, Verdict};
 use data_columns::{
     DataColumnError, compute_subnet_for_data_column_sidecar, verify_data_column_sidecar,
@@ -11,6 +11,7 @@ use data_columns::{
 };
 use runtime::Priority;
 use state_transition::block::header::block_header_signature_set;
+use state_transition::dvt::leaders::get_leader_rank;
 use state_transition::dvt::signers::{Quorum, SignersError};
 use state_transition::helpers::accessors::get_beacon_proposer_index_at_slot;
 use std::sync::Arc;
@@ -201,12 +202,12 @@ impl<P: Preset> GossipValidator<P> {
                 let Some(key) = single_signer(&header.signers()) else {
                     return Err(DataColumnGossipError::Signers(below));
                 };
-                let Some(rank) = leader_rank(state, message.proposer_index, message.slot, key)? else {
+                let Some(rank) = get_leader_rank(state, message.proposer_index, message.slot, key)? else {
                     return Err(DataColumnGossipError::Signers(below));
                 };
                 self.check_current_slot(message.slot)?;
                 self.check_leader_time(message.slot, rank)?;
-                let set = block_header_signature_set(state, header, Quorum::Member)
+                let set = block_header_signature_set(state, header, Quorum::Single)
                     .map_err(DataColumnGossipError::Signers)?;
                 (set, Some(key))
             }

@@ -4,10 +4,11 @@
 
 use crate::beacon_block::BlockGossipError;
 use crate::error::impl_shared;
-use crate::leaders::{ProposingGroup, leader_due_ms, leader_rank, proposing_group, single_signer};
+use crate::leaders::{ProposingGroup, proposing_group, single_signer};
 use crate::{GossipValidator, SharedError, Verdict};
 use runtime::Priority;
 use state_transition::block::header::{block_header_signature_set, block_signature_set};
+use state_transition::dvt::leaders::get_leader_rank;
 use state_transition::dvt::signers::{Quorum, SignersError};
 use state_transition::helpers::accessors::get_beacon_proposer_index_at_slot;
 use std::sync::Arc;
@@ -201,7 +202,7 @@ impl<P: Preset> GossipValidator<P> {
         }
         let state = self.check_block_but_signature(&block)?;
         let group = check_threshold(&state, proposer, slot)?;
-        let rank = leader_rank(&state, proposer, slot, key)?.ok_or(GroupBlockGossipError::NotALeader {
+        let rank = get_leader_rank(&state, proposer, slot, key)?.ok_or(GroupBlockGossipError::NotALeader {
             proposer,
             key,
             slot,
@@ -209,7 +210,7 @@ impl<P: Preset> GossipValidator<P> {
         self.check_leader_time(slot, rank)?;
         self.check_lower_ranks(slot, proposer, rank)?;
         let root = block.block_root();
-        signature_scheme::verify(&block_signature_set(&state, &block, Some(root), Quorum::Member)?)?;
+        signature_scheme::verify(&block_signature_set(&state, &block, Some(root), Quorum::Single)?)?;
         if !self.proposals.insert(slot, signer) {
             return Err(GroupBlockGossipError::NotFirst { signer, slot });
         }
@@ -235,7 +236,7 @@ impl<P: Preset> GossipValidator<P> {
     /// that has no member to judge proposals for passes all of them on.
     fn check_lower_ranks(&self, slot: Slot, proposer: ValidatorIndex, rank: u8) -> Result<(), GroupBlockGossipError> {
         let start = self.chain.clock().slot_start_ms(slot);
-        let due = start.saturating_add(leader_due_ms(rank, self.chain.spec()));
+        let due = start.saturating_add(self.chain.spec().get_leader_due_ms(rank));
         let leaders = self.leaders.lock();
         let Some(seen) = leaders.get(&(slot, proposer)) else {
             return Ok(());
@@ -297,14 +298,14 @@ impl<P: Preset> GossipValidator<P> {
             });
         }
         let group = check_threshold(&state, proposer, slot)?;
-        signature_scheme::verify(&block_header_signature_set(&state, header.to_ref(), Quorum::Member)?)?;
+        signature_scheme::verify(&block_header_signature_set(&state, header.to_ref(), Quorum::Single)?)?;
         if !self.member_signatures.insert(slot, signer) {
             return Err(GroupBlockGossipError::NotFirst { signer, slot });
         }
         Ok(VerifiedMemberSignature {
             root: message.tree_hash_root(),
             signer,
-            rank: leader_rank(&state, proposer, slot, key)?,
+            rank: get_leader_rank(&state, proposer, slot, key)?,
             group,
             header,
         })

@@ -3,35 +3,9 @@
 use crate::{GossipValidator, SharedError};
 use state_transition::StateError;
 use state_transition::dvt::accessors::get_key_set;
-use state_transition::dvt::leaders::get_leader_key_index;
 use state_transition::helpers::accessors::get_seed;
-use types::constants::{BASIS_POINTS, DOMAIN_BEACON_PROPOSER, MAX_LEADER_RANKS};
-use types::{BeaconState, ChainSpec, Preset, Signers, Slot, ValidatorIndex};
-
-/// How long after the start of the slot the leader of `rank` may propose, in milliseconds.
-///
-/// Spec: dvt/p2p-interface.md#get_leader_due_ms
-pub fn leader_due_ms(rank: u8, spec: &ChainSpec) -> u64 {
-    spec.leader_timeout_bps
-        .saturating_mul(u64::from(rank))
-        .saturating_mul(spec.slot_duration_ms)
-        / BASIS_POINTS
-}
-
-/// The rank with which key `key` leads the group in `slot`; `None` if it does not.
-pub fn leader_rank<P: Preset>(
-    state: &BeaconState<P>,
-    proposer: ValidatorIndex,
-    slot: Slot,
-    key: u8,
-) -> Result<Option<u8>, StateError> {
-    for rank in 0..MAX_LEADER_RANKS as u8 {
-        if get_leader_key_index(state, proposer, slot, rank)? == Some(key) {
-            return Ok(Some(rank));
-        }
-    }
-    Ok(None)
-}
+use types::constants::DOMAIN_BEACON_PROPOSER;
+use types::{BeaconState, Preset, Signers, Slot, ValidatorIndex};
 
 /// A group as it proposes in one slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +62,7 @@ impl<P: Preset> GossipValidator<P> {
     pub(crate) fn check_leader_time(&self, slot: Slot, rank: u8) -> Result<(), SharedError> {
         let spec = self.chain.spec();
         let clock = self.chain.clock();
-        let due = clock.slot_start_ms(slot).saturating_add(leader_due_ms(rank, spec));
+        let due = clock.slot_start_ms(slot).saturating_add(spec.get_leader_due_ms(rank));
         if clock.now_ms().saturating_add(spec.maximum_gossip_clock_disparity) < due {
             return Err(SharedError::FutureSlot {
                 slot,
@@ -109,14 +83,6 @@ impl<P: Preset> GossipValidator<P> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ranks_come_a_twelfth_of_a_slot_apart() {
-        let mut spec = ChainSpec::mainnet();
-        assert_eq!([0, 1, 2].map(|rank| leader_due_ms(rank, &spec)), [0, 999, 1999]);
-        spec.leader_timeout_bps = 500;
-        assert_eq!([0, 1, 2].map(|rank| leader_due_ms(rank, &spec)), [0, 600, 1200]);
-    }
 
     #[test]
     fn single_signer_is_one_set_bit() {

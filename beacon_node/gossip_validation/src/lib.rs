@@ -20,7 +20,6 @@ mod key_set_change;
 mod leaders;
 mod metrics;
 mod seen;
-mod selection;
 mod slashing;
 mod sync_committee;
 mod validator;
@@ -28,7 +27,7 @@ mod verdict;
 mod voluntary_exit;
 
 pub use address_change::AddressChangeGossipError;
-pub use aggregate::{AggregateGossipError, VerifiedAggregate, committee_schemes};
+pub use aggregate::{AggregateGossipError, VerifiedAggregate};
 pub use attestation::{
     AttestationGossipError, MAX_ATTESTATION_BATCH, VerifiedAttestation, compute_subnet_for_attestation,
 };
@@ -37,13 +36,10 @@ pub use data_column::{DataColumnGossipError, VerifiedDataColumn};
 pub use error::SharedError;
 pub use group_block::{GroupBlockGossipError, VerifiedMemberSignature, VerifiedProposal};
 pub use key_set_change::{KeySetChangeGossipError, VerifiedKeySetChange};
-pub use leaders::{ProposingGroup, leader_due_ms, leader_rank, proposing_group};
-pub use selection::{SelectionError, is_aggregator, is_sync_committee_aggregator};
+pub use leaders::{ProposingGroup, proposing_group};
 pub use slashing::{AttesterSlashingGossipError, ProposerSlashingGossipError, VerifiedAttesterSlashing};
-pub use sync_committee::{
-    SyncGossipError, SyncPosition, VerifiedContribution, VerifiedSyncMessage, get_sync_committee_pubkey,
-    subcommittee_size, sync_committee_pubkeys,
-};
+pub use state_transition::dvt::sync_duties::{SyncPosition, subcommittee_size};
+pub use sync_committee::{SyncGossipError, VerifiedContribution, VerifiedSyncMessage};
 pub use validator::GossipValidator;
 pub use verdict::Verdict;
 pub use voluntary_exit::{ExitGossipError, VerifiedExit};

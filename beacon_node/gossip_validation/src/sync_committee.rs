@@ -3,21 +3,22 @@
 //! Spec: dvt/p2p-interface.md#sync_committee_subnet_id
 
 use crate::error::impl_shared;
-use crate::selection::is_sync_committee_aggregator;
 use crate::{GossipValidator, SharedError, Verdict};
 use runtime::Priority;
-use signature_scheme::SignatureSet;
+use signature_scheme::{SignatureSet, is_sync_committee_aggregator};
 use state_transition::StateError;
-use state_transition::dvt::accessors::get_signer_key;
-use state_transition::helpers::accessors::{get_domain, get_validator};
+use state_transition::dvt::sync_duties::{
+    SyncPosition, get_sync_committee_pubkey, positions_of, subcommittee_size, sync_committee_pubkeys,
+};
+use state_transition::helpers::accessors::get_domain;
 use std::sync::Arc;
 use types::constants::{
     DOMAIN_CONTRIBUTION_AND_PROOF, DOMAIN_SYNC_COMMITTEE, DOMAIN_SYNC_COMMITTEE_SELECTION_PROOF,
     SYNC_COMMITTEE_SUBNET_COUNT,
 };
 use types::{
-    BeaconState, Epoch, Leaf, Preset, PublicKeyBytes, SchemeProofs, SignedContributionAndProof, SignerIndex, SignerKey,
-    Slot, SyncAggregatorSelectionData, SyncCommitteeMessage, compute_signing_root,
+    BeaconState, Leaf, Preset, PublicKeyBytes, SchemeProofs, SignedContributionAndProof, SignerIndex, SignerKey, Slot,
+    SyncAggregatorSelectionData, SyncCommitteeMessage, compute_signing_root,
 };
 
 /// A message or contribution of the sync committee is not passed on.
@@ -78,15 +79,6 @@ impl SyncGossipError {
     }
 }
 
-/// A position of the sync committee.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SyncPosition {
-    /// The subcommittee, which is the subnet.
-    pub subcommittee_index: u64,
-    /// Place within the subcommittee, which is the place of the bit.
-    pub position: usize,
-}
-
 /// A message whose signature holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedSyncMessage {
@@ -103,67 +95,12 @@ pub struct VerifiedContribution<P: Preset> {
     pub signed: SignedContributionAndProof<P>,
 }
 
-/// Public keys at the positions of the committee that signs in `slot`. The committee of a slot signs for the slot
-/// before.
-///
-/// Spec: altair/p2p-interface.md#get_sync_subcommittee_pubkeys
-pub fn sync_committee_pubkeys<P: Preset>(state: &BeaconState<P>, slot: Slot) -> &[PublicKeyBytes] {
-    let period = |slot: Slot| {
-        let epoch = slot.epoch::<P>().as_u64();
-        epoch
-            .checked_div(P::EPOCHS_PER_SYNC_COMMITTEE_PERIOD)
-            .unwrap_or_default()
-    };
-    let committee = if period(slot.saturating_add(1u64)) <= period(state.slot()) {
-        state.current_sync_committee()
-    } else {
-        state.next_sync_committee()
-    };
-    &committee.pubkeys
-}
-
-/// The public key with which a signer signs for sync committees in `epoch`; `None`: its key is of another scheme. A
-/// registry index stands for the registry key, whatever the registry entry is now: positions belong to keys.
-///
-/// Spec: dvt/validator.md#new-get_sync_committee_pubkey
-pub fn get_sync_committee_pubkey<P: Preset>(
-    state: &BeaconState<P>,
-    epoch: Epoch,
-    signer: SignerIndex,
-) -> Result<Option<PublicKeyBytes>, StateError> {
-    if signer.is_virtual() {
-        Ok(get_signer_key(state, signer, epoch)?.as_bls())
-    } else {
-        Ok(Some(get_validator(state, signer.validator())?.pubkey))
-    }
-}
-
-fn positions_of<P: Preset>(state: &BeaconState<P>, slot: Slot, key: &PublicKeyBytes) -> Vec<SyncPosition> {
-    let size = subcommittee_size::<P>();
-    (0usize..)
-        .zip(sync_committee_pubkeys(state, slot))
-        .filter(|(_, pubkey)| *pubkey == key)
-        .map(|(place, _)| SyncPosition {
-            subcommittee_index: place.checked_div(size).unwrap_or_default() as u64,
-            position: place.checked_rem(size).unwrap_or_default(),
-        })
-        .collect()
-}
-
 fn key_of<P: Preset>(
     state: &BeaconState<P>,
     slot: Slot,
     signer: SignerIndex,
 ) -> Result<Option<PublicKeyBytes>, SyncGossipError> {
     get_sync_committee_pubkey(state, slot.epoch::<P>(), signer).map_err(SyncGossipError::UnknownSigner)
-}
-
-/// Positions of a subcommittee.
-pub fn subcommittee_size<P: Preset>() -> usize {
-    P::SYNC_COMMITTEE_SIZE
-        .checked_div(SYNC_COMMITTEE_SUBNET_COUNT)
-        .unwrap_or(1)
-        .max(1) as usize
 }
 
 impl<P: Preset> GossipValidator<P> {

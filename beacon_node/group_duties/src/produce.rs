@@ -5,7 +5,7 @@ use crate::round::Reveal;
 use crate::{ProduceError, Proposals};
 use beacon_api::{BlockContents, ProducedBlock, ProducedBlockAnswer};
 use block_production::{BlockRequest, Parent, ProductionError};
-use gossip_validation::{ProposingGroup, leader_due_ms, proposing_group};
+use gossip_validation::{ProposingGroup, proposing_group};
 use runtime::Priority;
 use signature_scheme::SignatureSet;
 use ssz_types::VariableList;
@@ -13,18 +13,13 @@ use state_transition::dvt::accessors::get_key_set;
 use state_transition::helpers::accessors::{get_beacon_proposer_index, get_domain};
 use std::sync::Arc;
 use tree_hash::TreeHash as _;
-use types::constants::{BASIS_POINTS, DOMAIN_RANDAO};
+use types::constants::DOMAIN_RANDAO;
 use types::{
-    BeaconState, ChainSpec, Leaf, Preset, Root, SchemeProofs, SignatureBytes, SignedBeaconBlock, SignerKey, Slot,
-    Uint256, compute_signing_root,
+    BeaconState, Leaf, Preset, Root, SchemeProofs, SignatureBytes, SignedBeaconBlock, SignerKey, Slot, Uint256,
+    compute_signing_root,
 };
 
 const WEI_PER_GWEI: u64 = 1_000_000_000;
-
-/// After the start of the slot, in milliseconds: until then fallback leaders begin, and members are answered.
-fn cutoff_ms(spec: &ChainSpec) -> u64 {
-    spec.leader_cutoff_bps.saturating_mul(spec.slot_duration_ms) / BASIS_POINTS
-}
 
 /// What a member's client is given now.
 enum Step<P: Preset> {
@@ -117,7 +112,7 @@ impl<P: Preset> Proposals<P> {
         let clock = self.chain().clock();
         let spec = self.chain().spec();
         let start = clock.slot_start_ms(group.slot);
-        let deadline = start.saturating_add(cutoff_ms(spec));
+        let deadline = start.saturating_add(spec.leader_cutoff_ms());
         let mut changes = self.changes.subscribe();
         loop {
             changes.mark_unchanged();
@@ -132,7 +127,7 @@ impl<P: Preset> Proposals<P> {
                     let rank = round.slot.rank_of(key);
                     match rank {
                         Some(rank) if now >= start && !round.is_building => {
-                            let due_ms = leader_due_ms(rank, spec);
+                            let due_ms = spec.get_leader_due_ms(rank);
                             // After the deadline nobody would be given a fallback's block to sign.
                             let is_in_time = rank == 0 || now < deadline;
                             if is_in_time && round.slot.should_propose(rank, into_slot, due_ms) {

@@ -1,43 +1,12 @@
 //! Who is attached to this node, as far as its clients say, and how much custody follows from that.
 
 use parking_lot::Mutex;
-use state_transition::dvt::accessors::get_signers;
-use state_transition::helpers::accessors::get_validator;
+use state_transition::dvt::duties::get_validators_custody_requirement;
 use std::collections::{BTreeMap, BTreeSet};
 use types::{BeaconState, ChainSpec, Epoch, Preset, SignerIndex};
 
 /// Epochs that are remembered: clients tell of all their keys in each, one after the other.
 const EPOCHS: usize = 2;
-
-/// The custody groups that a node needs with some validators. A group's balance is shared out to its keys. An index that
-/// `state`, the latest finalised one, does not know in `epoch` does not count.
-///
-/// Spec: dvt/validator.md#get_validators_custody_requirement
-pub fn get_validators_custody_requirement<P: Preset>(
-    state: &BeaconState<P>,
-    epoch: Epoch,
-    signer_indices: impl IntoIterator<Item = SignerIndex>,
-    spec: &ChainSpec,
-) -> u64 {
-    let balance_of = |signer: SignerIndex| {
-        let validator = get_validator(state, signer.validator()).ok()?;
-        let signers = get_signers(state, signer.validator(), epoch).ok()?;
-        if !signers.contains(&signer) {
-            return None;
-        }
-        validator.effective_balance.checked_div(signers.len() as u64)
-    };
-    let total_node_balance = signer_indices
-        .into_iter()
-        .filter_map(balance_of)
-        .fold(0, u64::saturating_add);
-    let count = total_node_balance
-        .checked_div(spec.balance_per_additional_custody_group)
-        .unwrap_or_default();
-    count
-        .max(spec.validator_custody_requirement)
-        .min(spec.number_of_custody_groups)
-}
 
 /// Signers whose clients use this node.
 #[derive(Debug, Default)]

@@ -22,7 +22,7 @@ mod outgoing;
 mod votes;
 
 pub use accepted::Accepted;
-pub use attached::{AttachedValidators, get_validators_custody_requirement};
+pub use attached::AttachedValidators;
 pub use availability::Custody;
 pub use columns::MakeColumnsError;
 pub use outgoing::Outgoing;

@@ -1,13 +1,13 @@
 //! Votes by slot and by what they are for.
 
-use crate::votes::{CommitteeVotes, Part, Vote, union};
+use crate::votes::CommitteeVotes;
 use signature_scheme::SignatureError;
-use ssz_types::{BitList, BitVector};
+use state_transition::dvt::aggregates::{SignedVotes, Vote, compute_on_chain_aggregate};
 use std::collections::{BTreeMap, HashMap};
 use tree_hash::TreeHash as _;
 use types::{
-    Attestation, AttestationData, AttestationDvt, AttestationFulu, CommitteeIndex, ForkName, ForkVersioned as _,
-    Preset, Root, SchemeProofs, SignerIndex, SingleAttestation, Slot,
+    Attestation, AttestationData, CommitteeIndex, ForkName, ForkVersioned as _, Preset, Root, SchemeProofs,
+    SignerIndex, SingleAttestation, Slot,
 };
 
 /// Different things that may be voted for in one slot. Honest voters vote for very few.
@@ -61,7 +61,7 @@ impl AttestationPool {
         seat: usize,
         seats: usize,
     ) -> bool {
-        let part = Part {
+        let part = SignedVotes {
             votes: vec![Vote {
                 seat,
                 signer: attestation.attester_index(),
@@ -81,22 +81,7 @@ impl AttestationPool {
         index: CommitteeIndex,
         seats: &[(SignerIndex, u8)],
     ) -> bool {
-        let bits = aggregate.aggregation_bits();
-        let votes = seats
-            .iter()
-            .enumerate()
-            .filter(|(seat, _)| bits.get(*seat).unwrap_or(false))
-            .map(|(seat, (signer, scheme))| Vote {
-                seat,
-                signer: *signer,
-                scheme: *scheme,
-            })
-            .collect();
-        let part = Part {
-            votes,
-            signature: *aggregate.signature(),
-            proofs: SchemeProofs::new(aggregate.proofs().to_vec()).unwrap_or_default(),
-        };
+        let part = SignedVotes::of_aggregate(aggregate, seats);
         self.committee(aggregate.data(), aggregate.fork_name(), index, seats.len())
             .is_some_and(|votes| votes.insert_aggregate(part))
     }
@@ -141,67 +126,5 @@ impl AttestationPool {
 
     pub(crate) fn prune(&mut self, earliest: Slot) {
         self.slots = self.slots.split_off(&earliest);
-    }
-}
-
-/// One attestation of all votes for one thing, by committees in ascending order. `None` if the bits do not fit, or no
-/// seat voted.
-///
-/// Spec: dvt/validator.md#compute_on_chain_aggregate
-pub(crate) fn compute_on_chain_aggregate<P: Preset>(
-    data: &AttestationData,
-    fork: ForkName,
-    committees: &[(CommitteeIndex, usize, Part)],
-) -> Result<Option<Attestation<P>>, SignatureError> {
-    if committees.is_empty() {
-        return Ok(None);
-    }
-    let sum = union(committees.iter().map(|(_, _, part)| part))?;
-    let layout = layout::<P>(committees);
-    Ok(layout.map(|(bits, committee_bits)| attestation(data, fork, bits, committee_bits, sum)))
-}
-
-type Layout<P> = (
-    BitList<<P as Preset>::MaxValidatorsPerSlot>,
-    BitVector<<P as Preset>::MaxCommitteesPerSlot>,
-);
-
-/// Bits of the votes of several committees.
-pub(crate) fn layout<P: Preset>(committees: &[(CommitteeIndex, usize, Part)]) -> Option<Layout<P>> {
-    let seats = committees.iter().map(|(_, seats, _)| *seats).sum();
-    let mut bits = BitList::with_capacity(seats).ok()?;
-    let mut committee_bits = BitVector::default();
-    let mut offset = 0usize;
-    for (index, seats, part) in committees {
-        committee_bits.set(usize::try_from(*index).ok()?, true).ok()?;
-        for vote in &part.votes {
-            bits.set(offset.checked_add(vote.seat)?, true).ok()?;
-        }
-        offset = offset.checked_add(*seats)?;
-    }
-    Some((bits, committee_bits))
-}
-
-pub(crate) fn attestation<P: Preset>(
-    data: &AttestationData,
-    fork: ForkName,
-    aggregation_bits: BitList<P::MaxValidatorsPerSlot>,
-    committee_bits: BitVector<P::MaxCommitteesPerSlot>,
-    sum: Part,
-) -> Attestation<P> {
-    match fork {
-        ForkName::Fulu => Attestation::Fulu(AttestationFulu {
-            aggregation_bits,
-            data: *data,
-            signature: sum.signature,
-            committee_bits,
-        }),
-        ForkName::Dvt => Attestation::Dvt(AttestationDvt {
-            aggregation_bits,
-            data: *data,
-            signature: sum.signature,
-            committee_bits,
-            proofs: sum.proofs,
-        }),
     }
 }

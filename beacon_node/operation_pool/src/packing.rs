@@ -1,12 +1,12 @@
 //! Which votes go into a block: those that pay its proposer most.
 
-use crate::attestations::{AttestationPool, DataVotes, attestation, layout};
-use crate::votes::{Part, union};
+use crate::attestations::{AttestationPool, DataVotes};
 use state_transition::StateError;
 use state_transition::block::operations::attestation::{
     AttestationError, attestation_signature_set, check_attestation, get_attesting_indices,
 };
 use state_transition::dvt::accessors::{get_committee_seats, get_group, get_key_set};
+use state_transition::dvt::aggregates::{SignedVotes, attestation, layout, union};
 use state_transition::helpers::accessors::{
     get_attestation_participation_flag_indices, get_base_reward, get_current_epoch, get_previous_epoch,
 };
@@ -32,7 +32,7 @@ struct EntryVotes {
 /// An attestation that the state would accept.
 struct Candidate<'a, P: Preset> {
     votes: &'a DataVotes,
-    parts: Vec<(CommitteeIndex, usize, Part)>,
+    parts: Vec<(CommitteeIndex, usize, SignedVotes)>,
     /// With an empty signature.
     unsigned: Attestation<P>,
     entries: Vec<EntryVotes>,
@@ -163,7 +163,7 @@ impl<'a, P: Preset> Cover<'a, P> {
 fn matching_parts<P: Preset>(
     state: &BeaconState<P>,
     votes: &mut DataVotes,
-) -> BTreeMap<CommitteeIndex, (usize, Vec<Part>)> {
+) -> BTreeMap<CommitteeIndex, (usize, Vec<SignedVotes>)> {
     let slot = votes.data.slot;
     let mut layers = BTreeMap::new();
     for (index, committee) in &mut votes.committees {
@@ -173,7 +173,7 @@ fn matching_parts<P: Preset>(
         if seats.len() != committee.seats {
             continue;
         }
-        let parts: Vec<Part> = committee
+        let parts: Vec<SignedVotes> = committee
             .layers()
             .unwrap_or_default()
             .into_iter()
@@ -189,7 +189,7 @@ fn matching_parts<P: Preset>(
 fn candidate<'a, P: Preset>(
     state: &BeaconState<P>,
     votes: &'a DataVotes,
-    parts: Vec<(CommitteeIndex, usize, Part)>,
+    parts: Vec<(CommitteeIndex, usize, SignedVotes)>,
 ) -> Option<Candidate<'a, P>> {
     let fork = ForkVersioned::fork_name(state);
     let has_proofs = parts.iter().any(|(_, _, part)| !part.proofs.is_empty());
@@ -197,7 +197,7 @@ fn candidate<'a, P: Preset>(
         return None;
     }
     let (bits, committee_bits) = layout::<P>(&parts)?;
-    let empty = Part {
+    let empty = SignedVotes {
         votes: Vec::new(),
         signature: bls::INFINITY_SIGNATURE,
         proofs: SchemeProofs::empty(),

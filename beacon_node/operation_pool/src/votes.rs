@@ -1,131 +1,15 @@
 //! Votes of one committee for one thing, by seat.
 
-use signature_scheme::{SignatureError, SignedPart, aggregate, retain};
+use signature_scheme::SignatureError;
+use state_transition::dvt::aggregates::{SignedVotes, Vote, union};
 use std::collections::BTreeMap;
-use types::constants::{BLS_SCHEME, MAX_SCHEME_PROOF_BYTES};
-use types::{SchemeProof, SchemeProofs, SignatureBytes, SignerIndex};
+use types::SchemeProof;
+use types::constants::MAX_SCHEME_PROOF_BYTES;
 
 /// Aggregates of one committee for one thing that are kept beside the single votes.
 const MAX_AGGREGATES: usize = 16;
 /// Aggregates with overlapping voters that are offered for blocks.
 const MAX_LAYERS: usize = 4;
-
-/// Who voted from which seat.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Vote {
-    pub(crate) seat: usize,
-    pub(crate) signer: SignerIndex,
-    pub(crate) scheme: u8,
-}
-
-/// Votes in one signature.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Part {
-    /// By seat, ascending.
-    pub(crate) votes: Vec<Vote>,
-    pub(crate) signature: SignatureBytes,
-    pub(crate) proofs: SchemeProofs,
-}
-
-impl Part {
-    fn has(&self, seat: usize) -> bool {
-        self.votes.binary_search_by_key(&seat, |vote| vote.seat).is_ok()
-    }
-
-    fn covers(&self, other: &Self) -> bool {
-        other.votes.iter().all(|vote| self.has(vote.seat))
-    }
-
-    fn is_disjoint(&self, other: &Self) -> bool {
-        !other.votes.iter().any(|vote| self.has(vote.seat))
-    }
-
-    /// Who signed, ascending.
-    fn signers(&self) -> Vec<(SignerIndex, u8)> {
-        let mut signers: Vec<_> = self.votes.iter().map(|vote| (vote.signer, vote.scheme)).collect();
-        signers.sort_unstable();
-        signers
-    }
-
-    /// Bytes of the proofs.
-    pub(crate) fn proof_bytes(&self) -> usize {
-        self.proofs
-            .iter()
-            .map(|proof| proof.data.len())
-            .fold(0, usize::saturating_add)
-    }
-
-    /// The votes with proofs for which `keep` is true, alone. `None` if there are none, or if they cannot be taken out.
-    fn hash_based(&self, keep: impl Fn(&Vote) -> bool) -> Option<Self> {
-        let votes = self.votes.iter().filter(|vote| vote.scheme != BLS_SCHEME && keep(vote));
-        let votes: Vec<Vote> = votes.copied().collect();
-        let part = self.retain(keep)?;
-        let is_taken = part.votes.iter().filter(|vote| vote.scheme != BLS_SCHEME).eq(&votes);
-        (is_taken && !votes.is_empty()).then_some(Self {
-            votes,
-            signature: bls::INFINITY_SIGNATURE,
-            proofs: part.proofs,
-        })
-    }
-
-    /// Takes out votes that `keep` refuses, as far as that can be done: not those of BLS keys, whose signatures are one
-    /// sum. `None` if nothing is left.
-    pub(crate) fn retain(&self, keep: impl Fn(&Vote) -> bool) -> Option<Self> {
-        let stays = |vote: &Vote| vote.scheme == BLS_SCHEME || keep(vote);
-        let gone: Vec<SignerIndex> = self
-            .votes
-            .iter()
-            .filter(|vote| !stays(vote))
-            .map(|vote| vote.signer)
-            .collect();
-        if gone.is_empty() {
-            return Some(self.clone());
-        }
-        let signers = self.signers();
-        let part = SignedPart {
-            signers: &signers,
-            signature: &self.signature,
-            proofs: &self.proofs,
-        };
-        // What cannot be taken apart stays as it is.
-        let Ok(proofs) = retain(&part, |signer| !gone.contains(&signer)) else {
-            return Some(self.clone());
-        };
-        let votes: Vec<Vote> = self.votes.iter().filter(|vote| stays(vote)).copied().collect();
-        (!votes.is_empty()).then_some(Self {
-            votes,
-            signature: self.signature,
-            proofs,
-        })
-    }
-}
-
-/// One signature for the votes of all parts, which must not share voters. Seats of different committees may be the
-/// same; the sum keeps the seats of its parts as they are.
-pub(crate) fn union<'a>(parts: impl IntoIterator<Item = &'a Part>) -> Result<Part, SignatureError> {
-    let parts: Vec<&Part> = parts.into_iter().collect();
-    if let [part] = parts.as_slice() {
-        return Ok(Part::clone(part));
-    }
-    let signers: Vec<Vec<(SignerIndex, u8)>> = parts.iter().map(|part| part.signers()).collect();
-    let signed: Vec<SignedPart<'_>> = parts
-        .iter()
-        .zip(&signers)
-        .map(|(part, signers)| SignedPart {
-            signers,
-            signature: &part.signature,
-            proofs: &part.proofs,
-        })
-        .collect();
-    let (signature, proofs) = aggregate(&signed)?;
-    let mut votes: Vec<Vote> = parts.iter().flat_map(|part| part.votes.iter().copied()).collect();
-    votes.sort_unstable();
-    Ok(Part {
-        votes,
-        signature,
-        proofs,
-    })
-}
 
 /// Room in a sum for the proofs of its parts: a merged proof of a scheme is limited.
 #[derive(Debug, Default)]
@@ -134,7 +18,7 @@ struct Room {
 }
 
 impl Room {
-    fn of<'a>(parts: impl IntoIterator<Item = &'a Part>) -> Self {
+    fn of<'a>(parts: impl IntoIterator<Item = &'a SignedVotes>) -> Self {
         let mut room = Self::default();
         for part in parts {
             room.take(part);
@@ -143,7 +27,7 @@ impl Room {
     }
 
     /// Makes room for a part. `false` if there is none.
-    fn take(&mut self, part: &Part) -> bool {
+    fn take(&mut self, part: &SignedVotes) -> bool {
         let with = |proof: &SchemeProof| {
             let used = self.used.get(&proof.scheme).copied().unwrap_or_default();
             used.saturating_add(proof.data.len())
@@ -163,12 +47,12 @@ pub(crate) struct CommitteeVotes {
     /// Seats of the committee.
     pub(crate) seats: usize,
     /// By seat. Single votes never overlap, so that they always add up.
-    singles: BTreeMap<usize, Part>,
+    singles: BTreeMap<usize, SignedVotes>,
     /// Seats of the single votes as they came.
     order: Vec<usize>,
-    aggregates: Vec<Part>,
+    aggregates: Vec<SignedVotes>,
     /// Sum of single votes, as far as it was asked for.
-    merged: Option<Part>,
+    merged: Option<SignedVotes>,
 }
 
 impl CommitteeVotes {
@@ -180,7 +64,7 @@ impl CommitteeVotes {
     }
 
     /// Takes a single vote. `false` if its seat has voted.
-    pub(crate) fn insert_single(&mut self, part: Part) -> bool {
+    pub(crate) fn insert_single(&mut self, part: SignedVotes) -> bool {
         let [vote] = *part.votes.as_slice() else { return false };
         let is_new = vote.seat < self.seats && !self.singles.contains_key(&vote.seat);
         if is_new {
@@ -191,7 +75,7 @@ impl CommitteeVotes {
     }
 
     /// Takes an aggregate. `false` if another has all of its votes.
-    pub(crate) fn insert_aggregate(&mut self, part: Part) -> bool {
+    pub(crate) fn insert_aggregate(&mut self, part: SignedVotes) -> bool {
         let fits = part.votes.iter().all(|vote| vote.seat < self.seats);
         if !fits || self.aggregates.iter().any(|known| known.covers(&part)) {
             return false;
@@ -205,14 +89,14 @@ impl CommitteeVotes {
     }
 
     /// Single votes in the order in which they came.
-    fn singles_in_order(&self) -> impl Iterator<Item = &Part> {
+    fn singles_in_order(&self) -> impl Iterator<Item = &SignedVotes> {
         self.order.iter().filter_map(|seat| self.singles.get(seat))
     }
 
     /// Sum of all single votes whose proofs have room: those that came last are left out.
-    fn merged(&mut self) -> Result<Option<Part>, SignatureError> {
+    fn merged(&mut self) -> Result<Option<SignedVotes>, SignatureError> {
         let mut room = Room::of(&self.merged);
-        let new: Vec<&Part> = self
+        let new: Vec<&SignedVotes> = self
             .singles_in_order()
             .filter(|part| self.merged.as_ref().is_none_or(|merged| merged.is_disjoint(part)))
             .filter(|part| room.take(part))
@@ -224,8 +108,8 @@ impl CommitteeVotes {
     }
 
     /// The aggregate with most votes that can be made: one that came, with all that can be added to it and has room.
-    pub(crate) fn best(&mut self) -> Result<Option<Part>, SignatureError> {
-        let with_singles = |part: &Part| {
+    pub(crate) fn best(&mut self) -> Result<Option<SignedVotes>, SignatureError> {
+        let with_singles = |part: &SignedVotes| {
             let added = self.singles.keys().filter(|seat| !part.has(**seat)).count();
             part.votes.len().saturating_add(added)
         };
@@ -263,12 +147,12 @@ impl CommitteeVotes {
     }
 
     /// The best aggregate, and those that add votes to the ones before.
-    pub(crate) fn layers(&mut self) -> Result<Vec<Part>, SignatureError> {
+    pub(crate) fn layers(&mut self) -> Result<Vec<SignedVotes>, SignatureError> {
         let Some(best) = self.best()? else {
             return Ok(Vec::new());
         };
         let mut seen = vec![false; self.seats];
-        let mark = |seen: &mut Vec<bool>, part: &Part| {
+        let mark = |seen: &mut Vec<bool>, part: &SignedVotes| {
             let mut new = 0usize;
             for vote in &part.votes {
                 if let Some(seen) = seen.get_mut(vote.seat) {
@@ -294,7 +178,7 @@ impl CommitteeVotes {
     }
 
     /// All aggregates and single votes.
-    pub(crate) fn parts(&self) -> impl Iterator<Item = &Part> {
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &SignedVotes> {
         self.aggregates.iter().chain(self.singles.values())
     }
 }
@@ -303,12 +187,12 @@ impl CommitteeVotes {
 mod tests {
     use super::*;
     use bls::SecretKey;
-    use types::Root;
-    use types::constants::SHORT_LIVED_XMSS_SCHEME;
+    use types::constants::{BLS_SCHEME, SHORT_LIVED_XMSS_SCHEME};
+    use types::{Root, SchemeProofs, SignerIndex};
 
-    fn single(seat: usize) -> Part {
+    fn single(seat: usize) -> SignedVotes {
         let key = SecretKey::derive_master(&[seat as u8 + 1; 32]).unwrap();
-        Part {
+        SignedVotes {
             votes: vec![Vote {
                 seat,
                 signer: SignerIndex::new(seat as u64),
@@ -319,17 +203,17 @@ mod tests {
         }
     }
 
-    fn part(seats: &[usize]) -> Part {
-        let singles: Vec<Part> = seats.iter().map(|seat| single(*seat)).collect();
+    fn part(seats: &[usize]) -> SignedVotes {
+        let singles: Vec<SignedVotes> = seats.iter().map(|seat| single(*seat)).collect();
         union(&singles).unwrap()
     }
 
     /// A hash-based vote as far as sums go: bytes that tell whose they are.
-    fn hash_based_vote(seat: usize) -> Part {
+    fn hash_based_vote(seat: usize) -> SignedVotes {
         const SIGNATURE_BYTES: usize = 40 + 32 * (18 + 46);
         let data = vec![seat as u8; SIGNATURE_BYTES].try_into().unwrap();
         let scheme = SHORT_LIVED_XMSS_SCHEME;
-        Part {
+        SignedVotes {
             votes: vec![Vote {
                 seat,
                 signer: SignerIndex::new(seat as u64),
@@ -340,7 +224,7 @@ mod tests {
         }
     }
 
-    fn sum(parts: &[Part]) -> Part {
+    fn sum(parts: &[SignedVotes]) -> SignedVotes {
         union(parts).unwrap()
     }
 
@@ -399,7 +283,7 @@ mod tests {
         assert_eq!(seats(&votes.best().unwrap().unwrap()), expected);
 
         // An aggregate that is one vote short leaves room for one.
-        let most: Vec<Part> = (0..fitting - 1).map(hash_based_vote).collect();
+        let most: Vec<SignedVotes> = (0..fitting - 1).map(hash_based_vote).collect();
         let mut votes = CommitteeVotes::new(count + 2);
         assert!(votes.insert_aggregate(sum(&most)));
         let others = [single(count), hash_based_vote(fitting), hash_based_vote(fitting + 1)];
@@ -409,7 +293,7 @@ mod tests {
         assert_eq!(seats(&votes.best().unwrap().unwrap()), expected);
     }
 
-    fn seats(part: &Part) -> Vec<usize> {
+    fn seats(part: &SignedVotes) -> Vec<usize> {
         part.votes.iter().map(|vote| vote.seat).collect()
     }
 

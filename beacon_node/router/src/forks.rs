@@ -14,9 +14,9 @@ pub(crate) struct DigestEpochs {
     pub(crate) fork: ForkName,
 }
 
-/// All digests of the schedule, ascending by epoch.
+/// All digests of the schedule from Fulu on, ascending by epoch.
 pub(crate) fn schedule(spec: &ChainSpec, genesis_validators_root: Root) -> Vec<DigestEpochs> {
-    let mut epochs = vec![Epoch::new(0)];
+    let mut epochs = vec![spec.fulu_fork_epoch];
     while let Some(next) = epochs.last().and_then(|last| spec.next_digest_epoch(*last)) {
         epochs.push(next);
     }
@@ -107,6 +107,18 @@ mod tests {
             entries
                 .windows(2)
                 .all(|pair| pair[0].from < pair[1].from && pair[0].digest != pair[1].digest)
+        );
+    }
+
+    #[test]
+    fn a_network_older_than_fulu_has_the_digests_of_fulu() {
+        let spec = ChainSpec::mainnet();
+        let entries = schedule(&spec, Root::ZERO);
+        let from: Vec<Epoch> = entries.iter().map(|entry| entry.from).collect();
+        assert_eq!(from, [411_392, 412_672, 419_072].map(Epoch::new));
+        assert_eq!(
+            entries[0].digest,
+            spec.compute_fork_digest(Root::ZERO, Epoch::new(412_671))
         );
     }
 

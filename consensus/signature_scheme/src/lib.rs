@@ -19,13 +19,15 @@
 
 mod aggregate;
 mod scheme;
+mod selection;
 mod signature_set;
 mod signer_key;
 mod xmss_scheme;
 
 pub use aggregate::{SignedPart, aggregate, retain};
 pub use scheme::{Scheme, SchemeError, register};
-pub use signature_set::{Batch, SignatureSet, find_invalid, selection_value, verify, verify_batch};
+pub use selection::{get_selection_hash, is_aggregator, is_sync_committee_aggregator};
+pub use signature_set::{Batch, SignatureSet, find_invalid, verify, verify_batch};
 pub use signer_key::validate_key;
 
 use bls::BlsError;

@@ -113,29 +113,8 @@ impl SignatureSet {
     }
 }
 
-/// The value that decides whether a key aggregates, from its selection proof; only that of a proof that verifies means
-/// something. Whoever makes a hash-based key may choose its digests: those are mixed with a seed that was not known
-/// then. BLS keys need no seed.
-///
-/// Spec: dvt/validator.md#is_aggregator
-pub fn selection_value(
-    signer: &SignerKey,
-    signature: &SignatureBytes,
-    proofs: &[SchemeProof],
-    seed: Option<&Root>,
-) -> Result<Root, SignatureError> {
-    let value = match opened_digest(signer, proofs)? {
-        Some(digest) => {
-            let seed = seed.ok_or(SignatureError::NoSelectionSeed)?;
-            hash(&[digest.as_slice(), seed.as_slice()].concat())
-        }
-        None => hash(signature.as_slice()),
-    };
-    Ok(Root::from_slice(&value))
-}
-
 /// The digest that a key shows in place of a unique signature; `None` for a BLS key, whose signature is unique.
-fn opened_digest(signer: &SignerKey, proofs: &[SchemeProof]) -> Result<Option<Root>, SignatureError> {
+pub(crate) fn opened_digest(signer: &SignerKey, proofs: &[SchemeProof]) -> Result<Option<Root>, SignatureError> {
     let number = signer.scheme();
     if number == BLS_SCHEME {
         return Ok(None);

@@ -221,6 +221,6 @@ proptest! {
         let leaf = [Leaf::Signs(leaf), Leaf::Opens(leaf), Leaf::None][kind as usize];
         let set = SignatureSet { leaf, signers: vec![signer_key(0)], proofs: proofs(data), signing_root: Root::ZERO, signature: SignatureBytes::ZERO };
         prop_assert!(verify(&set).is_err());
-        let _ = (set.randao_value(), selection_value(&set.signers[0], &set.signature, &set.proofs, Some(&Root::ZERO)));
+        let _ = (set.randao_value(), get_selection_hash(&set.signers[0], &set.signature, &set.proofs, Some(&Root::ZERO)));
     }
 }

@@ -44,6 +44,14 @@ pub enum StateError {
         /// The epoch of the state.
         current_epoch: Epoch,
     },
+    /// A state knows the sync committees of its own period and of the next one.
+    #[error("the sync committee of epoch {epoch} is not known to a state of epoch {current_epoch}")]
+    SyncCommitteeUnknown {
+        /// The epoch asked for.
+        epoch: Epoch,
+        /// The epoch of the state.
+        current_epoch: Epoch,
+    },
     /// A committee index beyond the number of committees of a slot.
     #[error("committee {index} does not exist: epoch {epoch} has {count} committees per slot")]
     UnknownCommittee {

@@ -239,9 +239,23 @@ impl ChainSpec {
         }
     }
 
+    /// Version of the fork of `epoch`, the forks before Fulu included.
+    ///
     /// Spec: dvt/p2p-interface.md#compute_fork_version
     pub fn compute_fork_version(&self, epoch: Epoch) -> Version {
-        self.fork_version(self.fork_name_at_epoch(epoch))
+        let forks = [
+            (self.dvt_fork_epoch, self.dvt_fork_version),
+            (self.fulu_fork_epoch, self.fulu_fork_version),
+            (self.electra_fork_epoch, self.electra_fork_version),
+            (self.deneb_fork_epoch, self.deneb_fork_version),
+            (self.capella_fork_epoch, self.capella_fork_version),
+            (self.bellatrix_fork_epoch, self.bellatrix_fork_version),
+            (self.altair_fork_epoch, self.altair_fork_version),
+        ];
+        forks
+            .into_iter()
+            .find(|(first, _)| epoch >= *first)
+            .map_or(self.genesis_fork_version, |(_, version)| version)
     }
 
     /// Spec: fulu/beacon-chain.md#get_blob_parameters
@@ -295,6 +309,20 @@ impl ChainSpec {
             .checked_div(crate::constants::BASIS_POINTS)
             .unwrap_or_default()
     }
+
+    /// How long after the start of the slot the leader of `rank` may propose, in milliseconds.
+    ///
+    /// Spec: dvt/p2p-interface.md#get_leader_due_ms
+    pub fn get_leader_due_ms(&self, rank: u8) -> u64 {
+        self.get_slot_component_duration_ms(self.leader_timeout_bps.saturating_mul(u64::from(rank)))
+    }
+
+    /// How long after the start of the slot fallback leaders begin, and members are answered, in milliseconds.
+    ///
+    /// Spec: dvt/validator.md#leader-promotion
+    pub fn leader_cutoff_ms(&self) -> u64 {
+        self.get_slot_component_duration_ms(self.leader_cutoff_bps)
+    }
 }
 
 #[cfg(test)]
@@ -317,6 +345,29 @@ mod tests {
         assert_eq!(spec.next_digest_epoch(Epoch::new(0)), Some(Epoch::new(2)));
         assert_eq!(spec.next_digest_epoch(Epoch::new(2)), Some(Epoch::new(4)));
         assert_eq!(spec.next_digest_epoch(Epoch::new(4)), None);
+    }
+
+    #[test]
+    fn ranks_come_a_twelfth_of_a_slot_apart() {
+        let mut spec = ChainSpec::mainnet();
+        assert_eq!([0, 1, 2].map(|rank| spec.get_leader_due_ms(rank)), [0, 999, 1999]);
+        spec.leader_timeout_bps = 500;
+        assert_eq!([0, 1, 2].map(|rank| spec.get_leader_due_ms(rank)), [0, 600, 1200]);
+        assert_eq!(spec.leader_cutoff_ms(), 3000);
+    }
+
+    #[test]
+    fn each_fork_has_its_version_from_its_epoch_on() {
+        let spec = ChainSpec::mainnet();
+        for (epoch, version) in [
+            (74_239, spec.genesis_fork_version),
+            (74_240, spec.altair_fork_version),
+            (411_391, spec.electra_fork_version),
+            (411_392, spec.fulu_fork_version),
+            (u64::MAX, spec.dvt_fork_version),
+        ] {
+            assert_eq!(spec.compute_fork_version(Epoch::new(epoch)), version, "{epoch}");
+        }
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! The sync committee: messages in every slot, contributions by those who were selected.
 
-use crate::selection::is_sync_committee_aggregator;
 use crate::{Context, metrics};
 use beacon_api::{BlockId, SyncCommitteeSubscription, SyncDuty};
 use parking_lot::RwLock;
+use signature_scheme::is_sync_committee_aggregator;
 use signing::SignableMessage;
 use std::collections::BTreeSet;
 use std::sync::Arc;

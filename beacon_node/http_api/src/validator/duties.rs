@@ -9,15 +9,17 @@ use axum::extract::State;
 use axum::routing::{get, post};
 use beacon_api::{AttesterDuty, Dependent, ProposerDuty, SyncDuty};
 use beacon_chain::{BeaconChain, HeadSnapshot};
-use gossip_validation::{get_sync_committee_pubkey, sync_committee_pubkeys};
-use state_transition::dvt::accessors::{get_group, get_key_set};
-use state_transition::helpers::accessors::{
-    get_beacon_committee, get_beacon_proposer_index_at_slot, get_committee_count_per_slot, get_seed, get_validator,
+use state_transition::StateError;
+use state_transition::dvt::accessors::{get_group, get_signer_key};
+use state_transition::dvt::duties::{
+    check_if_validator_active, get_committee_assignments, get_proposing_signers, is_final_key,
 };
+use state_transition::dvt::sync_duties::{get_sync_committee_positions, get_sync_committee_pubkey};
+use state_transition::helpers::accessors::{get_committee_count_per_slot, get_seed};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use types::constants::{BLS_SCHEME, DOMAIN_SELECTION_PROOF};
-use types::{BeaconState, Epoch, Preset, PublicKeyBytes, Root, SignerIndex, SignerKey, Slot, ValidatorIndex};
+use types::{BeaconState, Epoch, Preset, Root, SignerIndex, SignerKey, Slot};
 
 type Context<P> = State<Arc<Reader<P>>>;
 
@@ -80,25 +82,6 @@ fn dependent_root<P: Preset>(chain: &BeaconChain<P>, epoch: Epoch) -> Result<Roo
         .unwrap_or_else(|| chain.head().root))
 }
 
-/// The keys under which a registry entry signs in an epoch, with their indices.
-fn keys_of<P: Preset>(
-    state: &BeaconState<P>,
-    validator: ValidatorIndex,
-    epoch: Epoch,
-) -> Result<Vec<(SignerIndex, SignerKey)>, ApiFailure> {
-    let Some(key_set) = get_key_set(state, validator, epoch).map_err(ApiFailure::internal)? else {
-        let pubkey = get_validator(state, validator).map_err(ApiFailure::internal)?.pubkey;
-        return Ok(vec![(SignerIndex::from(validator), SignerKey::from(pubkey))]);
-    };
-    Ok((0u8..)
-        .zip(key_set.keys.iter())
-        .filter_map(|(place, key)| {
-            let index = SignerIndex::virtual_index(validator, place).ok()?;
-            Some((index, SignerKey::from(key)))
-        })
-        .collect())
-}
-
 async fn attester<P: Preset>(State(reader): Context<P>, Path(epoch): Path<String>, body: RequestBody) -> Answer {
     let epoch = parse_epoch(&epoch)?;
     check_epoch(&reader, epoch)?;
@@ -111,16 +94,18 @@ async fn attester<P: Preset>(State(reader): Context<P>, Path(epoch): Path<String
             let mut signers = signers_of(&state, epoch, &indices)?;
             // A solo validator that never was a group has had one key only.
             let was_group = |signer: &SignerIndex| get_group(&state, signer.validator()).is_some();
-            if signers.iter().any(|(signer, _)| was_group(signer)) {
+            if signers.keys().any(was_group) {
                 let finalized = chain
                     .checkpoint_state(head.finalized_checkpoint)?
                     .ok_or_else(|| ApiFailure::internal("no state of the finalised checkpoint"))?;
-                signers.retain(|(signer, key)| !was_group(signer) || is_final_key(&finalized, *signer, *key, epoch));
+                // What is final may not have the validator yet, nor its key set.
+                let is_final = |signer| is_final_key(&state, &finalized, signer, epoch).unwrap_or(false);
+                signers.retain(|signer, _| !was_group(signer) || is_final(*signer));
             }
             json(&Dependent {
                 dependent_root: dependent_root(chain, epoch)?,
                 execution_optimistic: head.execution_optimistic,
-                data: attester_duties(&state, epoch, signers)?,
+                data: attester_duties(&state, epoch, &signers)?,
             })
         })
         .await
@@ -131,63 +116,47 @@ fn signers_of<P: Preset>(
     state: &BeaconState<P>,
     epoch: Epoch,
     indices: &[SignerIndex],
-) -> Result<Vec<(SignerIndex, SignerKey)>, ApiFailure> {
-    let mut signers = Vec::with_capacity(indices.len());
+) -> Result<HashMap<SignerIndex, SignerKey>, ApiFailure> {
+    let mut signers = HashMap::with_capacity(indices.len());
     for index in indices {
-        let validator = index.validator();
-        if get_validator(state, validator).is_ok() {
-            let keys = keys_of(state, validator, epoch)?;
-            signers.extend(keys.into_iter().find(|(signer, _)| signer == index));
+        match check_if_validator_active(state, *index, epoch) {
+            Ok(true) => {
+                let key = get_signer_key(state, *index, epoch).map_err(ApiFailure::internal)?;
+                signers.insert(*index, key);
+            }
+            Ok(false) | Err(StateError::UnknownValidator { .. }) => {}
+            Err(error) => return Err(ApiFailure::internal(error)),
         }
     }
     Ok(signers)
 }
 
-/// Whether the key of a signer in an epoch is a key of the same validator in this epoch by what is final. It must not
-/// attest before: quorums of the key sets before and after a change need not overlap, so that both could finalise, each
-/// on its branch.
-///
-/// Spec: dvt/validator.md#new-is_final_key
-fn is_final_key<P: Preset>(finalized: &BeaconState<P>, signer: SignerIndex, key: SignerKey, epoch: Epoch) -> bool {
-    // What is final may not have the validator yet, nor its key set.
-    keys_of(finalized, signer.validator(), epoch).is_ok_and(|keys| keys.iter().any(|(_, known)| *known == key))
-}
-
 fn attester_duties<P: Preset>(
     state: &BeaconState<P>,
     epoch: Epoch,
-    signers: Vec<(SignerIndex, SignerKey)>,
+    signers: &HashMap<SignerIndex, SignerKey>,
 ) -> Result<Vec<AttesterDuty>, ApiFailure> {
-    let mut duties = Vec::with_capacity(signers.len());
-    let mut wanted: HashMap<ValidatorIndex, Vec<(SignerIndex, SignerKey)>> = HashMap::new();
-    for (signer, key) in signers {
-        wanted.entry(signer.validator()).or_default().push((signer, key));
-    }
     let committees_at_slot = get_committee_count_per_slot(state, epoch).map_err(ApiFailure::internal)?;
     let selection_seed = get_seed(state, epoch, DOMAIN_SELECTION_PROOF).map_err(ApiFailure::internal)?;
-    for offset in 0..P::slots_per_epoch() {
-        let slot = epoch.start_slot::<P>().saturating_add(offset);
-        for committee_index in 0..committees_at_slot {
-            let committee = get_beacon_committee(state, slot, committee_index).map_err(ApiFailure::internal)?;
-            let committee_length = committee.seat_count() as u64;
-            for (validator, seats) in committee.seat_ranges() {
-                for (signer, pubkey) in wanted.get(&validator).into_iter().flatten() {
-                    let (_, key) = signer.split();
-                    duties.push(AttesterDuty {
-                        pubkey: *pubkey,
-                        validator_index: *signer,
-                        committee_index,
-                        committee_length,
-                        committees_at_slot,
-                        validator_committee_index: (seats.start as u64).saturating_add(key.unwrap_or_default().into()),
-                        slot,
-                        selection_seed: (pubkey.scheme() != BLS_SCHEME).then_some(selection_seed),
-                    });
-                }
-            }
-        }
-    }
-    Ok(duties)
+    let mut indices: Vec<SignerIndex> = signers.keys().copied().collect();
+    indices.sort_unstable();
+    let assignments = get_committee_assignments(state, epoch, &indices).map_err(ApiFailure::internal)?;
+    Ok(assignments
+        .into_iter()
+        .filter_map(|assignment| {
+            let pubkey = *signers.get(&assignment.signer)?;
+            Some(AttesterDuty {
+                pubkey,
+                validator_index: assignment.signer,
+                committee_index: assignment.committee_index,
+                committee_length: assignment.seat_count as u64,
+                committees_at_slot,
+                validator_committee_index: assignment.seat as u64,
+                slot: assignment.slot,
+                selection_seed: (pubkey.scheme() != BLS_SCHEME).then_some(selection_seed),
+            })
+        })
+        .collect())
 }
 
 async fn proposer<P: Preset>(State(reader): Context<P>, Path(epoch): Path<String>) -> Answer {
@@ -209,8 +178,7 @@ async fn proposer<P: Preset>(State(reader): Context<P>, Path(epoch): Path<String
                 if slot == Slot::new(0) {
                     continue;
                 }
-                let proposer = get_beacon_proposer_index_at_slot(&state, slot).map_err(ApiFailure::internal)?;
-                let keys = keys_of(&state, proposer, epoch)?;
+                let keys = get_proposing_signers(&state, slot).map_err(ApiFailure::internal)?;
                 duties.extend(keys.into_iter().map(|(validator_index, pubkey)| ProposerDuty {
                     pubkey,
                     validator_index,
@@ -250,10 +218,7 @@ async fn sync<P: Preset>(State(reader): Context<P>, Path(epoch): Path<String>, b
             } else {
                 Arc::clone(&head.state)
             };
-            let mut positions: HashMap<PublicKeyBytes, Vec<u64>> = HashMap::new();
-            for (place, pubkey) in (0u64..).zip(sync_committee_pubkeys(&state, epoch.start_slot::<P>())) {
-                positions.entry(*pubkey).or_default().push(place);
-            }
+            let positions = get_sync_committee_positions(&state, epoch).map_err(ApiFailure::internal)?;
             let now = chain.current_epoch();
             let indices: BTreeSet<SignerIndex> = indices.into_iter().collect();
             let duties: Vec<SyncDuty> = indices

@@ -3,7 +3,9 @@
 use super::accessors::get_key_set;
 use crate::error::StateError;
 use crate::helpers::accessors::{get_base_reward_per_increment, get_seed, get_total_active_balance};
-use types::constants::{DOMAIN_BEACON_PROPOSER, PROPOSER_WEIGHT, RANDAO_OMISSION_FEE_FACTOR, WEIGHT_DENOMINATOR};
+use types::constants::{
+    DOMAIN_BEACON_PROPOSER, MAX_LEADER_RANKS, PROPOSER_WEIGHT, RANDAO_OMISSION_FEE_FACTOR, WEIGHT_DENOMINATOR,
+};
 use types::{BeaconState, ChainSpec, Gwei, Preset, SafeArith, Slot, ValidatorIndex};
 
 /// Place of the key that leads the group `proposer_index` in `slot` with `rank`. `None` for a solo validator, and
@@ -34,6 +36,23 @@ pub fn get_leader_key_index<P: Preset>(
         rank,
         rounds,
     ))
+}
+
+/// The rank with which key `key` leads the group in `slot`; `None` if it does not.
+///
+/// Spec: dvt/p2p-interface.md#get_leader_rank
+pub fn get_leader_rank<P: Preset>(
+    state: &BeaconState<P>,
+    proposer_index: ValidatorIndex,
+    slot: Slot,
+    key: u8,
+) -> Result<Option<u8>, StateError> {
+    for rank in 0..MAX_LEADER_RANKS as u8 {
+        if get_leader_key_index(state, proposer_index, slot, rank)? == Some(key) {
+            return Ok(Some(rank));
+        }
+    }
+    Ok(None)
 }
 
 /// What a group pays for a block without its leader's reveal: twice the ideal proposer reward of a slot. In Gwei.

@@ -44,6 +44,14 @@ pub enum SignersError {
         /// How many must.
         threshold: u8,
     },
+    /// Not exactly one key signed what one key signs.
+    #[error("{signers} keys of validator {index} signed, expected exactly 1")]
+    NotSingle {
+        /// The registry entry.
+        index: ValidatorIndex,
+        /// How many signed.
+        signers: usize,
+    },
     /// More proofs than a message can hold.
     #[error("message has {0} proofs, more than it can hold")]
     TooManyProofs(usize),
@@ -57,8 +65,12 @@ pub enum SignersError {
 pub enum Quorum {
     /// The threshold: the message counts.
     Threshold,
-    /// At least one: the message is a member's part.
+    /// At least one: the message is a part, of one member or several.
     Member,
+    /// Exactly one key of a group: a leader's proposal, or a member's signature of a block.
+    ///
+    /// Spec: dvt/p2p-interface.md#verify_single_signer
+    Single,
 }
 
 /// The signature set of a message of registry entry `index`, by the keys that `signers` names (none for a solo
@@ -100,6 +112,9 @@ fn get_signing_keys<P: Preset>(
     quorum: Quorum,
 ) -> Result<Vec<SignerKey>, SignersError> {
     let count = signers.num_set_bits();
+    if quorum == Quorum::Single && count != 1 {
+        return Err(SignersError::NotSingle { index, signers: count });
+    }
     let Some(key_set) = get_key_set(state, index, epoch)? else {
         if count > 0 {
             return Err(SignersError::SoloWithSigners {
@@ -119,7 +134,7 @@ fn get_signing_keys<P: Preset>(
         .collect();
     let threshold = match quorum {
         Quorum::Threshold => key_set.threshold,
-        Quorum::Member => 1,
+        Quorum::Member | Quorum::Single => 1,
     };
     let signing = named
         .into_iter()

@@ -103,6 +103,29 @@ fn a_members_part_needs_one_signer() {
 }
 
 #[test]
+fn what_one_key_signs_needs_exactly_one_signer_of_a_group() {
+    let state = state(7, 5);
+    for count in [0, 2, 5] {
+        let result = set(&state, signers(0..count), bls::INFINITY_SIGNATURE, Quorum::Single);
+        let expected = SignersError::NotSingle {
+            index: GROUP,
+            signers: count,
+        };
+        assert_eq!(result, Err(expected));
+    }
+    let one = set(&state, signers([6]), sign([group_key(0, 6)], ROOT), Quorum::Single);
+    assert_eq!(verify(&one.unwrap()), Ok(()));
+    let beyond = set(&state, signers([7]), bls::INFINITY_SIGNATURE, Quorum::Single);
+    assert!(matches!(beyond, Err(SignersError::UnknownKey { key: 7, .. })));
+    let solo = ValidatorIndex::new(3);
+    for named in [signers([]), signers([0])] {
+        let (leaf, signature) = (Leaf::None, sign([3], ROOT));
+        let result = signature_set(&state, solo, EPOCH, ROOT, leaf, &named, signature, &[], Quorum::Single);
+        assert!(result.is_err());
+    }
+}
+
+#[test]
 fn a_solo_validator_signs_with_its_registry_key_and_names_nobody() {
     let state = state(4, 3);
     let solo = ValidatorIndex::new(3);
