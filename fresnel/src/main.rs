@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 mod genesis_state;
 mod mock_el;
+mod open_files;
 mod xmss_key;
 
 /// States are trees of many small nodes that come and go by the hundred thousand: this one halves an epoch's time.
@@ -150,6 +151,7 @@ fn main() -> ExitCode {
         _ => cli.common.debug_level,
     };
     runtime::init_logging(level);
+    open_files::raise_limit();
     let threads = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(ASYNC_THREADS)
         .max_blocking_threads(BLOCKING_THREADS)

@@ -50,18 +50,22 @@ async fn blobs<P: Preset>(
         .map(|(row, _)| row)
         .collect();
     let root = found.root;
-    let blobs = if rows.is_empty() {
-        Vec::new()
-    } else {
-        reader.replaying(move |chain| blobs_of(chain, &root, &rows)).await?
-    };
-    let blobs: Blobs<P> = Blobs::<P>::new(blobs).map_err(|error| ApiFailure::internal(format!("{error:?}")))?;
-    let answer = Located {
-        execution_optimistic: found.execution_optimistic,
-        finalized: found.finalized,
-        data: BlobList::<P>(blobs),
-    };
-    understands.of_any_fork(&answer, &answer.data.0)
+    reader
+        .replaying(move |chain| {
+            let blobs = if rows.is_empty() {
+                Vec::new()
+            } else {
+                blobs_of(chain, &root, &rows)?
+            };
+            let blobs: Blobs<P> = Blobs::<P>::new(blobs).map_err(|error| ApiFailure::internal(format!("{error:?}")))?;
+            let answer = Located {
+                execution_optimistic: found.execution_optimistic,
+                finalized: found.finalized,
+                data: BlobList::<P>(blobs),
+            };
+            understands.of_any_fork(&answer, &answer.data.0)
+        })
+        .await
 }
 
 fn columns<P: Preset>(

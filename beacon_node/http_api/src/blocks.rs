@@ -112,16 +112,20 @@ async fn root<P: Preset>(State(reader): Context<P>, Path(block_id): Path<String>
 
 async fn block<P: Preset>(State(reader): Context<P>, Path(block_id): Path<String>, understands: Understands) -> Answer {
     let found = reader.block(&block_id).await?;
-    let fork = found.block.fork_name();
-    if understands.wants_ssz(fork) {
-        return Ok(with_version(ssz(found.block.as_ssz_bytes()), fork));
-    }
-    understands.json(Versioned::located(
-        fork,
-        found.execution_optimistic,
-        found.finalized,
-        &*found.block,
-    ))
+    reader
+        .on_worker(move |_| {
+            let fork = found.block.fork_name();
+            if understands.wants_ssz(fork) {
+                return Ok(with_version(ssz(found.block.as_ssz_bytes()), fork));
+            }
+            understands.json(Versioned::located(
+                fork,
+                found.execution_optimistic,
+                found.finalized,
+                &*found.block,
+            ))
+        })
+        .await
 }
 
 async fn attestations<P: Preset>(
@@ -130,22 +134,26 @@ async fn attestations<P: Preset>(
     understands: Understands,
 ) -> Answer {
     let found = reader.block(&block_id).await?;
-    let attestations: Vec<Attestation<P>> = found
-        .block
-        .message()
-        .body()
-        .attestations()
-        .map(|attestation| match attestation {
-            AttestationRef::Fulu(attestation) => Attestation::Fulu(attestation.clone()),
-            AttestationRef::Dvt(attestation) => Attestation::Dvt(attestation.clone()),
+    reader
+        .on_worker(move |_| {
+            let attestations: Vec<Attestation<P>> = found
+                .block
+                .message()
+                .body()
+                .attestations()
+                .map(|attestation| match attestation {
+                    AttestationRef::Fulu(attestation) => Attestation::Fulu(attestation.clone()),
+                    AttestationRef::Dvt(attestation) => Attestation::Dvt(attestation.clone()),
+                })
+                .collect();
+            understands.json(Versioned::located(
+                found.block.fork_name(),
+                found.execution_optimistic,
+                found.finalized,
+                attestations,
+            ))
         })
-        .collect();
-    understands.json(Versioned::located(
-        found.block.fork_name(),
-        found.execution_optimistic,
-        found.finalized,
-        attestations,
-    ))
+        .await
 }
 
 async fn blinded_block<P: Preset>(
@@ -154,16 +162,21 @@ async fn blinded_block<P: Preset>(
     understands: Understands,
 ) -> Answer {
     let found = reader.block(&block_id).await?;
-    let blinded = SignedBlindedBeaconBlock::from_parts(
-        found.block.message().to_blinded(),
-        *found.block.signature(),
-        found.block.signers(),
-        SchemeProofs::new(found.block.proofs().to_vec()).map_err(|error| ApiFailure::internal(format!("{error:?}")))?,
-    );
-    understands.json_or_ssz(Versioned::located(
-        found.block.fork_name(),
-        found.execution_optimistic,
-        found.finalized,
-        blinded,
-    ))
+    reader
+        .on_worker(move |_| {
+            let proofs = SchemeProofs::new(found.block.proofs().to_vec());
+            let blinded = SignedBlindedBeaconBlock::from_parts(
+                found.block.message().to_blinded(),
+                *found.block.signature(),
+                found.block.signers(),
+                proofs.map_err(|error| ApiFailure::internal(format!("{error:?}")))?,
+            );
+            understands.json_or_ssz(Versioned::located(
+                found.block.fork_name(),
+                found.execution_optimistic,
+                found.finalized,
+                blinded,
+            ))
+        })
+        .await
 }

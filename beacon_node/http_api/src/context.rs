@@ -1,5 +1,6 @@
 //! What handlers work with.
 
+use crate::BodyLimits;
 use beacon_chain::BeaconChain;
 use block_production::BlockProducer;
 use group_duties::Proposals;
@@ -52,6 +53,8 @@ pub struct ApiSettings {
     pub allow_origin: Option<AllowOrigin>,
     /// Whether the endpoint that disturbs the node's connections on purpose is served.
     pub enable_fault_injection: bool,
+    /// What bodies of requests may take.
+    pub body_limits: BodyLimits,
 }
 
 impl Default for ApiSettings {
@@ -65,6 +68,7 @@ impl Default for ApiSettings {
             ),
             allow_origin: None,
             enable_fault_injection: false,
+            body_limits: BodyLimits::default(),
         }
     }
 }

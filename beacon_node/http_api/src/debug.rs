@@ -42,7 +42,7 @@ async fn state<P: Preset>(State(reader): Context<P>, Path(state_id): Path<String
 }
 
 async fn fork_choice<P: Preset>(State(reader): Context<P>) -> Answer {
-    let answer = reader
+    reader
         .on_worker(|chain| {
             let store = chain.fork_choice();
             let spec = chain.spec();
@@ -74,7 +74,7 @@ async fn fork_choice<P: Preset>(State(reader): Context<P>) -> Answer {
                     }),
                 })
                 .collect();
-            Ok(ForkChoice {
+            json(&ForkChoice {
                 justified_checkpoint: store.justified_checkpoint(),
                 finalized_checkpoint: store.finalized_checkpoint(),
                 fork_choice_nodes: nodes,
@@ -85,8 +85,7 @@ async fn fork_choice<P: Preset>(State(reader): Context<P>) -> Answer {
                 }),
             })
         })
-        .await?;
-    json(&answer)
+        .await
 }
 
 async fn heads<P: Preset>(State(reader): Context<P>) -> Answer {

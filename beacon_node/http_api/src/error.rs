@@ -8,6 +8,45 @@ use beacon_chain::ChainError;
 use runtime::PoolError;
 use std::fmt::Display;
 
+/// Failures of single items that an answer lists.
+const MAX_LISTED: usize = 32;
+/// Characters of the message of one of them.
+const MAX_MESSAGE_CHARS: usize = 512;
+
+/// What became of items that are at fault. Whoever sends many of them learns of the first.
+#[derive(Debug, Default)]
+pub(crate) struct Failures {
+    listed: Vec<Failure>,
+    unlisted: u64,
+}
+
+impl Failures {
+    /// Adds the item at a position of the list.
+    pub(crate) fn note(&mut self, index: u64, error: impl Display) {
+        if self.listed.len() >= MAX_LISTED {
+            self.unlisted = self.unlisted.saturating_add(1);
+            return;
+        }
+        let mut message = error.to_string();
+        // What cannot be read is quoted.
+        if let Some((end, _)) = message.char_indices().nth(MAX_MESSAGE_CHARS) {
+            message.truncate(end);
+            message.push('…');
+        }
+        self.listed.push(Failure { index, message });
+    }
+
+    /// The first one.
+    pub(crate) fn first(&self) -> Option<&Failure> {
+        self.listed.first()
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.unlisted.saturating_add(self.listed.len() as u64)
+    }
+}
+
 /// A request that is answered with an error.
 #[derive(Debug)]
 pub(crate) struct ApiFailure(ErrorMessage);
@@ -38,14 +77,19 @@ impl ApiFailure {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
     }
 
-    /// 400: single items of a list were refused, the others were taken.
-    pub(crate) fn of_items(failures: Vec<Failure>) -> Self {
-        Self(ErrorMessage::of_items(failures))
+    /// 400: single items of a list are at fault.
+    pub(crate) fn of_items(message: impl Display, failures: Failures) -> Self {
+        let message = match failures.unlisted {
+            0 => message.to_string(),
+            unlisted => format!("{message}; {unlisted} more failures are not listed"),
+        };
+        Self(ErrorMessage::of_list(message, failures.listed))
     }
 
-    /// 400: a list that is handed in item by item cannot be read, and nothing of it was taken.
-    pub(crate) fn unreadable_list(message: impl Display, failures: Vec<Failure>) -> Self {
-        Self(ErrorMessage::of_list(message.to_string(), failures))
+    /// The same error where a list is handed in item by item: readers expect to find items named there.
+    pub(crate) fn of_a_list(mut self) -> Self {
+        self.0.failures.get_or_insert_default();
+        self
     }
 
     /// The status.
@@ -96,5 +140,29 @@ impl From<ChainError> for ApiFailure {
             ChainError::Workers(error) => error.into(),
             error => Self::internal(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_failures_the_first_are_listed_and_the_others_counted() {
+        let mut failures = Failures::default();
+        for index in 0..40 {
+            failures.note(index, "é".repeat(1_000));
+        }
+        assert_eq!(failures.count(), 40);
+        let ApiFailure(body) = ApiFailure::of_items("refused", failures);
+        assert_eq!(body.message, "refused; 8 more failures are not listed");
+        let listed = body.failures.unwrap();
+        assert_eq!(listed.iter().map(|failure| failure.index).max(), Some(31));
+        assert_eq!(listed.len(), 32);
+        assert!(listed.iter().all(|failure| failure.message.chars().count() == 513));
+        let mut one = Failures::default();
+        one.note(5, "why");
+        let ApiFailure(body) = ApiFailure::of_items("refused", one);
+        assert_eq!((body.code, body.message.as_str()), (400, "refused"));
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::ApiFailure;
 use crate::locate::{FoundState, Reader};
+use crate::respond::Answer;
 use beacon_api::{ValidatorData, ValidatorEntry, ValidatorId, ValidatorStatus};
 use beacon_chain::BeaconChain;
 use state_transition::dvt::accessors::{get_key_set, get_signer_key};
@@ -88,6 +89,29 @@ impl<P: Preset> Reader<P> {
         let found = found.clone();
         self.on_worker(move |chain| work(chain, &reader.identities(&found)?))
             .await
+    }
+}
+
+impl<P: Preset> Reader<P> {
+    /// An answer about those who are asked for, made on a worker. None means the whole registry: such answers are made few
+    /// at a time.
+    pub(crate) async fn with_identities_of<F>(
+        self: &Arc<Self>,
+        found: &FoundState<P>,
+        ids: Vec<ValidatorId>,
+        work: F,
+    ) -> Answer
+    where
+        F: FnOnce(&Identities<P>, Vec<ValidatorId>) -> Answer + Send + 'static,
+    {
+        if !ids.is_empty() {
+            return self
+                .with_identities(found, move |_, identities| work(identities, ids))
+                .await;
+        }
+        let reader = Arc::clone(self);
+        let found = found.clone();
+        self.in_turn(move |_| work(&reader.identities(&found)?, ids)).await
     }
 }
 

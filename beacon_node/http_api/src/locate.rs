@@ -1,5 +1,6 @@
 //! Finding the state or the block that a path names.
 
+use crate::bodies::Bodies;
 use crate::indices::SignerTable;
 use crate::{ApiContext, ApiFailure, metrics};
 use beacon_api::{BlockId, StateId};
@@ -13,14 +14,18 @@ use std::time::Instant;
 use tokio::sync::Semaphore;
 use types::{BeaconState, Epoch, Preset, Root, SignedBeaconBlock, Slot};
 
-/// States that are replayed at once: each takes a worker, and memory.
-const CONCURRENT_REPLAYS: usize = 2;
+/// Long jobs at once: each takes a worker, and memory. One worker is left to others.
+const MAX_LONG_JOBS: usize = 2;
+/// Epochs after the head up to which a state is computed for whoever asks: each costs the end of an epoch.
+const MAX_EPOCHS_AFTER_HEAD: u64 = 4;
 
 /// What reading handlers work with.
 #[derive(Debug)]
 pub(crate) struct Reader<P: Preset> {
     context: Arc<ApiContext<P>>,
-    replays: Semaphore,
+    long_jobs: Arc<Semaphore>,
+    /// Bodies of requests.
+    pub(crate) bodies: Bodies,
     /// Public keys of the states asked about last.
     pub(crate) tables: Mutex<Vec<Arc<SignerTable>>>,
     /// The end, for answers without one.
@@ -76,9 +81,11 @@ struct Place {
 
 impl<P: Preset> Reader<P> {
     pub(crate) fn new(context: Arc<ApiContext<P>>, shutdown: Shutdown) -> Self {
+        let at_once = context.chain.workers().threads().saturating_sub(1).max(1);
         Self {
+            long_jobs: Arc::new(Semaphore::new(at_once.min(MAX_LONG_JOBS))),
+            bodies: Bodies::new(&context.settings.body_limits, at_once),
             context,
-            replays: Semaphore::new(CONCURRENT_REPLAYS),
             tables: Mutex::default(),
             shutdown,
         }
@@ -97,17 +104,35 @@ impl<P: Preset> Reader<P> {
             .await?
     }
 
-    /// The same for work that replays states: few at a time.
+    /// The same for work that takes long: few at a time. What has begun keeps its turn if the caller hangs up.
+    pub(crate) async fn in_turn<T, F>(&self, work: F) -> Result<T, ApiFailure>
+    where
+        T: Send + 'static,
+        F: FnOnce(&BeaconChain<P>) -> Result<T, ApiFailure> + Send + 'static,
+    {
+        let turn = Arc::clone(&self.long_jobs).acquire_owned().await;
+        let turn = turn.map_err(ApiFailure::unavailable)?;
+        self.on_worker(move |chain| {
+            let result = work(chain);
+            drop(turn);
+            result
+        })
+        .await
+    }
+
+    /// The same for work that replays states.
     pub(crate) async fn replaying<T, F>(&self, work: F) -> Result<T, ApiFailure>
     where
         T: Send + 'static,
         F: FnOnce(&BeaconChain<P>) -> Result<T, ApiFailure> + Send + 'static,
     {
-        let _permit = self.replays.acquire().await.map_err(ApiFailure::unavailable)?;
-        let started = Instant::now();
-        let result = self.on_worker(work).await;
-        metrics::note_state(started.elapsed().as_secs_f64());
-        result
+        self.in_turn(|chain| {
+            let started = Instant::now();
+            let result = work(chain);
+            metrics::note_state(started.elapsed().as_secs_f64());
+            result
+        })
+        .await
     }
 
     fn first_finalized_slot(&self) -> Slot {
@@ -206,6 +231,27 @@ fn unknown(what: &str, id: impl Display, is_genesis: bool) -> ApiFailure {
     ApiFailure::not_found(format!("{what} {id} is not known{why}"))
 }
 
+/// A slot is too far after the head.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "slot {slot} is too far after the head's slot {head}: states are computed up to {MAX_EPOCHS_AFTER_HEAD} epochs after \
+     it, that is slot {latest}"
+)]
+pub(crate) struct TooFar {
+    slot: Slot,
+    head: Slot,
+    latest: Slot,
+}
+
+/// Whether the state of a slot is computed for whoever asks.
+pub(crate) fn check_distance<P: Preset>(head: Slot, slot: Slot) -> Result<(), TooFar> {
+    let latest = head.saturating_add(MAX_EPOCHS_AFTER_HEAD.saturating_mul(P::slots_per_epoch()));
+    if slot > latest {
+        return Err(TooFar { slot, head, latest });
+    }
+    Ok(())
+}
+
 /// Whether a block is in the chain of the head.
 pub(crate) fn is_canonical<P: Preset>(chain: &BeaconChain<P>, root: &Root, slot: Slot) -> Result<bool, ApiFailure> {
     Ok(canonical_root_at_or_before(chain, slot)? == Some(*root))
@@ -267,7 +313,10 @@ fn place_of_state<P: Preset>(
         StateId::Finalized => Ok(Some(at_checkpoint(head.finalized_checkpoint))),
         StateId::Justified => Ok(Some(at_checkpoint(head.justified_checkpoint))),
         StateId::Slot(slot) if slot > current_slot => Ok(None),
-        StateId::Slot(slot) => at_slot(slot, None),
+        StateId::Slot(slot) => {
+            check_distance::<P>(head.slot(), slot).map_err(ApiFailure::not_found)?;
+            at_slot(slot, None)
+        }
         StateId::Root(root) => {
             let node = chain
                 .fork_choice()

@@ -201,7 +201,7 @@ async fn network_conditions<P: Preset>(State(reader): Context<P>, body: RequestB
             "faults on purpose are not enabled: start the node with --http-enable-fault-injection",
         ));
     }
-    let conditions: NetworkConditions = body.json()?;
+    let conditions: NetworkConditions = body.json().await?;
     if conditions.outbound_delay_ms > MAX_OUTBOUND_DELAY_MS {
         return Err(ApiFailure::bad_request(format!(
             "outbound_delay_ms is {}, expected at most {MAX_OUTBOUND_DELAY_MS}",

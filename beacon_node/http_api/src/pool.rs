@@ -65,19 +65,22 @@ async fn attestations<P: Preset>(
     let query = Query::parse(&query);
     let slot: Option<Slot> = query.optional("slot")?;
     let committee_index: Option<CommitteeIndex> = query.optional("committee_index")?;
-    let pool = Arc::clone(reader.intake.pool());
-    let found = reader
-        .on_worker(move |_| Ok(pool.attestations(slot, committee_index)))
-        .await?;
-    let (fork, data) = of_current_fork(&reader, found);
-    understands.json(Versioned::new(fork, data))
+    let asked = Arc::clone(&reader);
+    reader
+        .on_worker(move |_| {
+            let found = asked.intake.pool().attestations(slot, committee_index);
+            let (fork, data) = of_current_fork(&asked, found);
+            understands.json(Versioned::new(fork, data))
+        })
+        .await
 }
 
 async fn submit_attestations<P: Preset>(State(reader): Context<P>, body: RequestBody) -> Answer {
-    let attestations: Vec<SingleAttestation> = body.versioned_list(|fork| match fork {
+    let item_bytes = |fork| match fork {
         ForkName::Fulu => Some(<SingleAttestationFulu as ssz::Decode>::ssz_fixed_len()),
         ForkName::Dvt => None,
-    })?;
+    };
+    let attestations: Vec<SingleAttestation> = body.versioned_list(item_bytes).await?;
     let results = reader.intake.submit_attestations(attestations).await;
     outcome_of_items(results.into_iter().map(|result| match result {
         // Clients hand in a vote to several nodes, or twice.
@@ -93,7 +96,7 @@ async fn attester_slashings<P: Preset>(State(reader): Context<P>, understands: U
 }
 
 async fn submit_attester_slashing<P: Preset>(State(reader): Context<P>, body: RequestBody) -> Answer {
-    let slashing: AttesterSlashing<P> = body.versioned()?;
+    let slashing: AttesterSlashing<P> = body.versioned().await?;
     match reader.intake.submit_attester_slashing(slashing).await {
         Ok(()) | Err(AttesterSlashingGossipError::NothingNew) => done(),
         Err(error) => Err(ApiFailure::bad_request(error)),
@@ -105,7 +108,7 @@ async fn proposer_slashings<P: Preset>(State(reader): Context<P>) -> Answer {
 }
 
 async fn submit_proposer_slashing<P: Preset>(State(reader): Context<P>, body: RequestBody) -> Answer {
-    let slashing: ProposerSlashing = body.versioned()?;
+    let slashing: ProposerSlashing = body.versioned().await?;
     match reader.intake.submit_proposer_slashing(slashing).await {
         Ok(()) | Err(ProposerSlashingGossipError::NotFirst(_)) => done(),
         Err(error) => Err(ApiFailure::bad_request(error)),
@@ -117,7 +120,7 @@ async fn voluntary_exits<P: Preset>(State(reader): Context<P>) -> Answer {
 }
 
 async fn submit_voluntary_exit<P: Preset>(State(reader): Context<P>, body: RequestBody) -> Answer {
-    let exit: SignedVoluntaryExit = body.versioned()?;
+    let exit: SignedVoluntaryExit = body.versioned().await?;
     match reader.intake.submit_voluntary_exit(exit).await {
         Ok(()) | Err(ExitGossipError::NotFirst(_)) => done(),
         Err(error) => Err(ApiFailure::bad_request(error)),
@@ -129,7 +132,7 @@ async fn address_changes<P: Preset>(State(reader): Context<P>) -> Answer {
 }
 
 async fn submit_address_changes<P: Preset>(State(reader): Context<P>, body: RequestBody) -> Answer {
-    let changes: Vec<SignedBLSToExecutionChange> = body.json_list()?;
+    let changes: Vec<SignedBLSToExecutionChange> = body.json_list().await?;
     let mut results = Vec::with_capacity(changes.len());
     for change in changes {
         results.push(match reader.intake.submit_bls_to_execution_change(change).await {
@@ -150,7 +153,7 @@ async fn key_set_changes<P: Preset>(State(reader): Context<P>) -> Answer {
 }
 
 async fn submit_key_set_change<P: Preset>(State(reader): Context<P>, body: RequestBody) -> Answer {
-    let change: SignedKeySetChange = body.json()?;
+    let change: SignedKeySetChange = body.json().await?;
     let message = change.message.clone();
     match reader.intake.submit_key_set_change(change).await {
         Ok(()) => done(),

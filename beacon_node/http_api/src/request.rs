@@ -1,16 +1,21 @@
 //! Bodies of requests.
 
 use crate::ApiFailure;
+use crate::bodies::{BLOCKS, Bodies, OPERATIONS, SizeLimits, check_lists};
+use crate::error::Failures;
+use crate::locate::Reader;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use beacon_api::{CONSENSUS_VERSION_HEADER, Failure, JSON, SSZ, from_json_of_either, list_from_ssz_by_fork};
+use beacon_api::{CONSENSUS_VERSION_HEADER, JSON, SSZ, from_json_of_either, list_from_ssz_by_fork};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use ssz::Decode;
-use types::{ForkName, ForkVersioned};
+use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
+use types::{ForkName, ForkVersioned, Preset};
 
 /// The named parts of a path. What is no text is refused in the form of the API.
 #[derive(Debug)]
@@ -27,21 +32,59 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     }
 }
 
-/// A body with what the headers say about it. Its size is limited by the server.
+/// The body of a request with lists or operations. It counts among those that are worked on until it is dropped.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
-    /// What was sent.
-    pub(crate) bytes: Bytes,
-    /// Whether it is SSZ; otherwise JSON.
-    pub(crate) is_ssz: bool,
-    /// `Eth-Consensus-Version`, or what is wrong with it.
-    fork: Result<Option<ForkName>, String>,
+    encoded: Encoded,
+    bodies: Bodies,
+    _share: Option<OwnedSemaphorePermit>,
 }
 
-impl<S: Send + Sync> FromRequest<S> for RequestBody {
+/// The body of a request that hands in a block.
+#[derive(Debug)]
+pub(crate) struct BlockBody(RequestBody);
+
+/// A body with what the headers say about it. Cheap to clone.
+#[derive(Debug, Clone)]
+struct Encoded {
+    /// What was sent.
+    bytes: Bytes,
+    /// Whether it is SSZ; otherwise JSON.
+    is_ssz: bool,
+    /// `Eth-Consensus-Version`, or what is wrong with it.
+    fork: Result<Option<ForkName>, String>,
+    limits: SizeLimits,
+}
+
+impl<P: Preset> FromRequest<Arc<Reader<P>>> for RequestBody {
     type Rejection = ApiFailure;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiFailure> {
+    async fn from_request(request: Request, reader: &Arc<Reader<P>>) -> Result<Self, ApiFailure> {
+        Self::receive(request, &reader.bodies, OPERATIONS).await
+    }
+}
+
+impl<P: Preset> FromRequest<Arc<Reader<P>>> for BlockBody {
+    type Rejection = ApiFailure;
+
+    async fn from_request(request: Request, reader: &Arc<Reader<P>>) -> Result<Self, ApiFailure> {
+        RequestBody::receive(request, &reader.bodies, BLOCKS).await.map(Self)
+    }
+}
+
+impl BlockBody {
+    /// As [`RequestBody::versioned`].
+    pub(crate) async fn versioned<T: ForkVersioned + Send + 'static>(&self) -> Result<T, ApiFailure> {
+        self.0.versioned().await
+    }
+}
+
+fn unreadable(error: impl std::fmt::Display) -> ApiFailure {
+    ApiFailure::bad_request(format!("cannot read the body: {error}"))
+}
+
+impl RequestBody {
+    async fn receive(request: Request, bodies: &Bodies, limits: SizeLimits) -> Result<Self, ApiFailure> {
         let headers = request.headers();
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let is_ssz = match text(CONTENT_TYPE.as_str())
@@ -63,124 +106,156 @@ impl<S: Send + Sync> FromRequest<S> for RequestBody {
                     .map_err(|error| format!("header {CONSENSUS_VERSION_HEADER}: {error}"))
             })
             .transpose();
-        let bytes = Bytes::from_request(request, state)
+        let (bytes, share) = bodies.receive(request.into_body(), limits.bytes).await?;
+        Ok(Self {
+            encoded: Encoded {
+                bytes,
+                is_ssz,
+                fork,
+                limits,
+            },
+            bodies: bodies.clone(),
+            _share: share,
+        })
+    }
+
+    async fn decode<T, F>(&self, read: F) -> Result<T, ApiFailure>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Encoded) -> Result<T, ApiFailure> + Send + 'static,
+    {
+        let encoded = self.encoded.clone();
+        self.bodies
+            .decode(self.encoded.bytes.len(), move || read(&encoded))
             .await
-            .map_err(|rejection| ApiFailure::new(rejection.status(), rejection.body_text()))?;
-        Ok(Self { bytes, is_ssz, fork })
+    }
+
+    /// Reads JSON whose layout is the same in all forks.
+    pub(crate) async fn json<T: DeserializeOwned + Send + 'static>(&self) -> Result<T, ApiFailure> {
+        self.decode(Encoded::json).await
+    }
+
+    /// Reads JSON that may be missing.
+    pub(crate) async fn optional_json<T: DeserializeOwned + Send + 'static>(&self) -> Result<Option<T>, ApiFailure> {
+        if self.encoded.bytes.is_empty() {
+            return Ok(None);
+        }
+        self.json().await.map(Some)
+    }
+
+    /// Reads a container in SSZ or JSON, in the layout of the fork that the header names. Without the header, JSON
+    /// is read in the layout that fits, SSZ is refused.
+    pub(crate) async fn versioned<T: ForkVersioned + Send + 'static>(&self) -> Result<T, ApiFailure> {
+        self.decode(Encoded::versioned).await
+    }
+
+    /// Reads a list of messages in JSON whose layout is the same in all forks. The error names the items that cannot be
+    /// read.
+    pub(crate) async fn json_list<T: DeserializeOwned + Send + 'static>(&self) -> Result<Vec<T>, ApiFailure> {
+        let read = |encoded: &Encoded| encoded.list(|json| serde_json::from_str(json));
+        self.decode(read).await.map_err(ApiFailure::of_a_list)
+    }
+
+    /// Reads a list in JSON, or in SSZ, where an empty body is an empty list.
+    pub(crate) async fn json_or_ssz_list<T: DeserializeOwned + Decode + Send + 'static>(
+        &self,
+    ) -> Result<Vec<T>, ApiFailure> {
+        self.decode(|encoded| {
+            if encoded.is_ssz {
+                return Vec::from_ssz_bytes(&encoded.bytes).map_err(|error| unreadable(format!("SSZ: {error:?}")));
+            }
+            encoded.json()
+        })
+        .await
+    }
+
+    /// As [`Self::json_list`] or in SSZ, in the layout of the fork that the header names. Without the header, JSON is
+    /// read in the layout that fits, SSZ is refused.
+    /// `item_bytes` is the length of an item in SSZ if all have the same.
+    pub(crate) async fn versioned_list<T: ForkVersioned + Send + 'static>(
+        &self,
+        item_bytes: impl Fn(ForkName) -> Option<usize> + Send + 'static,
+    ) -> Result<Vec<T>, ApiFailure> {
+        self.decode(move |encoded| encoded.versioned_list(item_bytes))
+            .await
+            .map_err(ApiFailure::of_a_list)
     }
 }
 
-fn unreadable(error: impl std::fmt::Display) -> ApiFailure {
-    ApiFailure::bad_request(format!("cannot read the body: {error}"))
-}
-
-impl RequestBody {
-    fn expect_json(&self) -> Result<(), ApiFailure> {
+impl Encoded {
+    /// The body as JSON, with lists that are not too long.
+    fn text(&self) -> Result<&str, ApiFailure> {
         if self.is_ssz {
             return Err(ApiFailure::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 format!("this endpoint takes {JSON}"),
             ));
         }
-        Ok(())
-    }
-
-    /// Reads JSON whose layout is the same in all forks.
-    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, ApiFailure> {
-        self.expect_json()?;
-        serde_json::from_slice(&self.bytes).map_err(unreadable)
-    }
-
-    /// Reads JSON that may be missing.
-    pub(crate) fn optional_json<T: DeserializeOwned>(&self) -> Result<Option<T>, ApiFailure> {
-        if self.bytes.is_empty() {
-            return Ok(None);
+        if let Some(most) = self.limits.list_values {
+            check_lists(&self.bytes, most)?;
         }
-        self.json().map(Some)
+        std::str::from_utf8(&self.bytes).map_err(unreadable)
+    }
+
+    fn json<T: DeserializeOwned>(&self) -> Result<T, ApiFailure> {
+        serde_json::from_str(self.text()?).map_err(unreadable)
     }
 
     /// The fork that the header names; its absence is an error.
-    fn required_fork(&self) -> Result<ForkName, String> {
-        self.fork
-            .clone()?
-            .ok_or_else(|| format!("header {CONSENSUS_VERSION_HEADER} is missing"))
+    fn required_fork(&self) -> Result<ForkName, ApiFailure> {
+        self.named_fork()?
+            .ok_or_else(|| ApiFailure::bad_request(format!("header {CONSENSUS_VERSION_HEADER} is missing")))
     }
 
-    /// Reads a container in SSZ or JSON, in the layout of the fork that the header names. Without the header, JSON
-    /// is read in the layout that fits, SSZ is refused.
-    pub(crate) fn versioned<T: ForkVersioned>(&self) -> Result<T, ApiFailure> {
+    fn named_fork(&self) -> Result<Option<ForkName>, ApiFailure> {
+        self.fork.clone().map_err(ApiFailure::bad_request)
+    }
+
+    fn versioned<T: ForkVersioned>(&self) -> Result<T, ApiFailure> {
         if self.is_ssz {
-            let fork = self.required_fork().map_err(ApiFailure::bad_request)?;
+            let fork = self.required_fork()?;
             return T::from_ssz_bytes_by_fork(&self.bytes, fork)
                 .map_err(|error| unreadable(format!("SSZ of {fork}: {error:?}")));
         }
-        let value = serde_json::from_slice(&self.bytes).map_err(unreadable)?;
-        match self.fork.as_ref().map_err(ApiFailure::bad_request)? {
-            Some(fork) => T::from_json_by_fork(value, *fork),
-            None => from_json_of_either(value),
+        let text = self.text()?;
+        match self.named_fork()? {
+            Some(fork) => T::from_json_by_fork(text, fork),
+            None => from_json_of_either(text),
         }
         .map_err(unreadable)
     }
 
-    /// Reads a list of messages in JSON whose layout is the same in all forks. The error names the items that cannot be
-    /// read.
-    pub(crate) fn json_list<T: DeserializeOwned>(&self) -> Result<Vec<T>, ApiFailure> {
-        self.list(serde_json::from_value)
-    }
-
-    /// Reads a list in JSON, or in SSZ, where an empty body is an empty list.
-    pub(crate) fn json_or_ssz_list<T: DeserializeOwned + Decode>(&self) -> Result<Vec<T>, ApiFailure> {
-        if self.is_ssz {
-            return Vec::from_ssz_bytes(&self.bytes).map_err(|error| unreadable(format!("SSZ: {error:?}")));
-        }
-        self.json()
-    }
-
-    /// As [`Self::json_list`] or in SSZ, in the layout of the fork that the header names. Without the header, JSON is
-    /// read in the layout that fits, SSZ is refused.
-    /// `item_bytes` is the length of an item in SSZ if all have the same.
-    pub(crate) fn versioned_list<T: ForkVersioned>(
+    fn versioned_list<T: ForkVersioned>(
         &self,
         item_bytes: impl Fn(ForkName) -> Option<usize>,
     ) -> Result<Vec<T>, ApiFailure> {
         if self.is_ssz {
-            let fork = self
-                .required_fork()
-                .map_err(|error| ApiFailure::unreadable_list(error, Vec::new()))?;
-            return list_from_ssz_by_fork(&self.bytes, fork, item_bytes(fork)).map_err(|error| {
-                ApiFailure::unreadable_list(format!("cannot read the body: SSZ of {fork}: {error:?}"), Vec::new())
-            });
+            let fork = self.required_fork()?;
+            return list_from_ssz_by_fork(&self.bytes, fork, item_bytes(fork))
+                .map_err(|error| unreadable(format!("SSZ of {fork}: {error:?}")));
         }
-        let fork = self
-            .fork
-            .as_ref()
-            .map_err(|error| ApiFailure::unreadable_list(error, Vec::new()))?;
-        self.list(|value| match *fork {
-            Some(fork) => T::from_json_by_fork(value, fork),
-            None => from_json_of_either(value),
+        let fork = self.named_fork()?;
+        self.list(|json| match fork {
+            Some(fork) => T::from_json_by_fork(json, fork),
+            None => from_json_of_either(json),
         })
     }
 
-    fn list<T>(&self, read: impl Fn(Value) -> Result<T, serde_json::Error>) -> Result<Vec<T>, ApiFailure> {
-        self.expect_json()?;
-        let values: Vec<Value> = serde_json::from_slice(&self.bytes)
-            .map_err(|error| ApiFailure::unreadable_list(format!("cannot read the body: {error}"), Vec::new()))?;
+    fn list<T>(&self, read: impl Fn(&str) -> Result<T, serde_json::Error>) -> Result<Vec<T>, ApiFailure> {
+        let values: Vec<&RawValue> = serde_json::from_str(self.text()?).map_err(unreadable)?;
         let mut items = Vec::with_capacity(values.len());
-        let mut failures = Vec::new();
+        let mut failures = Failures::default();
         for (index, value) in (0u64..).zip(values) {
-            match read(value) {
+            match read(value.get()) {
                 Ok(item) => items.push(item),
-                Err(error) => failures.push(Failure {
-                    index,
-                    message: error.to_string(),
-                }),
+                Err(error) => failures.note(index, error),
             }
         }
         match failures.first() {
             None => Ok(items),
-            Some(Failure { index, message }) => {
-                let message = format!("cannot read the body: item {index}: {message}");
-                Err(ApiFailure::unreadable_list(message, failures))
+            Some(first) => {
+                let message = format!("cannot read the body: item {}: {}", first.index, first.message);
+                Err(ApiFailure::of_items(message, failures))
             }
         }
     }

@@ -53,7 +53,7 @@ async fn attestations<P: Preset>(State(reader): Context<P>, Path(epoch): Path<St
     let epoch: Epoch = epoch
         .parse()
         .map_err(|error| ApiFailure::bad_request(format!("epoch in the path: {error}")))?;
-    let ids: Vec<ValidatorId> = body.optional_json()?.unwrap_or_default();
+    let ids: Vec<ValidatorId> = body.optional_json().await?.unwrap_or_default();
     // Votes count until the end of the next epoch, and are paid then.
     let paid_at = epoch.saturating_add(1u64).end_slot::<P>();
     if paid_at >= reader.chain.current_slot() {
@@ -79,10 +79,9 @@ async fn attestations<P: Preset>(State(reader): Context<P>, Path(epoch): Path<St
             .await?;
         Some(of_then.into_iter().chain(of_now).collect())
     };
-    let rewards = reader
-        .replaying(move |chain| attestation_rewards(chain, &found, wanted))
-        .await?;
-    json_located(place.0, place.1, rewards)
+    reader
+        .replaying(move |chain| json_located(place.0, place.1, attestation_rewards(chain, &found, wanted)?))
+        .await
 }
 
 fn attestation_rewards<P: Preset>(
@@ -202,7 +201,7 @@ async fn sync_committee<P: Preset>(
     Path(block_id): Path<String>,
     body: RequestBody,
 ) -> Answer {
-    let ids: Vec<ValidatorId> = body.optional_json()?.unwrap_or_default();
+    let ids: Vec<ValidatorId> = body.optional_json().await?.unwrap_or_default();
     let found = reader.block(&block_id).await?;
     let block = Arc::clone(&found.block);
     let (state, mut rewards) = reader

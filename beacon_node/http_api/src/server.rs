@@ -1,68 +1,26 @@
-//! The server: routes, limits, what every request passes through, and the end.
+//! The server: routes, and what every request passes through.
 
 use crate::locate::Reader;
 use crate::respond::{Answer, done, takes, with_header};
 use crate::{ApiContext, ApiFailure, metrics};
 use crate::{blobs, blocks, committees, config, debug, events, node, pool, rewards, states, validator, validators};
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, ORIGIN, VARY};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use beacon_api::{JSON, SSZ};
+use http_server::{Limits, Listener};
 use runtime::Shutdown;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::net::TcpListener;
+use std::time::Instant;
 use types::Preset;
 
-/// Largest body of a request: a block with its blobs and proofs in JSON.
-const BODY_LIMIT_BYTES: usize = 64 << 20;
-/// How long requests may still take after the end was called.
-const DRAIN: Duration = Duration::from_secs(5);
-
-/// The server could not serve.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// The socket failed.
-    #[error("HTTP API on {address}: {reason}")]
-    Socket {
-        /// Where it listens.
-        address: String,
-        /// What happened.
-        reason: std::io::Error,
-    },
-}
-
 /// Serves until the shutdown.
-pub async fn serve<P: Preset>(
-    context: ApiContext<P>,
-    listener: TcpListener,
-    shutdown: Shutdown,
-) -> Result<(), ServeError> {
-    let address = listener.local_addr();
-    let named = |reason| ServeError::Socket {
-        address: address
-            .as_ref()
-            .map_or_else(|_| "an unknown address".to_owned(), SocketAddr::to_string),
-        reason,
-    };
-    let context = Arc::new(context);
-    let routes = router(&context, shutdown.clone());
-    if let Ok(address) = &address {
-        tracing::info!(%address, "HTTP API started");
-    }
-    let mut end = shutdown.clone();
-    let server = axum::serve(listener, routes).with_graceful_shutdown(async move {
-        end.wait().await;
-    });
-    let mut end = shutdown;
-    tokio::select! {
-        result = async { server.await } => result.map_err(named),
-        () = async { end.wait().await; tokio::time::sleep(DRAIN).await; } => Ok(()),
-    }
+pub async fn serve<P: Preset>(context: ApiContext<P>, listener: Listener, shutdown: Shutdown) {
+    let routes = router(&Arc::new(context), shutdown.clone());
+    http_server::serve(listener, routes, Limits::default(), shutdown).await;
 }
 
 fn router<P: Preset>(context: &Arc<ApiContext<P>>, shutdown: Shutdown) -> Router {
@@ -86,7 +44,6 @@ fn router<P: Preset>(context: &Arc<ApiContext<P>>, shutdown: Shutdown) -> Router
         .method_not_allowed_fallback(|| async {
             ApiFailure::new(StatusCode::METHOD_NOT_ALLOWED, "this endpoint has no such method")
         })
-        .layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES))
         .layer(middleware::from_fn_with_state(Arc::clone(context), observe::<P>))
 }
 

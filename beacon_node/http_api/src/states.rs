@@ -97,7 +97,11 @@ async fn randao<P: Preset>(
 }
 
 /// Groups of the state, with the seats that have voted. Empty before the fork.
-async fn groups<P: Preset>(State(reader): Context<P>, Path(state_id): Path<String>) -> Answer {
+async fn groups<P: Preset>(
+    State(reader): Context<P>,
+    Path(state_id): Path<String>,
+    understands: Understands,
+) -> Answer {
     let found = reader.state(&state_id).await?;
     reader
         .on_worker(move |_| {
@@ -112,7 +116,12 @@ async fn groups<P: Preset>(State(reader): Context<P>, Path(state_id): Path<Strin
                     .collect::<Option<Vec<_>>>()
                     .ok_or_else(|| ApiFailure::internal("a group has an index that no registry entry can have"))?,
             };
-            json_located(found.execution_optimistic, found.finalized, entries)
+            understands.json(Versioned::located(
+                found.state.fork_name(),
+                found.execution_optimistic,
+                found.finalized,
+                entries,
+            ))
         })
         .await
 }

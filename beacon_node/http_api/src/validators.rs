@@ -53,7 +53,7 @@ async fn post_validators<P: Preset>(
     Path(state_id): Path<String>,
     body: RequestBody,
 ) -> Answer {
-    let request: ValidatorsRequest = body.optional_json()?.unwrap_or_default();
+    let request: ValidatorsRequest = body.optional_json().await?.unwrap_or_default();
     let request = (request.ids.unwrap_or_default(), request.statuses.unwrap_or_default());
     validators(&reader, &state_id, request).await
 }
@@ -77,7 +77,7 @@ async fn validators<P: Preset>(
     let found = reader.state(state_id).await?;
     let place = (found.execution_optimistic, found.finalized);
     reader
-        .with_identities(&found, move |_, identities| {
+        .with_identities_of(&found, ids, move |identities, ids| {
             let is_wanted = |entry: &ValidatorEntry| statuses.is_empty() || statuses.contains(&entry.status);
             let entries: Vec<ValidatorEntry> = if ids.is_empty() {
                 identities.registry().filter(is_wanted).collect()
@@ -135,7 +135,7 @@ async fn post_balances<P: Preset>(
     Path(state_id): Path<String>,
     body: RequestBody,
 ) -> Answer {
-    let ids = body.optional_json()?.unwrap_or_default();
+    let ids = body.optional_json().await?.unwrap_or_default();
     balances(&reader, &state_id, ids).await
 }
 
@@ -143,7 +143,7 @@ async fn balances<P: Preset>(reader: &Arc<Reader<P>>, state_id: &str, ids: Vec<V
     let found = reader.state(state_id).await?;
     let place = (found.execution_optimistic, found.finalized);
     reader
-        .with_identities(&found, move |_, identities| {
+        .with_identities_of(&found, ids, move |identities, ids| {
             let balances: Vec<ValidatorBalance> = if ids.is_empty() {
                 (0u64..)
                     .zip(identities.state().balances().iter())
@@ -180,11 +180,11 @@ async fn identities<P: Preset>(
     understands: Understands,
     body: RequestBody,
 ) -> Answer {
-    let ids: Vec<ValidatorId> = body.optional_json()?.unwrap_or_default();
+    let ids: Vec<ValidatorId> = body.optional_json().await?.unwrap_or_default();
     let found = reader.state(&state_id).await?;
     let place = (found.execution_optimistic, found.finalized);
     reader
-        .with_identities(&found, move |_, identities| {
+        .with_identities_of(&found, ids, move |identities, ids| {
             let entries: Vec<ValidatorEntry> = if ids.is_empty() {
                 identities.registry().collect()
             } else {

@@ -47,18 +47,8 @@ pub enum NodeError {
     #[error("network: {0}")]
     Network(#[from] network::StartError),
     /// An address cannot be listened on.
-    #[error("{what} cannot listen on {address}: {reason}")]
-    Listen {
-        /// What.
-        what: &'static str,
-        /// Where.
-        address: String,
-        /// Why not.
-        reason: std::io::Error,
-    },
-    /// The HTTP API.
     #[error(transparent)]
-    Api(#[from] http_api::ServeError),
+    Listen(#[from] http_server::ListenError),
     /// The columns of this node could not be computed.
     #[error("custody: {0}")]
     Custody(#[from] data_columns::DataColumnError),

@@ -1,42 +1,28 @@
 //! `/metrics` for Prometheus.
 
-use crate::NodeError;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use http_server::{Limits, ListenError, Listener};
 use network::NetworkHandle;
 use runtime::Shutdown;
 use std::net::SocketAddr;
-use tokio::net::TcpListener;
 
 /// Serves until the end.
 pub(crate) async fn serve(
     address: SocketAddr,
     allow_origin: Option<String>,
     network: NetworkHandle,
-    mut shutdown: Shutdown,
-) -> Result<(), NodeError> {
-    let listener = TcpListener::bind(address).await.map_err(|reason| NodeError::Listen {
-        what: "metrics server",
-        address: address.to_string(),
-        reason,
-    })?;
-    tracing::info!(%address, "Metrics server started");
+    shutdown: Shutdown,
+) -> Result<(), ListenError> {
+    let listener = Listener::bind("Metrics server", address).await?;
     let routes = Router::new().route(
         "/metrics",
         get(move || async move { answer(&network, allow_origin.as_deref()) }),
     );
-    tokio::spawn(async move {
-        let server = axum::serve(listener, routes);
-        tokio::select! {
-            result = async { server.await } => if let Err(error) = result {
-                tracing::error!(%error, "Metrics server has stopped");
-            },
-            _ = shutdown.wait() => {}
-        }
-    });
+    tokio::spawn(http_server::serve(listener, routes, Limits::default(), shutdown));
     Ok(())
 }
 

@@ -15,6 +15,7 @@ use futures::future::LocalBoxFuture;
 use gossip_validation::GossipValidator;
 use group_duties::Proposals;
 use http_api::ApiContext;
+use http_server::Listener;
 use intake::{Custody, Intake};
 use network::NetworkService;
 use operation_pool::OperationPool;
@@ -24,7 +25,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use types::{ChainSpec, Mainnet, Minimal, Preset, PresetName};
 
 /// Messages that wait to be published.
@@ -154,11 +154,7 @@ async fn run_preset<P: Preset>(
     }
     let api = if args.http {
         let address = SocketAddr::new(args.http_address, args.http_port);
-        let listener = TcpListener::bind(address).await.map_err(|reason| NodeError::Listen {
-            what: "HTTP API",
-            address: address.to_string(),
-            reason,
-        })?;
+        let listener = Listener::bind("HTTP API", address).await?;
         let context = ApiContext {
             chain: Arc::clone(&chain),
             intake: Arc::clone(&intake),
@@ -214,11 +210,10 @@ async fn run_preset<P: Preset>(
 
     let reason = end.clone().wait().await;
     tracing::info!(reason, "Stopping");
-    if let Some(api) = api {
-        match api.await {
-            Ok(served) => served?,
-            Err(error) => tracing::error!(%error, "HTTP API has failed"),
-        }
+    if let Some(api) = api
+        && let Err(error) = api.await
+    {
+        tracing::error!(%error, "HTTP API has failed");
     }
     network.shutdown().await;
     if let Err(error) = chain.storage().put_operation_pool(pool.to_bytes()) {

@@ -9,8 +9,8 @@ pub trait ForkVersioned: Sized {
     /// Decodes SSZ bytes in the layout of `fork`.
     fn from_ssz_bytes_by_fork(bytes: &[u8], fork: ForkName) -> Result<Self, DecodeError>;
 
-    /// Reads JSON in the layout of `fork`.
-    fn from_json_by_fork(value: serde_json::Value, fork: ForkName) -> Result<Self, serde_json::Error>;
+    /// Reads JSON in the layout of `fork`. It is read as text, so that what is no part of the layout takes no memory.
+    fn from_json_by_fork(json: &str, fork: ForkName) -> Result<Self, serde_json::Error>;
 
     /// The fork whose layout this value has.
     fn fork_name(&self) -> ForkName;
@@ -43,10 +43,10 @@ macro_rules! impl_fork_versioned {
                 }
             }
 
-            fn from_json_by_fork(value: serde_json::Value, fork: crate::ForkName) -> Result<Self, serde_json::Error> {
+            fn from_json_by_fork(json: &str, fork: crate::ForkName) -> Result<Self, serde_json::Error> {
                 match fork {
-                    crate::ForkName::Fulu => serde_json::from_value(value).map(Self::Fulu),
-                    crate::ForkName::Dvt => serde_json::from_value(value).map(Self::Dvt),
+                    crate::ForkName::Fulu => serde_json::from_str(json).map(Self::Fulu),
+                    crate::ForkName::Dvt => serde_json::from_str(json).map(Self::Dvt),
                 }
                 .map_err(|error| crate::fork_versioned::WrongFork::json(fork, error))
             }

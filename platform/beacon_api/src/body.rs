@@ -2,7 +2,6 @@
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
 use ssz::{BYTES_PER_LENGTH_OFFSET, DecodeError};
 use types::{ForkName, ForkVersioned, Root};
@@ -114,8 +113,7 @@ impl<T> Versioned<T> {
 impl<T: ForkVersioned> Versioned<T> {
     /// Reads an answer.
     pub fn from_json(json: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice::<Unread<'_>>(json)?
-            .read(|data, fork| T::from_json_by_fork(serde_json::from_str(data)?, fork))
+        serde_json::from_slice::<Unread<'_>>(json)?.read(|data, fork| T::from_json_by_fork(data, fork))
     }
 }
 
@@ -128,25 +126,25 @@ impl<T: ForkVersioned> Versioned<Vec<T>> {
 
 /// Reads a list of containers in the layout of `fork`.
 pub fn list_from_json_by_fork<T: ForkVersioned>(json: &[u8], fork: ForkName) -> Result<Vec<T>, serde_json::Error> {
-    serde_json::from_slice::<Vec<Value>>(json)?
+    serde_json::from_slice::<Vec<&RawValue>>(json)?
         .into_iter()
         .enumerate()
-        .map(|(position, item)| T::from_json_by_fork(item, fork).map_err(|error| at(position, error)))
+        .map(|(position, item)| T::from_json_by_fork(item.get(), fork).map_err(|error| at(position, error)))
         .collect()
 }
 
 /// Reads a container from an endpoint that does not say the fork. What a `dvt` container has more than its Fulu form
 /// is not optional, so that one layout fits only.
-pub fn from_json_of_either<T: ForkVersioned>(value: Value) -> Result<T, serde_json::Error> {
-    T::from_json_by_fork(value.clone(), ForkName::Dvt).or_else(|_| T::from_json_by_fork(value, ForkName::Fulu))
+pub fn from_json_of_either<T: ForkVersioned>(json: &str) -> Result<T, serde_json::Error> {
+    T::from_json_by_fork(json, ForkName::Dvt).or_else(|_| T::from_json_by_fork(json, ForkName::Fulu))
 }
 
 /// Reads a list from an endpoint that does not say the fork; see [`from_json_of_either`].
 pub fn list_from_json_of_either<T: ForkVersioned>(json: &[u8]) -> Result<Vec<T>, serde_json::Error> {
-    serde_json::from_slice::<Vec<Value>>(json)?
+    serde_json::from_slice::<Vec<&RawValue>>(json)?
         .into_iter()
         .enumerate()
-        .map(|(position, item)| from_json_of_either(item).map_err(|error| at(position, error)))
+        .map(|(position, item)| from_json_of_either(item.get()).map_err(|error| at(position, error)))
         .collect()
 }
 
@@ -248,8 +246,8 @@ mod tests {
     #[test]
     fn a_layout_that_is_not_named_is_recognised() {
         for fork in ForkName::ALL {
-            let value = serde_json::to_value(exit(fork)).unwrap();
-            assert_eq!(from_json_of_either::<SignedVoluntaryExit>(value).unwrap(), exit(fork));
+            let json = serde_json::to_string(&exit(fork)).unwrap();
+            assert_eq!(from_json_of_either::<SignedVoluntaryExit>(&json).unwrap(), exit(fork));
         }
         let json = serde_json::to_vec(&[exit(ForkName::Dvt), exit(ForkName::Fulu)]).unwrap();
         let list: Vec<SignedVoluntaryExit> = list_from_json_of_either(&json).unwrap();

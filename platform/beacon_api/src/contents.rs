@@ -1,7 +1,6 @@
 //! Blocks on their way between node and validator client: with their blobs, whole or blinded.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
 use ssz::{DecodeError, SszDecoderBuilder};
 use ssz_types::VariableList;
@@ -61,19 +60,19 @@ macro_rules! contents {
                 })
             }
 
-            fn from_json_by_fork(value: Value, fork: ForkName) -> Result<Self, serde_json::Error> {
+            fn from_json_by_fork(json: &str, fork: ForkName) -> Result<Self, serde_json::Error> {
                 #[derive(Deserialize)]
                 #[serde(bound = "P: Preset")]
-                struct Unread<P: Preset> {
-                    #[serde(rename = $text)]
-                    block: Value,
+                struct Unread<'a, P: Preset> {
+                    #[serde(rename = $text, borrow)]
+                    block: &'a RawValue,
                     kzg_proofs: CellProofs,
                     #[serde(with = "ssz_types::serde_utils::list_of_hex_fixed_vec")]
                     blobs: Blobs<P>,
                 }
-                let unread: Unread<P> = serde_json::from_value(value)?;
+                let unread: Unread<'_, P> = serde_json::from_str(json)?;
                 Ok(Self {
-                    $field: $block::from_json_by_fork(unread.block, fork)?,
+                    $field: $block::from_json_by_fork(unread.block.get(), fork)?,
                     kzg_proofs: unread.kzg_proofs,
                     blobs: unread.blobs,
                 })
@@ -231,7 +230,7 @@ impl<P: Preset> ProducedBlockAnswer<P> {
             data: &'a RawValue,
         }
         let unread: Unread<'_> = serde_json::from_slice(json)?;
-        let data = serde_json::from_str(unread.data.get())?;
+        let data = unread.data.get();
         Ok(Self {
             version: unread.version,
             execution_payload_blinded: unread.execution_payload_blinded,

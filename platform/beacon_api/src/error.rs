@@ -24,11 +24,6 @@ impl ErrorMessage {
         }
     }
 
-    /// Some items of a list were refused.
-    pub fn of_items(failures: Vec<Failure>) -> Self {
-        Self::of_list("some items were refused, the others were taken", failures)
-    }
-
     /// A list that is handed in item by item is at fault.
     pub fn of_list(message: impl Into<String>, failures: Vec<Failure>) -> Self {
         Self {

@@ -218,7 +218,7 @@ macro_rules! events {
             /// Reads the data of an event.
             pub fn from_json(topic: EventTopic, json: &str) -> Result<Self, serde_json::Error> {
                 match topic {
-                    $(EventTopic::$variant => $read(serde_json::from_str(json)?).map(|body| Self::$variant(Box::new(body))),)*
+                    $(EventTopic::$variant => $read(json).map(|body| Self::$variant(Box::new(body))),)*
                 }
             }
         }
@@ -227,11 +227,11 @@ macro_rules! events {
 
 events! {
     /// There is a new head.
-    Head(HeadEvent) = "head", serde_json::from_value;
+    Head(HeadEvent) = "head", serde_json::from_str;
     /// A block was imported.
-    Block(BlockEvent) = "block", serde_json::from_value;
+    Block(BlockEvent) = "block", serde_json::from_str;
     /// A block has passed the conditions of gossip.
-    BlockGossip(BlockGossipEvent) = "block_gossip", serde_json::from_value;
+    BlockGossip(BlockGossipEvent) = "block_gossip", serde_json::from_str;
     /// An aggregate was accepted.
     Attestation(Attestation<P>) = "attestation", from_json_of_either;
     /// A single vote was accepted.
@@ -239,27 +239,27 @@ events! {
     /// An exit was accepted.
     VoluntaryExit(SignedVoluntaryExit) = "voluntary_exit", from_json_of_either;
     /// A change of withdrawal credentials was accepted.
-    BlsToExecutionChange(SignedBLSToExecutionChange) = "bls_to_execution_change", serde_json::from_value;
+    BlsToExecutionChange(SignedBLSToExecutionChange) = "bls_to_execution_change", serde_json::from_str;
     /// A proposer slashing was accepted.
     ProposerSlashing(ProposerSlashing) = "proposer_slashing", from_json_of_either;
     /// An attester slashing was accepted.
     AttesterSlashing(AttesterSlashing<P>) = "attester_slashing", from_json_of_either;
     /// There is a new finalised checkpoint.
-    FinalizedCheckpoint(FinalizedCheckpointEvent) = "finalized_checkpoint", serde_json::from_value;
+    FinalizedCheckpoint(FinalizedCheckpointEvent) = "finalized_checkpoint", serde_json::from_str;
     /// The new head does not descend from the old one.
-    ChainReorg(ChainReorgEvent) = "chain_reorg", serde_json::from_value;
+    ChainReorg(ChainReorgEvent) = "chain_reorg", serde_json::from_str;
     /// A sync committee contribution was accepted.
-    ContributionAndProof(SignedContributionAndProof<P>) = "contribution_and_proof", serde_json::from_value;
+    ContributionAndProof(SignedContributionAndProof<P>) = "contribution_and_proof", serde_json::from_str;
     /// A data column has passed the conditions of gossip.
-    DataColumnSidecar(DataColumnSidecarEvent) = "data_column_sidecar", serde_json::from_value;
+    DataColumnSidecar(DataColumnSidecarEvent) = "data_column_sidecar", serde_json::from_str;
     /// The execution client has been told to begin a payload.
-    PayloadAttributes(PayloadAttributesEvent) = "payload_attributes", serde_json::from_value;
+    PayloadAttributes(PayloadAttributesEvent) = "payload_attributes", serde_json::from_str;
     /// Nothing since Fulu. Tools of before ask for it.
-    BlobSidecar(BlobSidecarEvent) = "blob_sidecar", serde_json::from_value;
+    BlobSidecar(BlobSidecarEvent) = "blob_sidecar", serde_json::from_str;
     /// A group's block has the signatures of enough members.
-    GroupBlock(GroupBlockEvent) = "group_block", serde_json::from_value;
+    GroupBlock(GroupBlockEvent) = "group_block", serde_json::from_str;
     /// A complete key-set change was accepted.
-    KeySetChange(SignedKeySetChange) = "key_set_change", serde_json::from_value;
+    KeySetChange(SignedKeySetChange) = "key_set_change", serde_json::from_str;
     /// A member's signature of a block of its group was accepted.
     GroupSignature(SignedBeaconBlockHeader) = "group_signature", from_json_of_either;
     /// An aggregate was accepted: the message of its aggregator.

@@ -3,6 +3,7 @@
 use crate::ValidatorId;
 use crate::body::from_json_of_either;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 use std::fmt;
 use std::str::FromStr;
 use types::constants::FAR_FUTURE_EPOCH;
@@ -275,7 +276,8 @@ pub struct BlockHeaderEntry {
 }
 
 fn header_of_either_fork<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SignedBeaconBlockHeader, D::Error> {
-    from_json_of_either(serde_json::Value::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    let json = Box::<RawValue>::deserialize(deserializer)?;
+    from_json_of_either(json.get()).map_err(serde::de::Error::custom)
 }
 
 #[cfg(test)]

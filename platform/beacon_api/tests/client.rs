@@ -208,8 +208,8 @@ async fn a_published_block_says_its_fork_and_its_answer_is_told_apart() {
         assert_eq!(request.query, "broadcast_validation=consensus_and_equivocation");
         let read = SignedBlockContents::<Minimal>::from_ssz_bytes_by_fork(&request.body, fork).unwrap();
         assert_eq!(read, signed);
-        let json = serde_json::to_value(&signed).unwrap();
-        assert_eq!(SignedBlockContents::from_json_by_fork(json, fork).unwrap(), signed);
+        let json = serde_json::to_string(&signed).unwrap();
+        assert_eq!(SignedBlockContents::from_json_by_fork(&json, fork).unwrap(), signed);
     }
 }
 

@@ -99,6 +99,7 @@ struct Inner {
 #[derive(Clone)]
 pub struct WorkerPool {
     inner: Arc<Inner>,
+    threads: usize,
     _stop: Arc<StopOnDrop>,
 }
 
@@ -154,16 +155,23 @@ impl WorkerPool {
             }),
             work: Condvar::new(),
         });
-        for number in 0..threads.max(1) {
+        let threads = threads.max(1);
+        for number in 0..threads {
             let inner = Arc::clone(&inner);
             std::thread::Builder::new()
                 .name(format!("worker-{number}"))
                 .spawn(move || inner.work())?;
         }
         Ok(Self {
+            threads,
             _stop: Arc::new(StopOnDrop(Arc::clone(&inner))),
             inner,
         })
+    }
+
+    /// How many jobs run at once, at least one.
+    pub fn threads(&self) -> usize {
+        self.threads
     }
 
     /// Does work on a thread of the pool and gives its result.

@@ -61,7 +61,7 @@ async fn aggregate<P: Preset>(
 }
 
 async fn submit_aggregates<P: Preset>(State(reader): Context<P>, body: RequestBody) -> Answer {
-    let aggregates: Vec<SignedAggregateAndProof<P>> = body.versioned_list(|_| None)?;
+    let aggregates: Vec<SignedAggregateAndProof<P>> = body.versioned_list(|_| None).await?;
     let mut results = Vec::with_capacity(aggregates.len());
     for aggregate in aggregates {
         results.push(match reader.intake.submit_aggregate(aggregate).await {
@@ -75,7 +75,7 @@ async fn submit_aggregates<P: Preset>(State(reader): Context<P>, body: RequestBo
 }
 
 async fn subscribe<P: Preset>(State(reader): Context<P>, body: RequestBody) -> Answer {
-    let subscriptions: Vec<CommitteeSubscription> = body.json()?;
+    let subscriptions: Vec<CommitteeSubscription> = body.json().await?;
     let signers = subscriptions.iter().map(|subscription| subscription.validator_index);
     reader.intake.attached().note(reader.chain.current_epoch(), signers);
     reader.router.subscribe_committees(subscriptions).await;

@@ -3,7 +3,7 @@
 use super::production_failure;
 use crate::ApiFailure;
 use crate::locate::Reader;
-use crate::request::{Path, RequestBody};
+use crate::request::{BlockBody, Path};
 use crate::respond::{Answer, done, json, prefers_ssz, ssz, with_header, with_status, with_version};
 use axum::Router;
 use axum::extract::{RawQuery, State};
@@ -86,14 +86,14 @@ async fn produce<P: Preset>(
     ))
 }
 
-async fn publish<P: Preset>(State(reader): Context<P>, RawQuery(query): RawQuery, body: RequestBody) -> Answer {
-    let contents: SignedBlockContents<P> = body.versioned()?;
+async fn publish<P: Preset>(State(reader): Context<P>, RawQuery(query): RawQuery, body: BlockBody) -> Answer {
+    let contents: SignedBlockContents<P> = body.versioned().await?;
     let block = SignedProducedBlock::Full(Box::new(contents));
     hand_in(&reader, query, block).await
 }
 
-async fn publish_blinded<P: Preset>(State(reader): Context<P>, RawQuery(query): RawQuery, body: RequestBody) -> Answer {
-    let block: SignedBlindedBeaconBlock<P> = body.versioned()?;
+async fn publish_blinded<P: Preset>(State(reader): Context<P>, RawQuery(query): RawQuery, body: BlockBody) -> Answer {
+    let block: SignedBlindedBeaconBlock<P> = body.versioned().await?;
     hand_in(&reader, query, SignedProducedBlock::Blinded(Box::new(block))).await
 }
 

@@ -1,7 +1,7 @@
 //! `/eth/v1/validator/duties`: who does what when. Indices are those of solo validators and of single keys of groups.
 
 use crate::ApiFailure;
-use crate::locate::Reader;
+use crate::locate::{Reader, check_distance};
 use crate::request::{Path, RequestBody};
 use crate::respond::{Answer, json, json_located};
 use axum::Router;
@@ -64,6 +64,11 @@ fn state_for<P: Preset>(
     let known = head.state.current_epoch();
     if epoch > known.saturating_add(1u64) {
         let slot = epoch.saturating_sub(1u64).start_slot::<P>();
+        // What clients need now is computed however old the head is, once for all: a network that had no blocks for long
+        // goes on from there.
+        if epoch < chain.current_epoch() {
+            check_distance::<P>(head.slot(), slot).map_err(ApiFailure::bad_request)?;
+        }
         return chain
             .state_at_slot(&head.root, slot)?
             .ok_or_else(|| ApiFailure::internal(format!("no state for epoch {epoch}")));
@@ -72,6 +77,20 @@ fn state_for<P: Preset>(
         return Ok(Arc::clone(&head.state));
     }
     past_state(chain, epoch)
+}
+
+/// An answer about an epoch. What needs another state than the head's takes its turn.
+async fn about_epoch<P, F>(reader: &Reader<P>, epoch: Epoch, work: F) -> Answer
+where
+    P: Preset,
+    F: FnOnce(&BeaconChain<P>) -> Answer + Send + 'static,
+{
+    let known = reader.chain.head().state.current_epoch();
+    if (known..=known.saturating_add(1u64)).contains(&epoch) {
+        reader.on_worker(work).await
+    } else {
+        reader.replaying(work).await
+    }
 }
 
 /// Root of the last block before the epoch before `epoch`: it fixes the duties of `epoch`.
@@ -86,36 +105,36 @@ async fn attester<P: Preset>(State(reader): Context<P>, Path(epoch): Path<String
     let epoch = parse_epoch(&epoch)?;
     check_epoch(&reader, epoch)?;
     reader.check_synced()?;
-    let indices: Vec<SignerIndex> = body.json()?;
-    reader
-        .on_worker(move |chain| {
-            let head = chain.head();
-            let state = state_for(chain, &head, epoch)?;
-            let mut signers = signers_of(&state, epoch, &indices)?;
-            // A solo validator that never was a group has had one key only.
-            let was_group = |signer: &SignerIndex| get_group(&state, signer.validator()).is_some();
-            if signers.keys().any(was_group) {
-                let finalized = chain
-                    .checkpoint_state(head.finalized_checkpoint)?
-                    .ok_or_else(|| ApiFailure::internal("no state of the finalised checkpoint"))?;
-                // What is final may not have the validator yet, nor its key set.
-                let is_final = |signer| is_final_key(&state, &finalized, signer, epoch).unwrap_or(false);
-                signers.retain(|signer, _| !was_group(signer) || is_final(*signer));
-            }
-            json(&Dependent {
-                dependent_root: dependent_root(chain, epoch)?,
-                execution_optimistic: head.execution_optimistic,
-                data: attester_duties(&state, epoch, &signers)?,
-            })
+    // Whoever is named twice is told once.
+    let indices: BTreeSet<SignerIndex> = body.json::<Vec<_>>().await?.into_iter().collect();
+    about_epoch(&reader, epoch, move |chain| {
+        let head = chain.head();
+        let state = state_for(chain, &head, epoch)?;
+        let mut signers = signers_of(&state, epoch, &indices)?;
+        // A solo validator that never was a group has had one key only.
+        let was_group = |signer: &SignerIndex| get_group(&state, signer.validator()).is_some();
+        if signers.keys().any(was_group) {
+            let finalized = chain
+                .checkpoint_state(head.finalized_checkpoint)?
+                .ok_or_else(|| ApiFailure::internal("no state of the finalised checkpoint"))?;
+            // What is final may not have the validator yet, nor its key set.
+            let is_final = |signer| is_final_key(&state, &finalized, signer, epoch).unwrap_or(false);
+            signers.retain(|signer, _| !was_group(signer) || is_final(*signer));
+        }
+        json(&Dependent {
+            dependent_root: dependent_root(chain, epoch)?,
+            execution_optimistic: head.execution_optimistic,
+            data: attester_duties(&state, epoch, &signers)?,
         })
-        .await
+    })
+    .await
 }
 
 /// Those of `indices` that somebody signs under in an epoch, with their keys. The others have no duties.
 fn signers_of<P: Preset>(
     state: &BeaconState<P>,
     epoch: Epoch,
-    indices: &[SignerIndex],
+    indices: &BTreeSet<SignerIndex>,
 ) -> Result<HashMap<SignerIndex, SignerKey>, ApiFailure> {
     let mut signers = HashMap::with_capacity(indices.len());
     for index in indices {
@@ -163,35 +182,34 @@ async fn proposer<P: Preset>(State(reader): Context<P>, Path(epoch): Path<String
     let epoch = parse_epoch(&epoch)?;
     check_epoch(&reader, epoch)?;
     reader.check_synced()?;
-    reader
-        .on_worker(move |chain| {
-            let head = chain.head();
-            // The lookahead does not look back.
-            let state = if epoch < head.state.current_epoch() {
-                past_state(chain, epoch)?
-            } else {
-                state_for(chain, &head, epoch)?
-            };
-            let mut duties = Vec::new();
-            for offset in 0..P::slots_per_epoch() {
-                let slot = epoch.start_slot::<P>().saturating_add(offset);
-                if slot == Slot::new(0) {
-                    continue;
-                }
-                let keys = get_proposing_signers(&state, slot).map_err(ApiFailure::internal)?;
-                duties.extend(keys.into_iter().map(|(validator_index, pubkey)| ProposerDuty {
-                    pubkey,
-                    validator_index,
-                    slot,
-                }));
+    about_epoch(&reader, epoch, move |chain| {
+        let head = chain.head();
+        // The lookahead does not look back.
+        let state = if epoch < head.state.current_epoch() {
+            past_state(chain, epoch)?
+        } else {
+            state_for(chain, &head, epoch)?
+        };
+        let mut duties = Vec::new();
+        for offset in 0..P::slots_per_epoch() {
+            let slot = epoch.start_slot::<P>().saturating_add(offset);
+            if slot == Slot::new(0) {
+                continue;
             }
-            json(&Dependent {
-                dependent_root: dependent_root(chain, epoch)?,
-                execution_optimistic: head.execution_optimistic,
-                data: duties,
-            })
+            let keys = get_proposing_signers(&state, slot).map_err(ApiFailure::internal)?;
+            duties.extend(keys.into_iter().map(|(validator_index, pubkey)| ProposerDuty {
+                pubkey,
+                validator_index,
+                slot,
+            }));
+        }
+        json(&Dependent {
+            dependent_root: dependent_root(chain, epoch)?,
+            execution_optimistic: head.execution_optimistic,
+            data: duties,
         })
-        .await
+    })
+    .await
 }
 
 async fn sync<P: Preset>(State(reader): Context<P>, Path(epoch): Path<String>, body: RequestBody) -> Answer {
@@ -204,36 +222,39 @@ async fn sync<P: Preset>(State(reader): Context<P>, Path(epoch): Path<String>, b
             "epoch {epoch} is neither in the current nor in the next sync committee period"
         )));
     }
-    let indices: Vec<SignerIndex> = body.json()?;
-    reader
-        .on_worker(move |chain| {
-            let head = chain.head();
-            // The state must be of the period before that of the epoch, or of the same.
-            let known = period(head.state.current_epoch());
-            let state = if period(epoch) > known.saturating_add(1) {
-                let first = Epoch::new(current.saturating_mul(P::EPOCHS_PER_SYNC_COMMITTEE_PERIOD));
-                chain
-                    .state_at_slot(&head.root, first.start_slot::<P>())?
-                    .ok_or_else(|| ApiFailure::internal("no state of the period"))?
-            } else {
-                Arc::clone(&head.state)
-            };
-            let positions = get_sync_committee_positions(&state, epoch).map_err(ApiFailure::internal)?;
-            let now = chain.current_epoch();
-            let indices: BTreeSet<SignerIndex> = indices.into_iter().collect();
-            let duties: Vec<SyncDuty> = indices
-                .into_iter()
-                .filter_map(|validator_index| {
-                    // An index under which nobody signs has no duties.
-                    let pubkey = get_sync_committee_pubkey(&state, now, validator_index).ok()??;
-                    Some(SyncDuty {
-                        pubkey: pubkey.into(),
-                        validator_index,
-                        validator_sync_committee_indices: positions.get(&pubkey)?.clone(),
-                    })
+    let indices: Vec<SignerIndex> = body.json().await?;
+    // The state must be of the period before that of the epoch, or of the same.
+    let is_known = move |head: &HeadSnapshot<P>| period(epoch) <= period(head.state.current_epoch()).saturating_add(1);
+    let first = Epoch::new(current.saturating_mul(P::EPOCHS_PER_SYNC_COMMITTEE_PERIOD));
+    let answer = move |chain: &BeaconChain<P>| {
+        let head = chain.head();
+        let state = if is_known(&head) {
+            Arc::clone(&head.state)
+        } else {
+            chain
+                .state_at_slot(&head.root, first.start_slot::<P>())?
+                .ok_or_else(|| ApiFailure::internal("no state of the period"))?
+        };
+        let positions = get_sync_committee_positions(&state, epoch).map_err(ApiFailure::internal)?;
+        let now = chain.current_epoch();
+        let indices: BTreeSet<SignerIndex> = indices.into_iter().collect();
+        let duties: Vec<SyncDuty> = indices
+            .into_iter()
+            .filter_map(|validator_index| {
+                // An index under which nobody signs has no duties.
+                let pubkey = get_sync_committee_pubkey(&state, now, validator_index).ok()??;
+                Some(SyncDuty {
+                    pubkey: pubkey.into(),
+                    validator_index,
+                    validator_sync_committee_indices: positions.get(&pubkey)?.clone(),
                 })
-                .collect();
-            json_located(head.execution_optimistic, false, duties)
-        })
-        .await
+            })
+            .collect();
+        json_located(head.execution_optimistic, false, duties)
+    };
+    if is_known(&reader.chain.head()) {
+        reader.on_worker(answer).await
+    } else {
+        reader.replaying(answer).await
+    }
 }

@@ -6,13 +6,13 @@ mod duties;
 mod preparation;
 mod sync;
 
+use crate::error::Failures;
 use crate::locate::Reader;
 use crate::respond::Answer;
 use crate::{ApiContext, ApiFailure};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::post;
-use beacon_api::Failure;
 use block_production::ProductionError;
 use std::sync::Arc;
 use types::Preset;
@@ -79,22 +79,16 @@ pub(crate) fn production_failure(error: ProductionError) -> ApiFailure {
 pub(crate) fn outcome_of_items<E: std::fmt::Display>(
     results: impl IntoIterator<Item = Result<(), E>>,
 ) -> Result<(), ApiFailure> {
-    let failures: Vec<Failure> = (0u64..)
-        .zip(results)
-        .filter_map(|(index, result)| {
-            result.err().map(|error| Failure {
-                index,
-                message: error.to_string(),
-            })
-        })
-        .collect();
-    if failures.is_empty() {
-        return Ok(());
+    let mut failures = Failures::default();
+    for (index, result) in (0u64..).zip(results) {
+        if let Err(error) = result {
+            failures.note(index, error);
+        }
     }
-    tracing::debug!(
-        count = failures.len(),
-        first = failures.first().map(|first| &first.message),
-        "Messages refused"
-    );
-    Err(ApiFailure::of_items(failures))
+    let Some(first) = failures.first() else { return Ok(()) };
+    tracing::debug!(count = failures.count(), first = first.message, "Messages refused");
+    Err(ApiFailure::of_items(
+        "some items were refused, the others were taken",
+        failures,
+    ))
 }

@@ -23,7 +23,7 @@ pub(super) fn routes<P: Preset>() -> Router<Arc<Reader<P>>> {
 
 /// A member's preparation is for its group: whoever leads it builds the block.
 async fn prepare<P: Preset>(State(reader): Context<P>, body: RequestBody) -> Answer {
-    let preparations: Vec<ProposerPreparation> = body.json()?;
+    let preparations: Vec<ProposerPreparation> = body.json().await?;
     let signers = preparations.iter().map(|preparation| preparation.validator_index);
     reader.intake.attached().note(reader.chain.current_epoch(), signers);
     if let Some(layer) = reader.chain.execution_layer() {
@@ -37,7 +37,7 @@ async fn prepare<P: Preset>(State(reader): Context<P>, body: RequestBody) -> Ans
 
 /// No builder is asked for blocks; registrations are taken so that clients need no special case.
 async fn register(body: RequestBody) -> Answer {
-    let registrations: Vec<SignedValidatorRegistration> = body.json_or_ssz_list()?;
+    let registrations: Vec<SignedValidatorRegistration> = body.json_or_ssz_list().await?;
     tracing::trace!(count = registrations.len(), "Registrations for builders are not used");
     done()
 }
@@ -46,7 +46,7 @@ async fn liveness<P: Preset>(State(reader): Context<P>, Path(epoch): Path<String
     let epoch: Epoch = epoch
         .parse()
         .map_err(|_| ApiFailure::bad_request(format!("epoch {epoch:?}, expected a number")))?;
-    let indices: Vec<SignerIndex> = body.json()?;
+    let indices: Vec<SignerIndex> = body.json().await?;
     let head = reader.chain.head();
     let current = reader.chain.current_epoch();
     if epoch > current || epoch.saturating_add(1u64) < current {
@@ -54,14 +54,19 @@ async fn liveness<P: Preset>(State(reader): Context<P>, Path(epoch): Path<String
             "epoch {epoch} is neither the current epoch {current} nor the one before"
         )));
     }
-    let data: Vec<Liveness> = indices
-        .into_iter()
-        .map(|index| Liveness {
-            index,
-            is_live: reader.intake.gossip().has_seen_vote(epoch, index) || has_voted(&head.state, index, epoch),
+    let gossip = Arc::clone(reader.intake.gossip());
+    reader
+        .on_worker(move |_| {
+            let data: Vec<Liveness> = indices
+                .into_iter()
+                .map(|index| Liveness {
+                    index,
+                    is_live: gossip.has_seen_vote(epoch, index) || has_voted(&head.state, index, epoch),
+                })
+                .collect();
+            json_data(data)
         })
-        .collect();
-    json_data(data)
+        .await
 }
 
 /// Whether a vote of the signer stands in the chain.

@@ -51,7 +51,7 @@ fn unless_known(result: Result<(), SyncGossipError>) -> Result<(), SyncGossipErr
 }
 
 async fn submit_messages<P: Preset>(State(reader): Context<P>, body: RequestBody) -> Answer {
-    let messages: Vec<SyncCommitteeMessage> = body.json_list()?;
+    let messages: Vec<SyncCommitteeMessage> = body.json_list().await?;
     let mut results = Vec::with_capacity(messages.len());
     for message in messages {
         results.push(unless_known(reader.intake.submit_sync_message(message).await));
@@ -61,7 +61,7 @@ async fn submit_messages<P: Preset>(State(reader): Context<P>, body: RequestBody
 }
 
 async fn submit_contributions<P: Preset>(State(reader): Context<P>, body: RequestBody) -> Answer {
-    let contributions: Vec<SignedContributionAndProof<P>> = body.json_list()?;
+    let contributions: Vec<SignedContributionAndProof<P>> = body.json_list().await?;
     let mut results = Vec::with_capacity(contributions.len());
     for contribution in contributions {
         results.push(unless_known(reader.intake.submit_contribution(contribution).await));
@@ -71,7 +71,7 @@ async fn submit_contributions<P: Preset>(State(reader): Context<P>, body: Reques
 }
 
 async fn subscribe<P: Preset>(State(reader): Context<P>, body: RequestBody) -> Answer {
-    let subscriptions: Vec<SyncCommitteeSubscription> = body.json()?;
+    let subscriptions: Vec<SyncCommitteeSubscription> = body.json().await?;
     reader.router.subscribe_sync_committees(subscriptions).await;
     done()
 }

@@ -69,10 +69,10 @@ async fn a_block_is_the_same_in_ssz_and_json_and_blinded() {
         let (_, json) = node.get("/eth/v2/beacon/blocks/head").await;
         assert_eq!(json["version"], "fulu", "that is what tools know");
         assert_eq!(json["execution_optimistic"], true);
-        let by_json = SignedBeaconBlock::<Minimal>::from_json_by_fork(json["data"].clone(), fork).unwrap();
+        let by_json = SignedBeaconBlock::<Minimal>::from_json_by_fork(&json["data"].to_string(), fork).unwrap();
         assert_eq!(by_json.as_ssz_bytes(), block.as_ssz_bytes());
         let (_, json) = node.get("/eth/v1/beacon/blinded_blocks/head").await;
-        let blinded = SignedBlindedBeaconBlock::<Minimal>::from_json_by_fork(json["data"].clone(), fork).unwrap();
+        let blinded = SignedBlindedBeaconBlock::<Minimal>::from_json_by_fork(&json["data"].to_string(), fork).unwrap();
         assert_eq!(blinded.signed_block_header(), block.signed_block_header());
         let attestations = node
             .client

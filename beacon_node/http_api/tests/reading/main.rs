@@ -11,6 +11,7 @@ mod described;
 mod duties;
 mod foreign;
 mod handing_in;
+mod limits;
 mod node;
 mod rewards;
 mod states;

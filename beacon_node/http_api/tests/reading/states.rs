@@ -167,6 +167,15 @@ async fn committees_list_seats_and_groups_show_who_voted() {
         .unwrap_err();
     assert_eq!(error.status(), Some(400));
 
+    let (_, body) = node.get("/eth/v1/beacon/states/head/groups").await;
+    assert_eq!(
+        body["version"], "fulu",
+        "like other states for a reader who names no fork"
+    );
+    assert_eq!(
+        (&body["execution_optimistic"], &body["finalized"]),
+        (&true.into(), &false.into())
+    );
     let groups = node.client.groups(StateId::Head).await.unwrap().data;
     assert_eq!(groups.len(), 1);
     let key_set = groups[0].key_set_at(Epoch::new(2)).unwrap();

@@ -7,6 +7,7 @@ use chain_harness::{BlockPlan, Chain, Keys, group_of, solo};
 use gossip_validation::GossipValidator;
 use group_duties::Proposals;
 use http_api::{ApiContext, ApiSettings, serve};
+use http_server::Listener;
 use intake::{Custody, Intake};
 use network::{BootNode, NetworkConfig, NetworkService};
 use operation_pool::OperationPool;
@@ -16,7 +17,6 @@ use state_transition::block::BlockSignatures;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use storage::{Identity, Storage};
-use tokio::net::TcpListener;
 use types::*;
 
 /// The validator that is a group of seven keys, of which five must sign.
@@ -153,9 +153,11 @@ impl Node {
             router,
             settings,
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let server = tokio::spawn(async move { serve(context, listener, end).await.unwrap() });
+        let listener = Listener::bind("HTTP API", "127.0.0.1:0".parse().unwrap())
+            .await
+            .unwrap();
+        let url = format!("http://{}", listener.address());
+        let server = tokio::spawn(serve(context, listener, end));
         Self {
             client: BeaconClient::new(&url, ClientConfig::default()).unwrap(),
             producer,
