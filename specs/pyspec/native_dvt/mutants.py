@@ -255,10 +255,6 @@ class Suite:
         of_cases = (known.functions for known in self.known)
         return set().union(*of_cases, *(batch.functions for batch in self.batches))
 
-    def reaches(self, name: str) -> bool:
-        """Whether a vector depends on a function or constant."""
-        return name in self.functions or bool(self.functions_with(name))
-
     def users(self, mutant: Mutant, first: str | None) -> list[Known]:
         """Cases that run what was changed."""
         names = {mutant.name} if mutant.code is not None else self.functions_with(mutant.name)
@@ -369,7 +365,7 @@ def with_constant(spec: ModuleType, mutant: Mutant) -> ModuleType:
 
 
 class Explanations:
-    """Survivors with the reason why no vector can catch them, and functions that no vector reaches."""
+    """Survivors with the reason why no vector can catch them."""
 
     def __init__(self, path: Path) -> None:
         content = YAML(typ="safe").load(path)
@@ -380,16 +376,11 @@ class Explanations:
                 if key in self.survivors:
                     raise SystemExit(f"{path}: {key} is explained twice")
                 self.survivors[key] = entry["reason"]
-        self.unreached: dict[str, str] = {}
-        for entry in content["unreached"]:
-            self.unreached.update(dict.fromkeys(entry["names"], entry["reason"]))
 
-    def mistakes(self, mutants: list[Mutant], suite: Suite, results: dict[str, tuple[str, str]]) -> list[str]:
+    def mistakes(self, mutants: list[Mutant], results: dict[str, tuple[str, str]]) -> list[str]:
         """Explanations of what is not so."""
-        keys, names = {mutant.key for mutant in mutants}, {mutant.name for mutant in mutants}
+        keys = {mutant.key for mutant in mutants}
         found = [f"explained, but there is no such mutant: {key}" for key in self.survivors if key not in keys]
-        found += [f"said to be reached by no vector, but is: {name}" for name in self.unreached if suite.reaches(name)]
-        found += [f"no such function or constant: {name}" for name in self.unreached if name not in names]
         for key, (outcome, case) in results.items():
             if key in self.survivors and outcome != SURVIVED:
                 found.append(f"explained, but {outcome} ({case}): {key}")
@@ -485,8 +476,7 @@ def main() -> None:
     everything = list(all_mutants(specification_documents(), spec))
     suite = Suite(spec, rust, list(sources_of("minimal").values()))
     trial = Trial(suite, rust)
-    mutants = [mutant for mutant in everything if mutant.name not in explanations.unreached]
-    tried = chosen(mutants, arguments.function, arguments.part)
+    tried = chosen(everything, arguments.function, arguments.part)
     print(
         f"{len(suite.known) + sum(len(batch.cases) for batch in suite.batches)} cases, {len(tried)} mutants", flush=True
     )
@@ -499,7 +489,7 @@ def main() -> None:
             print(f"{mutant}: {outcome} {case}", flush=True)
         if number % 50 == 0:
             print(f"{number} of {len(tried)}", flush=True)
-    report(everything, tried, results, explanations, suite, arguments.share)
+    report(everything, tried, results, explanations, arguments.share)
 
 
 def report(
@@ -507,7 +497,6 @@ def report(
     tried: list[Mutant],
     results: Results,
     explanations: Explanations,
-    suite: Suite,
     share: float,
 ) -> None:
     """Prints all counts, and fails if too little is caught or an explanation is missing or wrong."""
@@ -522,9 +511,7 @@ def report(
         f"{outcomes[CAUGHT]} by a Rust run that fails, {outcomes[NO_VECTOR]} because the text gives no vector; "
         f"{len(survivors) - len(missing)} survivors explained, {len(missing)} not"
     )
-    unreached = [mutant for mutant in everything if mutant.name in explanations.unreached]
-    print(f"not tried: {len(unreached)} mutants of {len(explanations.unreached)} names that no vector reaches")
-    mistakes = explanations.mistakes(everything, suite, found)
+    mistakes = explanations.mistakes(everything, found)
     for mistake in mistakes:
         print(mistake)
     if mistakes or missing or caught < share * len(tried):

@@ -143,6 +143,11 @@ impl CaseDir {
         serde_yaml_ng::from_slice(&bytes).map_err(|error| self.error(file, error))
     }
 
+    /// A file as text.
+    pub fn text(&self, file: &str) -> Result<String, CaseError> {
+        String::from_utf8(self.bytes(file)?).map_err(|error| self.error(file, error))
+    }
+
     /// `meta.yaml`, or its defaults where there is none.
     pub fn meta(&self) -> Result<Meta, CaseError> {
         if self.has("meta.yaml") {

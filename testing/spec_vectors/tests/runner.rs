@@ -88,6 +88,43 @@ fn wrong_outcome_fails_and_names_the_case() {
 }
 
 #[test]
+fn each_question_needs_its_answer() {
+    let place = "tests/minimal/dvt/networking/get_leader_due_ms/native_dvt/one";
+    let due = |input: &str, output: &str| {
+        let vectors = Vectors::new();
+        vectors.write(
+            &format!("{place}/data.yaml"),
+            &format!("{{input: {input}, output: {output}}}"),
+        );
+        vectors
+    };
+    let ranks = "[{rank: 0}, {rank: 1}]";
+    assert!(due(ranks, "[0, 499]").run().is_success());
+    assert_fails(
+        &due(ranks, "[0, 500]"),
+        place,
+        "question 1: Given(499), expected Given(500)",
+    );
+    assert_fails(&due(ranks, "[0, refused]"), place, "expected Refused");
+    assert_fails(&due(ranks, "[0]"), place, "2 questions and 1 answers");
+    assert_fails(&due("[]", "[]"), place, "0 questions");
+}
+
+#[test]
+fn a_constant_with_another_value_fails() {
+    let place = "tests/minimal/dvt/config/constants/native_dvt/constants";
+    for (constants, said) in [
+        ("{XMSS_SCHEME: 2}", "XMSS_SCHEME is Some(\"1\"), expected 2"),
+        ("{DVT_FORK_VERSION: '0x64767400'}", "expected 0x64767400"),
+        ("{NO_SUCH_CONSTANT: 2}", "NO_SUCH_CONSTANT is None"),
+    ] {
+        let vectors = Vectors::new();
+        vectors.write(&format!("{place}/data.yaml"), constants);
+        assert_fails(&vectors, place, said);
+    }
+}
+
+#[test]
 fn unreadable_file_fails_and_is_named() {
     let vectors = Vectors::new();
     vectors.write(&format!("{CUSTODY}/meta.yaml"), "custody_group: []");

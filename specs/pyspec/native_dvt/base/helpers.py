@@ -353,6 +353,11 @@ def get_next_sync_committee(state: BeaconState) -> SyncCommittee:
     return SyncCommittee(pubkeys=pubkeys, aggregate_pubkey=eth_aggregate_pubkeys(pubkeys))
 
 
+def is_sync_committee_aggregator(signature: BLSSignature) -> bool:
+    modulo = max(1, SYNC_COMMITTEE_SIZE // SYNC_COMMITTEE_SUBNET_COUNT // TARGET_AGGREGATORS_PER_SYNC_SUBCOMMITTEE)
+    return bool(bytes_to_uint64(hash(signature)[0:8]) % modulo == 0)
+
+
 def eth_aggregate_pubkeys(pubkeys: Sequence[BLSPubkey]) -> BLSPubkey:
     return BLSPubkey(bls.AggregatePKs(pubkeys))
 

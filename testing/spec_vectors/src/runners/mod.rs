@@ -1,18 +1,21 @@
 //! One file for each runner.
 
 mod bls_vectors;
+mod config;
 mod epoch_processing;
 mod fork_choice_steps;
 mod kzg;
 mod merkle_proof;
 mod networking;
 mod operations;
+mod questions;
 mod rewards;
 mod sanity;
 mod shuffling;
 mod signatures;
 mod ssz_static;
 mod transition;
+mod validator;
 
 use crate::case_dir::{CaseDir, CaseError};
 use crate::discover::{CaseId, PRESETS};
@@ -70,7 +73,9 @@ fn run_with<P: Preset>(case: &CaseId, directory: &CaseDir) -> Result<(), CaseErr
         ("light_client" | "merkle_proof", "single_merkle_proof") => {
             merkle_proof::run::<P>(&case.suite, fork, directory)
         }
-        ("networking", handler) => networking::run::<P>(handler, directory),
+        ("networking", handler) => networking::run::<P>(handler, fork, directory),
+        ("validator", handler) => validator::run::<P>(handler, fork, directory),
+        ("config", "constants") => config::run_constants::<P>(directory),
         (runner, handler) => Err(CaseError::Unknown(format!("{runner}/{handler}"))),
     }
 }

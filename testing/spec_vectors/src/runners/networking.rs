@@ -1,10 +1,15 @@
-//! `networking`: formats/networking.
+//! `networking`: formats/networking; and with groups the functions of dvt/p2p-interface.md and custody.
 
 use crate::case_dir::{CaseDir, CaseError};
+use crate::runners::questions::{check, check_state};
 use crate::runners::{chain_spec, wrong};
 use data_columns::{compute_columns_for_custody_group, get_custody_groups};
 use serde::Deserialize;
-use types::{ForkName, Preset, Uint256};
+use signature_scheme::verify;
+use state_transition::block::header::block_header_signature_set;
+use state_transition::dvt::duties::get_validators_custody_requirement;
+use state_transition::dvt::signers::{Quorum, SignersError};
+use types::{BeaconState, ChainSpec, Epoch, ForkName, Preset, SignedBeaconBlockHeader, SignerIndex, Uint256, Version};
 
 /// Node ids are integers of 256 bits, longer than YAML's.
 struct NodeId(Uint256);
@@ -29,7 +34,74 @@ struct ComputeColumns {
     result: Vec<u64>,
 }
 
-pub(crate) fn run<P: Preset>(handler: &str, directory: &CaseDir) -> Result<(), CaseError> {
+#[derive(Deserialize)]
+struct AttachedSigners {
+    epoch: Epoch,
+    signer_indices: Vec<SignerIndex>,
+}
+
+/// Name of a file, without ending.
+#[derive(Deserialize)]
+struct File {
+    file: String,
+}
+
+#[derive(Deserialize)]
+struct InEpoch {
+    epoch: Epoch,
+}
+
+#[derive(Deserialize)]
+struct OfRank {
+    rank: u8,
+}
+
+pub(crate) fn run<P: Preset>(handler: &str, fork: ForkName, directory: &CaseDir) -> Result<(), CaseError> {
+    match handler {
+        "get_validators_custody_requirement" => {
+            let spec = chain_spec::<P>(fork);
+            check_state(fork, directory, |state: &BeaconState<P>, asked: &AttachedSigners| {
+                let signers = asked.signer_indices.iter().copied();
+                Ok(Some(get_validators_custody_requirement(
+                    state,
+                    asked.epoch,
+                    signers,
+                    &spec,
+                )))
+            })
+        }
+        "verify_single_signer" => check_state(fork, directory, |state: &BeaconState<P>, asked: &File| {
+            let header: SignedBeaconBlockHeader = directory.ssz_of_fork(&asked.file, fork)?;
+            match block_header_signature_set(state, header.to_ref(), Quorum::Single) {
+                Ok(set) => Ok(Some(verify(&set).is_ok())),
+                Err(SignersError::State(_)) => Ok(None),
+                Err(_) => Ok(Some(false)),
+            }
+        }),
+        "compute_fork_version" => {
+            let spec = configuration::<P>(directory)?;
+            check(directory, |asked: &InEpoch| -> Result<Option<Version>, CaseError> {
+                Ok(Some(spec.compute_fork_version(asked.epoch)))
+            })
+        }
+        "get_leader_due_ms" => {
+            let spec = configuration::<P>(directory)?;
+            check(directory, |asked: &OfRank| Ok(Some(spec.get_leader_due_ms(asked.rank))))
+        }
+        handler => run_official::<P>(handler, directory),
+    }
+}
+
+/// The configuration of the preset, or what the case has in its place.
+fn configuration<P: Preset>(directory: &CaseDir) -> Result<ChainSpec, CaseError> {
+    if directory.has("config.yaml") {
+        ChainSpec::from_yaml(&directory.text("config.yaml")?).map_err(wrong)
+    } else {
+        Ok(ChainSpec::of_preset(P::NAME))
+    }
+}
+
+fn run_official<P: Preset>(handler: &str, directory: &CaseDir) -> Result<(), CaseError> {
     let spec = chain_spec::<P>(ForkName::Fulu);
     let (found, expected) = match handler {
         "get_custody_groups" => {

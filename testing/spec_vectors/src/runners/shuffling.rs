@@ -4,7 +4,8 @@ use crate::case_dir::{CaseDir, CaseError};
 use crate::runners::wrong;
 use group::shuffling::{compute_shuffled_index, shuffle_list};
 use serde::Deserialize;
-use state_transition::dvt::leaders::get_leader_key_index;
+use state_transition::dvt::leaders::get_leader_rank;
+use std::collections::BTreeMap;
 use types::constants::MAX_GROUP_SIZE;
 use types::{BeaconState, ForkName, Preset, Root, Slot, ValidatorIndex};
 
@@ -48,10 +49,13 @@ pub(crate) fn run_leader_ranks<P: Preset>(fork: ForkName, directory: &CaseDir) -
         keys,
     } in leaders
     {
-        let found: Vec<u8> = (0..MAX_GROUP_SIZE as u8)
-            .filter_map(|rank| get_leader_key_index(&state, proposer_index, slot, rank).transpose())
-            .collect::<Result<_, _>>()
-            .map_err(wrong)?;
+        let mut by_rank = BTreeMap::new();
+        for key in 0..MAX_GROUP_SIZE as u8 {
+            if let Some(rank) = get_leader_rank(&state, proposer_index, slot, key).map_err(wrong)? {
+                by_rank.insert(rank, key);
+            }
+        }
+        let found: Vec<u8> = by_rank.into_values().collect();
         if found != keys {
             return Err(CaseError::wrong(format!(
                 "leaders of {proposer_index} in slot {slot} are {found:?}, expected {keys:?}"
