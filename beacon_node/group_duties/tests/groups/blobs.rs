@@ -165,9 +165,14 @@ async fn half_of_the_columns_less_one_are_not_enough_and_the_parent_stays_head()
     tokio::time::timeout(std::time::Duration::from_secs(20), others)
         .await
         .unwrap();
-    while !node.intake.is_waiting(&root) {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    let columns = async {
+        while !node.intake.is_waiting(&root) || kept(&world, SUPERNODE, &root).len() < 63 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), columns)
+        .await
+        .unwrap();
     assert!(!node.chain.contains_block(&root));
     assert_eq!(node.chain.head().slot(), Slot::new(0));
     assert_eq!(kept(&world, SUPERNODE, &root).len(), 63);
