@@ -1,7 +1,7 @@
 //! `fresnel genesis`: takes the place of eth-genesis-state-generator, and adds groups.
 
 use clap::{Args, Subcommand};
-use genesis::{Inputs, NewExecutionChain, Outputs};
+use genesis::{Inputs, Keystores, NewExecutionChain, Outputs, parse_key_numbers};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -27,6 +27,39 @@ enum Command {
     /// contract, and funded accounts.
     #[command(visible_alias = "el")]
     Execution(ExecutionArgs),
+    /// Writes the keystores of one participant, and their passwords, in the layout of Lighthouse's directories.
+    Keystores(KeystoresArgs),
+}
+
+/// A list of numbers as one value: clap takes a `Vec` for a flag that is given more than once.
+#[derive(Debug, Clone)]
+struct KeyNumbers(Vec<u64>);
+
+impl std::str::FromStr for KeyNumbers {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        parse_key_numbers(text).map(Self)
+    }
+}
+
+#[derive(Debug, Args)]
+struct KeystoresArgs {
+    /// Mnemonics of the validators' keys.
+    #[arg(long, value_name = "FILE")]
+    mnemonics: PathBuf,
+    /// Which keys, as the groups file counts them: over all entries of the mnemonics, from 0. For example 0-15,32.
+    #[arg(long, value_name = "NUMBERS")]
+    keys: KeyNumbers,
+    /// Directory of keystores.
+    #[arg(long, value_name = "DIR")]
+    validators_dir: PathBuf,
+    /// Directory of the keystores' passwords.
+    #[arg(long, value_name = "DIR")]
+    secrets_dir: PathBuf,
+    /// Encrypt with a key derivation of no strength: for test networks, where starting must not take long.
+    #[arg(long)]
+    insecure: bool,
 }
 
 #[derive(Debug, Args)]
@@ -108,7 +141,22 @@ pub(crate) fn run(args: &GenesisArgs) -> Result<(), String> {
     match &args.command {
         Command::Beaconchain(args) => make_state(args),
         Command::Execution(args) => make_execution(args),
+        Command::Keystores(args) => write_keystores(args),
     }
+}
+
+fn write_keystores(args: &KeystoresArgs) -> Result<(), String> {
+    let keystores = Keystores {
+        mnemonics: args.mnemonics.clone(),
+        keys: args.keys.0.clone(),
+        validators_dir: args.validators_dir.clone(),
+        secrets_dir: args.secrets_dir.clone(),
+        is_insecure: args.insecure,
+    };
+    for key in keystores.write().map_err(|error| error.to_string())? {
+        println!("{key}");
+    }
+    Ok(())
 }
 
 fn make_execution(args: &ExecutionArgs) -> Result<(), String> {

@@ -68,9 +68,11 @@ enum Command {
 
 impl Common {
     fn datadir(&self) -> PathBuf {
-        self.datadir
-            .clone()
-            .unwrap_or_else(|| std::env::home_dir().unwrap_or_default().join(".fresnel"))
+        absolute(
+            self.datadir
+                .clone()
+                .unwrap_or_else(|| std::env::home_dir().unwrap_or_default().join(".fresnel")),
+        )
     }
 
     /// `--network` is refused here and not by the parser, so that the message can say what to do.
@@ -83,11 +85,19 @@ impl Common {
         }
     }
 
+    fn testnet_dir(&self) -> Option<PathBuf> {
+        self.testnet_dir.clone().map(absolute)
+    }
+
     fn required_testnet_dir(&self) -> Result<PathBuf, String> {
-        self.testnet_dir
-            .clone()
+        self.testnet_dir()
             .ok_or_else(|| "--testnet-dir is missing: the directory with config.yaml and genesis.ssz".to_owned())
     }
+}
+
+/// Errors and logs name files so that they are found from anywhere. A path that cannot be made absolute is told as it is.
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 async fn run(cli: Cli, shutdown: ShutdownHandle) -> Result<(), String> {
@@ -106,7 +116,7 @@ async fn run(cli: Cli, shutdown: ShutdownHandle) -> Result<(), String> {
         Command::ValidatorClient(args) => {
             let common = client::Common {
                 datadir,
-                testnet_dir: cli.common.testnet_dir,
+                testnet_dir: cli.common.testnet_dir(),
             };
             client::run(*args, common, shutdown)
                 .await
@@ -115,7 +125,7 @@ async fn run(cli: Cli, shutdown: ShutdownHandle) -> Result<(), String> {
         Command::ValidatorManager(args) => {
             let common = client::Common {
                 datadir,
-                testnet_dir: cli.common.testnet_dir,
+                testnet_dir: cli.common.testnet_dir(),
             };
             let text = client::manage(*args, common).await.map_err(|error| error.to_string())?;
             println!("{text}");
@@ -208,6 +218,16 @@ mod tests {
                 PathBuf::from("/network-configs")
             );
         }
+    }
+
+    /// What is logged, and what is written into files, holds from any directory.
+    #[test]
+    fn relative_directories_become_absolute() {
+        let line = ["fresnel", "vc", "--datadir", "data", "--testnet-dir", "net/files"];
+        let common = Cli::try_parse_from(line).unwrap().common;
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(common.datadir(), here.join("data"));
+        assert_eq!(common.testnet_dir(), Some(here.join("net/files")));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use execution_layer::JwtSecret;
+use genesis::ExecutionGenesis;
 use mock_execution::{GenesisParameters, MockConfig, MockExecution, genesis_block};
 use runtime::ShutdownHandle;
 use std::net::SocketAddr;
@@ -17,8 +18,12 @@ pub(crate) struct MockElArgs {
     #[arg(long, value_name = "FILE")]
     jwt_secret: PathBuf,
     /// Genesis time of the network, in seconds since the Unix epoch: the same for all its nodes.
-    #[arg(long, value_name = "SECONDS")]
-    genesis_time: u64,
+    #[arg(long, value_name = "SECONDS", required_unless_present = "eth1_config")]
+    genesis_time: Option<u64>,
+    /// Genesis file of the execution chain, in go-ethereum's form, to begin with its first block. Accounts and contracts
+    /// are not there: this client executes nothing.
+    #[arg(long, value_name = "FILE", conflicts_with = "genesis_time")]
+    eth1_config: Option<PathBuf>,
     /// Directory in which the chain is kept [default: in memory].
     #[arg(long, value_name = "DIR")]
     chain_dir: Option<PathBuf>,
@@ -26,11 +31,23 @@ pub(crate) struct MockElArgs {
 
 pub(crate) async fn run(args: MockElArgs, shutdown: ShutdownHandle) -> Result<(), String> {
     let secret = JwtSecret::from_file_or_new(&args.jwt_secret).map_err(|error| error.to_string())?;
-    let genesis = genesis_block(&GenesisParameters::at(args.genesis_time));
+    let config = match &args.eth1_config {
+        Some(path) => {
+            let genesis = ExecutionGenesis::from_file(path).map_err(|error| error.to_string())?;
+            MockConfig {
+                chain_id: genesis.chain_id,
+                ..MockConfig::new(*secret.as_bytes(), genesis.block)
+            }
+        }
+        None => {
+            let parameters = GenesisParameters::at(args.genesis_time.unwrap_or_default());
+            MockConfig::new(*secret.as_bytes(), genesis_block(&parameters))
+        }
+    };
     let config = MockConfig {
         listen: args.listen,
         data_dir: args.chain_dir,
-        ..MockConfig::new(*secret.as_bytes(), genesis)
+        ..config
     };
     let running = MockExecution::start(config).await.map_err(|error| error.to_string())?;
     let reason = shutdown.subscribe().wait().await;

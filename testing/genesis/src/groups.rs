@@ -1,7 +1,7 @@
 //! Groups of a genesis: `groups.yaml`.
 
 use crate::error::{GenesisError, read};
-use crate::keys::{GenesisKey, Mnemonics, of_address, parse_address};
+use crate::keys::{GenesisKey, Mnemonics, no_key, of_address, parse_address};
 use serde::Deserialize;
 use state_transition::genesis::{GenesisGroup, GenesisValidator};
 use std::collections::BTreeSet;
@@ -41,7 +41,7 @@ struct GroupEntry {
 #[serde(untagged)]
 enum Member {
     Number(usize),
-    Key(SignerKey),
+    Key(String),
 }
 
 /// Groups, and the keys that are members and not validators of their own.
@@ -84,16 +84,16 @@ impl Groups {
             None => None,
         };
         let mut keys = Vec::with_capacity(entry.keys.len());
-        for member in &entry.keys {
+        for (place, member) in entry.keys.iter().enumerate() {
             let key = match member {
-                Member::Key(key) => *key,
+                Member::Key(text) => text
+                    .parse()
+                    .map_err(|error: types::SignerKeyError| format!("place {place}: {text:?}: {error}"))?,
                 Member::Number(number) => {
-                    let key = mnemonics.keys.get(*number).ok_or_else(|| {
-                        format!(
-                            "key {number} does not exist: the mnemonics have {} keys",
-                            mnemonics.keys.len()
-                        )
-                    })?;
+                    let key = mnemonics
+                        .keys
+                        .get(*number)
+                        .ok_or_else(|| no_key(*number as u64, mnemonics.keys.len() as u64))?;
                     if !self.members.insert(*number) {
                         return Err(format!("key {number} is a member already"));
                     }

@@ -2,6 +2,7 @@
 
 use crate::error::{GenesisError, read};
 use bls::{PublicKey, SecretKey};
+use keystore::account::ValidatorKeys;
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -12,8 +13,21 @@ use types::{Gwei, Hash32, PublicKeyBytes};
 const MAX_FILE_BYTES: u64 = 1 << 28;
 /// Most keys of a genesis: far more than a state of a test network holds.
 const MAX_KEYS: u64 = 1 << 22;
-/// EIP-2334: purpose and coin type of the keys of validators.
-const PREFIX: [u32; 2] = [12381, 3600];
+/// Where something stands in the files of a genesis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// An entry of the mnemonics, and the key's index below it.
+    Mnemonic {
+        /// Counted from 0.
+        entry: usize,
+        /// In the path of EIP-2334.
+        index: u64,
+    },
+    /// A line of the list of validators.
+    Line(u64),
+    /// A group, counted from 0.
+    Group(u64),
+}
 
 /// A key that may become a validator, or a member of a group.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +42,8 @@ pub(crate) struct GenesisKey {
     pub(crate) source: String,
     /// Index of the key in its source.
     pub(crate) source_index: u64,
+    /// Where it stands.
+    pub(crate) origin: Origin,
 }
 
 /// An entry of `mnemonics.yaml`, as the ecosystem's generators read it. Keys that are not known are ignored, as there.
@@ -52,6 +68,63 @@ struct MnemonicEntry {
     status: u64,
 }
 
+/// `mnemonics.yaml`: its entries with their seeds.
+struct MnemonicsFile(Vec<(MnemonicEntry, Vec<u8>)>);
+
+impl MnemonicsFile {
+    fn read(path: &Path) -> Result<Self, GenesisError> {
+        let wrong = |reason: String| GenesisError::content(path, reason);
+        let entries: Vec<MnemonicEntry> =
+            serde_yaml_ng::from_slice(&read(path, MAX_FILE_BYTES)?).map_err(|error| wrong(error.to_string()))?;
+        let count = entries.iter().fold(0u64, |sum, entry| sum.saturating_add(entry.count));
+        if count > MAX_KEYS {
+            return Err(wrong(format!(
+                "the entries have {count} keys, expected at most {MAX_KEYS}"
+            )));
+        }
+        let with_seed = |(place, entry): (usize, MnemonicEntry)| {
+            let seed = seed_of(&entry.mnemonic).map_err(|reason| wrong(format!("entry {place}: {reason}")))?;
+            Ok((entry, seed))
+        };
+        let entries = entries.into_iter().enumerate().map(with_seed);
+        Ok(Self(entries.collect::<Result<_, GenesisError>>()?))
+    }
+
+    /// Entry and index of the key with a number: keys are counted over all entries.
+    fn locate(&self, number: u64) -> Option<(&[u8], u64)> {
+        let mut left = number;
+        for (entry, seed) in &self.0 {
+            match left.checked_sub(entry.count) {
+                None => return Some((seed, entry.start.checked_add(left)?)),
+                Some(less) => left = less,
+            }
+        }
+        None
+    }
+
+    fn count(&self) -> u64 {
+        self.0.iter().map(|(entry, _)| entry.count).sum()
+    }
+}
+
+/// The signing keys with these numbers, and their indices in the paths of EIP-2334. Keys are counted as in `groups.yaml`:
+/// over all entries of the mnemonics, from 0.
+pub(crate) fn signing_keys(path: &Path, numbers: &[u64]) -> Result<Vec<(u32, SecretKey)>, GenesisError> {
+    let wrong = |reason: String| GenesisError::content(path, reason);
+    let file = MnemonicsFile::read(path)?;
+    let key = |number: &u64| {
+        let (seed, index) = file.locate(*number).ok_or_else(|| no_key(*number, file.count()))?;
+        let index = index_of(index)?;
+        Ok((index, account(seed)?.signing(index)))
+    };
+    numbers.iter().map(|number| key(number).map_err(wrong)).collect()
+}
+
+/// There is no key with a number.
+pub(crate) fn no_key(number: u64, count: u64) -> String {
+    format!("key {number} does not exist: the mnemonics have {count} keys")
+}
+
 /// The keys of `mnemonics.yaml`.
 #[derive(Debug, Default)]
 pub(crate) struct Mnemonics {
@@ -63,20 +136,10 @@ pub(crate) struct Mnemonics {
 impl Mnemonics {
     /// Reads the file and derives all keys, on all cores.
     pub(crate) fn from_file(path: &Path) -> Result<Self, GenesisError> {
-        let wrong = |reason: String| GenesisError::content(path, reason);
-        let entries: Vec<MnemonicEntry> =
-            serde_yaml_ng::from_slice(&read(path, MAX_FILE_BYTES)?).map_err(|error| wrong(error.to_string()))?;
-        let count = entries.iter().fold(0u64, |sum, entry| sum.saturating_add(entry.count));
-        if count > MAX_KEYS {
-            return Err(wrong(format!(
-                "the entries have {count} keys, expected at most {MAX_KEYS}"
-            )));
-        }
         let mut keys = Vec::new();
         let mut first_seed = None;
-        for (place, entry) in entries.iter().enumerate() {
-            let wrong_entry = |reason: String| wrong(format!("entry {place}: {reason}"));
-            let seed = seed_of(&entry.mnemonic).map_err(wrong_entry)?;
+        for (place, (entry, seed)) in MnemonicsFile::read(path)?.0.into_iter().enumerate() {
+            let wrong_entry = |reason: String| GenesisError::content(path, format!("entry {place}: {reason}"));
             keys.extend(entry.keys(place, &seed).map_err(wrong_entry)?);
             first_seed.get_or_insert(seed);
         }
@@ -121,8 +184,8 @@ impl MnemonicEntry {
                         hash
                     }
                 };
-                if let Some(place) = credentials.get_mut(..prefix.len()) {
-                    place.copy_from_slice(&prefix);
+                if let Some(first) = credentials.get_mut(..prefix.len()) {
+                    first.copy_from_slice(&prefix);
                 } else {
                     return Err(format!("wd_prefix has {} bytes, expected at most 32", prefix.len()));
                 }
@@ -132,6 +195,10 @@ impl MnemonicEntry {
                     balance: (self.balance > 0).then_some(self.balance),
                     source: source.clone(),
                     source_index: u64::from(index),
+                    origin: Origin::Mnemonic {
+                        entry: place,
+                        index: u64::from(index),
+                    },
                 })
             })
             .collect()
@@ -179,26 +246,8 @@ fn seed_of(mnemonic: &str) -> Result<Vec<u8>, String> {
     Ok(mnemonic.to_seed_normalized("").to_vec())
 }
 
-/// The node of EIP-2334 below which all keys of validators are.
-struct Account(SecretKey);
-
-fn account(seed: &[u8]) -> Result<Account, String> {
-    let master = SecretKey::derive_master(seed).map_err(|error| error.to_string())?;
-    Ok(Account(
-        PREFIX.iter().fold(master, |key, index| key.derive_child(*index)),
-    ))
-}
-
-impl Account {
-    /// `m/12381/3600/index/0`
-    fn withdrawal(&self, index: u32) -> SecretKey {
-        self.0.derive_child(index).derive_child(0)
-    }
-
-    /// `m/12381/3600/index/0/0`
-    fn signing(&self, index: u32) -> SecretKey {
-        self.withdrawal(index).derive_child(0)
-    }
+fn account(seed: &[u8]) -> Result<ValidatorKeys, String> {
+    ValidatorKeys::of_seed(seed).map_err(|error| error.to_string())
 }
 
 fn secret_at(seed: &[u8], path: &str) -> Result<SecretKey, String> {
@@ -216,14 +265,14 @@ pub(crate) fn validators_from_list(path: &Path) -> Result<Vec<GenesisKey>, Genes
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let key = listed(line, keys.len() as u64)
+        let key = listed(line, keys.len() as u64, number)
             .map_err(|reason| GenesisError::content(path, format!("line {number}: {reason}")))?;
         keys.push(key);
     }
     Ok(keys)
 }
 
-fn listed(line: &str, source_index: u64) -> Result<GenesisKey, String> {
+fn listed(line: &str, source_index: u64, number: u64) -> Result<GenesisKey, String> {
     let mut parts = line.split(':');
     let mut next = |what: &str| {
         let text = parts
@@ -269,5 +318,6 @@ fn listed(line: &str, source_index: u64) -> Result<GenesisKey, String> {
         balance,
         source: "additional-validators".to_owned(),
         source_index,
+        origin: Origin::Line(number),
     })
 }

@@ -6,20 +6,22 @@ mod error;
 mod execution;
 mod groups;
 mod keys;
+mod keystores;
 mod new_chain;
 mod registry;
 
 pub use error::GenesisError;
 pub use execution::ExecutionGenesis;
+pub use keystores::{Keystores, parse_key_numbers};
 pub use new_chain::{CONSOLIDATION_REQUESTS, NewExecutionChain, WITHDRAWAL_REQUESTS};
 
 use error::read;
 use groups::Groups;
 use keys::{Mnemonics, validators_from_list};
 use keystore::write_atomically;
-use registry::Registry;
+use registry::{Files, Registry};
 use ssz::Encode as _;
-use state_transition::genesis::{GenesisValidator, genesis_state};
+use state_transition::genesis::genesis_state;
 use std::path::{Path, PathBuf};
 use types::{BeaconState, ChainSpec, Epoch, Mainnet, Minimal, Preset, PresetName, Root};
 
@@ -99,10 +101,15 @@ pub fn make(inputs: &Inputs, outputs: &Outputs) -> Result<Summary, GenesisError>
     if let Some(path) = &inputs.additional_validators {
         keys.extend(validators_from_list(path)?);
     }
-    let registry = Registry::new(keys, groups, inputs.shuffle_seed).map_err(GenesisError::State)?;
+    let files = Files {
+        mnemonics: inputs.mnemonics.clone(),
+        list: inputs.additional_validators.clone(),
+        groups: inputs.groups.clone(),
+    };
+    let registry = Registry::new(keys, groups, inputs.shuffle_seed, files).map_err(GenesisError::State)?;
     let summary = match spec.preset_base {
-        PresetName::Mainnet => write_state::<Mainnet>(&spec, &execution, &registry.validators, outputs),
-        PresetName::Minimal => write_state::<Minimal>(&spec, &execution, &registry.validators, outputs),
+        PresetName::Mainnet => write_state::<Mainnet>(&spec, &execution, &registry, outputs),
+        PresetName::Minimal => write_state::<Minimal>(&spec, &execution, &registry, outputs),
     }?;
     if let Some(path) = &outputs.mapping {
         write(path, registry.mapping().as_bytes())?;
@@ -130,7 +137,7 @@ fn check_chain(spec: &ChainSpec, execution: &ExecutionGenesis) -> Result<(), Str
 fn write_state<P: Preset>(
     spec: &ChainSpec,
     execution: &ExecutionGenesis,
-    validators: &[GenesisValidator],
+    registry: &Registry,
     outputs: &Outputs,
 ) -> Result<Summary, GenesisError> {
     let start = match spec.min_genesis_time {
@@ -145,7 +152,14 @@ fn write_state<P: Preset>(
         .block
         .to_payload_header::<P>()
         .map_err(|error| wrong(&error))?;
-    let state: BeaconState<P> = genesis_state(genesis_time, validators, header, spec).map_err(|error| wrong(&error))?;
+    let validators = &registry.validators;
+    let made = genesis_state(genesis_time, validators, header, spec).map_err(|error| match error {
+        state_transition::GenesisError::Group { index, reason } => {
+            GenesisError::State(format!("{}: {reason}", registry.place(index.as_usize())))
+        }
+        other => wrong(&other),
+    });
+    let state: BeaconState<P> = made?;
     if let Some(path) = &outputs.state {
         write(path, &state.as_ssz_bytes())?;
     }

@@ -1,11 +1,12 @@
 //! The order of the registry, and the file that says which key is which validator.
 
 use crate::groups::Groups;
-use crate::keys::GenesisKey;
+use crate::keys::{GenesisKey, Origin};
 use sha2::{Digest as _, Sha256};
 use state_transition::genesis::GenesisValidator;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use types::{Gwei, PublicKeyBytes, SignerKey, VirtualKey};
 
 /// Balance of a validator for which none is given.
@@ -20,11 +21,40 @@ pub(crate) struct Registry {
     pub(crate) validators: Vec<GenesisValidator>,
     /// Where each entry's key comes from: name of the source and index in it.
     sources: Vec<(String, u64)>,
+    origins: Vec<Origin>,
+    files: Files,
+}
+
+/// Names of the files that entries come from.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Files {
+    pub(crate) mnemonics: Option<PathBuf>,
+    pub(crate) list: Option<PathBuf>,
+    pub(crate) groups: Option<PathBuf>,
+}
+
+impl Files {
+    fn place(&self, origin: Origin) -> String {
+        let (file, place) = match origin {
+            Origin::Mnemonic { entry, index } => (&self.mnemonics, format!("entry {entry}, key {index}")),
+            Origin::Line(line) => (&self.list, format!("line {line}")),
+            Origin::Group(number) => (&self.groups, format!("group {number}")),
+        };
+        let file = file
+            .as_ref()
+            .map_or_else(String::new, |path| format!("{}: ", path.display()));
+        format!("{file}{place}")
+    }
 }
 
 impl Registry {
     /// Puts validators and groups together. Members are no validators of their own.
-    pub(crate) fn new(keys: Vec<GenesisKey>, groups: Groups, shuffle_seed: Option<u64>) -> Result<Self, String> {
+    pub(crate) fn new(
+        keys: Vec<GenesisKey>,
+        groups: Groups,
+        shuffle_seed: Option<u64>,
+        files: Files,
+    ) -> Result<Self, String> {
         let mut solo: Vec<GenesisKey> = keys
             .into_iter()
             .enumerate()
@@ -37,8 +67,11 @@ impl Registry {
         let mut registry = Self {
             validators: Vec::with_capacity(solo.len().saturating_add(groups.validators.len())),
             sources: Vec::new(),
+            origins: Vec::new(),
+            files,
         };
         for key in solo {
+            registry.origins.push(key.origin);
             registry.sources.push((key.source, key.source_index));
             registry.validators.push(GenesisValidator {
                 pubkey: key.pubkey,
@@ -49,10 +82,18 @@ impl Registry {
         }
         for (number, group) in (0u64..).zip(groups.validators) {
             registry.sources.push(("groups".to_owned(), number));
+            registry.origins.push(Origin::Group(number));
             registry.validators.push(group);
         }
         registry.check_keys()?;
         Ok(registry)
+    }
+
+    /// File and place that an entry comes from.
+    pub(crate) fn place(&self, index: usize) -> String {
+        self.origins
+            .get(index)
+            .map_or_else(String::new, |origin| self.files.place(*origin))
     }
 
     /// No key is there twice, and none is both a validator's and a member's.
@@ -61,18 +102,22 @@ impl Registry {
         for (index, validator) in self.validators.iter().enumerate() {
             if let Some(other) = registered.insert(validator.pubkey, index) {
                 return Err(format!(
-                    "validators {other} and {index} have the same key {}",
+                    "validators {other} ({}) and {index} ({}) have the same key {}",
+                    self.place(other),
+                    self.place(index),
                     validator.pubkey
                 ));
             }
         }
-        let mut members: HashSet<&VirtualKey> = HashSet::new();
+        let mut members: HashMap<&VirtualKey, usize> = HashMap::new();
         for (index, validator) in self.validators.iter().enumerate() {
             for key in validator.group.iter().flat_map(|group| &group.keys) {
                 let name = SignerKey::new(key.scheme, &key.pubkey).map_or_else(String::new, |key| key.to_string());
-                if !members.insert(key) {
+                if let Some(other) = members.insert(key, index) {
                     return Err(format!(
-                        "validator {index} has a member's key that is a member's already: {name}"
+                        "{} has a member's key that {} has already: {name}",
+                        self.place(index),
+                        self.place(other)
                     ));
                 }
                 let of_validator = SignerKey::new(key.scheme, &key.pubkey)
@@ -82,7 +127,9 @@ impl Registry {
                     .filter(|owner| **owner != index);
                 if let Some(other) = of_validator {
                     return Err(format!(
-                        "validator {index} has a member whose key is that of validator {other}: {name}"
+                        "{} has a member whose key is that of validator {other} ({}): {name}",
+                        self.place(index),
+                        self.place(*other)
                     ));
                 }
             }
@@ -132,6 +179,7 @@ fn shuffle(keys: &mut Vec<GenesisKey>, seed: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashSet;
     use types::Hash32;
 
     fn key(source: &str, index: u64) -> GenesisKey {
@@ -144,6 +192,10 @@ mod tests {
             balance: None,
             source: source.to_owned(),
             source_index: index,
+            origin: Origin::Mnemonic {
+                entry: source.len(),
+                index,
+            },
         }
     }
 
@@ -163,19 +215,24 @@ mod tests {
 
     #[test]
     fn the_mapping_has_a_line_for_each_run_of_neighbours() {
-        let registry = Registry::new(keys(), groups(&[2, 3]), None).unwrap();
+        let registry = Registry::new(keys(), groups(&[2, 3]), None, Files::default()).unwrap();
         assert_eq!(
             registry.mapping(),
             "- 0-1: { src: \"a\", from: 5, to: 6 }\n- 2-97: { src: \"a\", from: 9, to: 104 }\n\
              - 98-100: { src: \"bb\", from: 0, to: 2 }\n"
         );
-        assert_eq!(Registry::new(vec![], groups(&[]), None).unwrap().mapping(), "");
+        assert_eq!(
+            Registry::new(vec![], groups(&[]), None, Files::default())
+                .unwrap()
+                .mapping(),
+            ""
+        );
     }
 
     #[test]
     fn shuffling_keeps_all_keys_and_depends_on_the_seed_alone() {
         let order = |seed| -> Vec<PublicKeyBytes> {
-            let registry = Registry::new(keys(), groups(&[]), seed).unwrap();
+            let registry = Registry::new(keys(), groups(&[]), seed, Files::default()).unwrap();
             registry.validators.iter().map(|validator| validator.pubkey).collect()
         };
         assert_eq!(order(Some(1)), order(Some(1)));
@@ -187,7 +244,13 @@ mod tests {
 
     #[test]
     fn a_key_is_nobodys_twice() {
-        let error = Registry::new(vec![key("a", 1), key("a", 2), key("a", 1)], groups(&[]), None).unwrap_err();
-        assert!(error.starts_with("validators 0 and 2 have the same key"), "{error}");
+        let files = Files {
+            mnemonics: Some("m.yaml".into()),
+            ..Files::default()
+        };
+        let keys = vec![key("a", 1), key("a", 2), key("a", 1)];
+        let error = Registry::new(keys, groups(&[]), None, files).unwrap_err();
+        let expected = "validators 0 (m.yaml: entry 1, key 1) and 2 (m.yaml: entry 1, key 1) have the same key";
+        assert!(error.starts_with(expected), "{error}");
     }
 }

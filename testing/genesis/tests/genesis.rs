@@ -1,7 +1,7 @@
 //! Genesis states from files, as `fresnel genesis` makes them.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are not seen as tests")]
 
-use genesis::{ExecutionGenesis, GenesisError, Inputs, Outputs, Summary, make};
+use genesis::{ExecutionGenesis, GenesisError, Inputs, Keystores, Outputs, Summary, make, parse_key_numbers};
 use std::path::{Path, PathBuf};
 use types::{
     BeaconState, ChainSpec, Epoch, ForkName, ForkVersioned as _, Mainnet, Minimal, Preset, PresetName, VirtualKey,
@@ -221,14 +221,29 @@ fn wrong_groups_say_which_and_what_was_expected() {
         ),
         (
             "groups:\n- { threshold: 2, keys: [1, 2], registry_key: 4 }",
-            "have the same key",
+            "groups.yaml: group 0) have the same key",
         ),
         (
             "groups:\n- { threshold: 2, keys: [1, 2], registry_key: 1 }\n- { threshold: 1, keys: [3], registry_key: 2 }",
             "whose key is that of validator 18",
         ),
         ("groups:\n- { threshold: 2, keys: [1, 2], colour: red }", "colour"),
-        ("groups:\n- { threshold: 2, keys: [1, '9-0x00'] }", "no genesis state"),
+        (
+            "groups:\n- { threshold: 2, keys: [1, '9-0x00'] }",
+            "groups.yaml: group 0: ",
+        ),
+        (
+            "groups:\n- { threshold: 2, keys: [1, '0x1234'] }",
+            "groups.yaml: group 0: place 1: \"0x1234\": expected a public key",
+        ),
+        (
+            "groups:\n- { threshold: 2, keys: [1, '0xaaf6c1251e73fb600624937760fef218aace5b253bf068ed45398aeb29d821e4d2899343ddcbbe37cb3f6cf500dff26c'] }",
+            "groups.yaml: group 0 has a member whose key is that of validator 0",
+        ),
+        (
+            "groups:\n- { threshold: 9, keys: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16] }",
+            "groups.yaml: group 0: it has 17 keys, expected 1 to 16",
+        ),
         ("group: []", "group"),
     ] {
         let error = Files::new(&minimal()).groups(yaml).error();
@@ -283,6 +298,76 @@ fn wrong_mnemonics_say_where() {
         let error = files.error();
         assert!(error.contains(expected), "{to}: {error}");
         assert!(!error.contains("athlete"), "words are not repeated: {error}");
+    }
+}
+
+/// Who has a key twice finds both places.
+#[test]
+fn a_key_that_is_there_twice_is_told_with_both_files() {
+    let mut files = Files::new(&minimal());
+    files.inputs.additional_validators = Some(files.write("list", &format!("#\n{FIRST_KEY}:{:064x}\n", 1)));
+    let error = files.error();
+    for part in ["mnemonics.yaml: entry 0, key 0", "list: line 2", "have the same key"] {
+        assert!(error.contains(part), "{error}: {part}");
+    }
+}
+
+/// What a participant starts its client with are the keys that the genesis has, members' keys included.
+#[test]
+fn keystores_are_those_of_the_genesis_in_the_layout_of_clients() {
+    let files = Files::new(&minimal()).groups("groups:\n- { threshold: 1, keys: [0, 2] }\n");
+    let text = std::fs::read_to_string(files.path("mnemonics.yaml")).unwrap();
+    let text = text.replace("count: 20", "start: 3\n  count: 2");
+    let second = "- mnemonic: \"test test test test test test test test test test test junk\"\n  count: 3\n";
+    files.write("mnemonics.yaml", &(text + second));
+    files.make().unwrap();
+    let state = files.state::<Minimal>(ForkName::Dvt);
+    let request = Keystores {
+        mnemonics: files.path("mnemonics.yaml"),
+        keys: parse_key_numbers("0,2-3").unwrap(),
+        validators_dir: files.path("validators"),
+        secrets_dir: files.path("secrets"),
+        is_insecure: true,
+    };
+    let written = request.write().unwrap();
+    assert_eq!(request.write().unwrap(), written, "again");
+    let group = state.groups().unwrap().get(0).unwrap().key_sets[0].clone();
+    assert_eq!(written[0], group.keys[0].as_bls().unwrap());
+    assert_eq!(written[1], group.keys[1].as_bls().unwrap());
+    // Of the keys, 1 and 3 are validators of their own.
+    assert_eq!(written[2].to_string(), pubkeys(&state)[1]);
+
+    let dir = keystore::ValidatorsDir::open(&request.validators_dir, &request.secrets_dir).unwrap();
+    let mut definitions = dir.definitions().unwrap();
+    assert_eq!(definitions.as_slice().len(), 0, "no paths that hold only here");
+    dir.discover(&mut definitions).unwrap();
+    assert_eq!(dir.unlock_enabled(&definitions).filter(Result::is_ok).count(), 3);
+    for (key, path) in written
+        .iter()
+        .zip(["m/12381/3600/3/0/0", "m/12381/3600/0/0/0", "m/12381/3600/1/0/0"])
+    {
+        let keystore = keystore::Keystore::from_file(&dir.keystore_path(*key)).unwrap();
+        assert_eq!(keystore.path(), path);
+    }
+    drop(dir);
+
+    let beyond = Keystores {
+        keys: vec![5],
+        ..request
+    };
+    let error = beyond.write().unwrap_err().to_string();
+    assert!(
+        error.contains("mnemonics.yaml: key 5 does not exist: the mnemonics have 5 keys"),
+        "{error}"
+    );
+    for (text, expected) in [
+        ("", "expected"),
+        ("3-1", "3-1"),
+        ("a", "\"a\""),
+        ("1-9999999999", "at most"),
+    ] {
+        let error = parse_key_numbers(text).unwrap_err();
+        assert!(error.contains(expected), "{text}: {error}");
     }
 }
 

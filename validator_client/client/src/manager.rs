@@ -8,7 +8,7 @@
 
 use crate::start::Common;
 use crate::{ClientError, chain_info, keys};
-use beacon_api::{BeaconClient, ClientConfig, GroupKeySet, StateId, ValidatorId, ValidatorsRequest};
+use beacon_api::{BeaconClient, ClientConfig, GroupKeySet, Network, StateId, ValidatorId, ValidatorsRequest};
 use clap::{Args, Subcommand};
 use futures::future::LocalBoxFuture;
 use keystore::{KEYSTORE_FILE, Keystore, Password, SigningDefinition, ValidatorDefinitions, ValidatorsDir};
@@ -299,11 +299,11 @@ impl Chain {
             reason: error.to_string(),
         })?;
         let text = |error: beacon_api::ApiError| refused(error.to_string());
-        let genesis = api.genesis().await.map_err(text)?;
-        let spec = match testnet_dir {
-            Some(dir) => chain_info::spec_of_dir(dir)?,
-            None => chain_info::spec_of_nodes(std::slice::from_ref(&api)).await?,
-        };
+        let found = Network::of_node(&api).await.map_err(text)?;
+        let own = testnet_dir.map(chain_info::Own::of_dir).transpose()?;
+        let chain_info::Chain { spec, network } =
+            chain_info::of_node(&found, own.as_ref()).map_err(|reason| refused(format!("{url}: {reason}")))?;
+        let genesis = network.genesis;
         let syncing = api.syncing().await.map_err(text)?;
         if syncing.is_syncing {
             return Err(refused(format!("{url} is syncing: it does not know the present keys")));

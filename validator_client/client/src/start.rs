@@ -113,18 +113,9 @@ async fn run_until_error(
         tracing::warn!("No --suggested-fee-recipient: the beacon node's is used, if it has one");
     }
 
-    let spec = match &common.testnet_dir {
-        Some(dir) => chain_info::spec_of_dir(dir)?,
-        None => chain_info::spec_of_nodes(&clients).await?,
-    };
-    let spec = Arc::new(spec);
-    let genesis = chain_info::wait_for_genesis(&clients).await;
-    if genesis.genesis_fork_version != spec.genesis_fork_version {
-        return Err(ClientError::Configuration(format!(
-            "the beacon node's genesis fork version is {}, expected {} of --testnet-dir",
-            genesis.genesis_fork_version, spec.genesis_fork_version
-        )));
-    }
+    let own = common.testnet_dir.as_deref().map(chain_info::Own::of_dir).transpose()?;
+    let chain_info::Chain { spec, network } = chain_info::of_nodes(&clients, own.as_ref()).await?;
+    let (spec, genesis) = (Arc::new(spec), network.genesis);
     let clock = SlotClock::system(genesis.genesis_time, &spec);
     let distance = clock.clone();
     let registered = runtime::register_gauge(
@@ -155,7 +146,7 @@ async fn run_until_error(
     let timeout = Duration::from_millis(spec.slot_duration_ms / 2).clamp(MIN_REQUEST, MAX_REQUEST);
     let clients = clients.into_iter().map(|client| client.with_timeout(timeout)).collect();
     let context = Arc::new(Context::new(
-        Nodes::new(clients),
+        Nodes::of_network(clients, network),
         Arc::new(signer),
         spec,
         clock,

@@ -24,8 +24,9 @@ pub(crate) async fn aggregate<P: Preset>(context: &Context, slot: Slot, data: At
     let data_root = data.tree_hash_root();
     let work = committees.into_iter().map(|(committee, duties)| async move {
         let answer = context
-            .nodes
-            .first(|node| async move { node.aggregate_attestation::<P>(data_root, slot, committee).await })
+            .in_slot(slot, |node| async move {
+                node.aggregate_attestation::<P>(data_root, slot, committee).await
+            })
             .await;
         match answer {
             Ok(Some(aggregate)) => sign::<P>(context, aggregate.data, duties).await,
@@ -46,8 +47,7 @@ pub(crate) async fn aggregate<P: Preset>(context: &Context, slot: Slot, data: At
     }
     let aggregates = &aggregates;
     let outcome = context
-        .nodes
-        .first(|node| async move { node.submit_aggregates(aggregates).await })
+        .in_slot(slot, |node| async move { node.submit_aggregates(aggregates).await })
         .await;
     metrics::count(metrics::Duty::Aggregate, outcome.is_ok(), aggregates.len());
     match outcome {

@@ -113,8 +113,7 @@ impl Attesters {
             return;
         }
         let data = match context
-            .nodes
-            .first(|node| async move {
+            .in_slot(slot, |node| async move {
                 let data = node.attestation_data(slot, 0).await?;
                 match check_data::<P>(&data, slot) {
                     Ok(()) => Ok(data),
@@ -244,8 +243,7 @@ async fn vote<P: Preset>(context: &Context, slot: Slot, data: AttestationData, d
     }
     let votes = &votes;
     let outcome = context
-        .nodes
-        .first(|node| async move { node.submit_attestations(votes).await })
+        .in_slot(slot, |node| async move { node.submit_attestations(votes).await })
         .await;
     metrics::count(metrics::Duty::Attestation, outcome.is_ok(), votes.len());
     match outcome {

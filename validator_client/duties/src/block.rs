@@ -1,11 +1,16 @@
 //! Blocks.
 
+use crate::context::ROUND_PAUSE;
 use crate::{Context, metrics};
-use beacon_api::{BroadcastValidation, ProducedBlock, ProposerDuty, Published, RandaoProof};
+use beacon_api::{
+    ApiError, BeaconClient, BroadcastValidation, ProducedBlock, ProposerDuty, Published, RandaoProof,
+    SignedProducedBlock,
+};
 use parking_lot::RwLock;
 use signing::SignableMessage;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tokio::time::sleep;
 use types::{BeaconBlockHeader, Epoch, Preset, Root, Slot};
 
 #[derive(Debug)]
@@ -133,7 +138,24 @@ async fn propose_one<P: Preset>(context: &Context, duty: ProposerDuty) -> Result
         .map_err(|error| error.to_string())?;
     let block = produced.data.sign(signed.signature, signed.proofs);
     let block = &block;
-    // A block is worth asking every node: the one that made it first, because only it may have the payload.
+    let end = context.clock.slot_start_ms(slot.saturating_add(1u64));
+    let published = loop {
+        match publish(context, slot, &maker, block).await {
+            Ok(published) => break published,
+            Err(error) if error.is_of_the_node() && context.clock.now_ms() < end => sleep(ROUND_PAUSE).await,
+            Err(error) => return Err(error.to_string()),
+        }
+    };
+    Ok((root, published))
+}
+
+/// A block is worth asking every node: the one that made it first, because only it may have the payload.
+async fn publish<P: Preset>(
+    context: &Context,
+    slot: Slot,
+    maker: &BeaconClient,
+    block: &SignedProducedBlock<P>,
+) -> Result<Published, ApiError> {
     let mut outcome = maker.publish_produced(block, BroadcastValidation::Gossip).await;
     for node in context.nodes.by_health() {
         match &outcome {
@@ -144,6 +166,5 @@ async fn propose_one<P: Preset>(context: &Context, duty: ProposerDuty) -> Result
             outcome = node.publish_produced(block, BroadcastValidation::Gossip).await;
         }
     }
-    let published = outcome.map_err(|error| error.to_string())?;
-    Ok((root, published))
+    outcome
 }

@@ -1,17 +1,24 @@
 //! What all duties share.
 
 use crate::{Indices, Nodes};
-use beacon_api::HeadEvent;
+use beacon_api::{ApiError, BeaconClient, HeadEvent};
 use parking_lot::RwLock;
 use runtime::SlotClock;
 use signing::Signer;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use types::{ChainSpec, Epoch, ExecutionAddress, Hash32, Preset, SignerKey, Slot};
 
 /// Longest graffiti.
 pub const GRAFFITI_BYTES: usize = 32;
+
+/// Between two rounds of the same question.
+pub(crate) const ROUND_PAUSE: Duration = Duration::from_millis(250);
+/// Of a slot: how long a node may take for an answer that can be asked for again. Not less than [`MIN_ANSWER`].
+const ANSWERS_PER_SLOT: u64 = 4;
+const MIN_ANSWER: Duration = Duration::from_secs(1);
 
 /// Graffiti as it stands in a block: padded with zeros. `None` for a text of more than [`GRAFFITI_BYTES`].
 pub fn padded_graffiti(text: &str) -> Option<Hash32> {
@@ -90,6 +97,32 @@ impl Context {
     /// The current epoch; 0 before genesis.
     pub(crate) fn epoch<P: Preset>(&self) -> Epoch {
         self.clock.now_slot().unwrap_or_default().epoch::<P>()
+    }
+
+    /// Asks for what is of use until the end of a slot. If all nodes fail, they are asked again, in rounds: a node that
+    /// restarts, or is not ready at the moment, must not cost a duty.
+    ///
+    /// Errors with what the last node said in the last round.
+    pub(crate) async fn in_slot<T, F>(&self, slot: Slot, ask: impl Fn(BeaconClient) -> F) -> Result<T, ApiError>
+    where
+        F: Future<Output = Result<T, ApiError>>,
+    {
+        let end = self.clock.slot_start_ms(slot.saturating_add(1u64));
+        let timeout = Duration::from_millis(self.spec.slot_duration_ms / ANSWERS_PER_SLOT).max(MIN_ANSWER);
+        let mut round = 0u32;
+        loop {
+            let answer = self.nodes.first(|node| ask(node.with_timeout(timeout))).await;
+            match answer {
+                Err(error) if error.is_of_the_node() && self.clock.now_ms() < end => {
+                    if round == 0 {
+                        tracing::warn!(%slot, %error, "No beacon node could answer, asking again until the slot ends");
+                    }
+                    round = round.saturating_add(1);
+                    tokio::time::sleep(ROUND_PAUSE).await;
+                }
+                answer => return answer,
+            }
+        }
     }
 
     /// Waits until a node tells of a head of `slot`, but no longer than until `basis_points` of the slot.

@@ -16,21 +16,25 @@ struct Known {
     by_index: HashMap<SignerIndex, SignerKey>,
     /// Whether a first answer has come.
     is_started: bool,
+    /// Keys without duties that the operator was told of, with why.
+    idle: HashMap<SignerKey, String>,
+}
+
+fn has_left(entry: &ValidatorEntry) -> bool {
+    matches!(
+        entry.status,
+        ValidatorStatus::ExitedUnslashed
+            | ValidatorStatus::ExitedSlashed
+            | ValidatorStatus::WithdrawalPossible
+            | ValidatorStatus::WithdrawalDone
+    )
 }
 
 /// Keys that have duties, or will have.
 fn with_duties(entries: &[ValidatorEntry]) -> HashMap<SignerKey, SignerIndex> {
     entries
         .iter()
-        .filter(|entry| {
-            !matches!(
-                entry.status,
-                ValidatorStatus::ExitedUnslashed
-                    | ValidatorStatus::ExitedSlashed
-                    | ValidatorStatus::WithdrawalPossible
-                    | ValidatorStatus::WithdrawalDone
-            )
-        })
+        .filter(|entry| !has_left(entry))
         .map(|entry| (entry.validator.pubkey, entry.index))
         .collect()
 }
@@ -91,12 +95,36 @@ impl Indices {
         changes
     }
 
+    /// Keys that have no duties, with why; those that are news.
+    fn idle_news(&self, keys: &[SignerKey], entries: &[ValidatorEntry]) -> Vec<(SignerKey, String)> {
+        let busy = with_duties(entries);
+        let idle: HashMap<SignerKey, String> = keys
+            .iter()
+            .filter(|key| !busy.contains_key(*key))
+            .map(|key| {
+                let reason = match entries.iter().find(|entry| entry.validator.pubkey == *key) {
+                    Some(entry) => format!("validator {} is {}", entry.index, entry.status),
+                    None => "it is neither a validator's nor in the key set in force of a group".to_owned(),
+                };
+                (*key, reason)
+            })
+            .collect();
+        let mut known = self.0.write();
+        let mut news: Vec<(SignerKey, String)> = idle
+            .iter()
+            .filter(|(key, reason)| known.idle.get(*key) != Some(*reason))
+            .map(|(key, reason)| (*key, reason.clone()))
+            .collect();
+        news.sort_unstable_by_key(|(key, _)| key.to_string());
+        known.idle = idle;
+        news
+    }
+
     fn set(&self, now: HashMap<SignerKey, SignerIndex>) {
-        *self.0.write() = Known {
-            by_index: now.iter().map(|(key, index)| (*index, *key)).collect(),
-            by_key: now,
-            is_started: true,
-        };
+        let mut known = self.0.write();
+        known.by_index = now.iter().map(|(key, index)| (*index, *key)).collect();
+        known.by_key = now;
+        known.is_started = true;
     }
 }
 
@@ -106,7 +134,8 @@ impl Context {
     /// A key that this client has not yet seen on the chain may have a past that it does not know: such a key signs only
     /// votes that go beyond what is justified now. Until that is on disk the key has no duties.
     pub(crate) async fn update_indices<P: Preset>(&self) -> Result<bool, ApiError> {
-        let ids: Vec<ValidatorId> = self.signer.keys().into_iter().map(ValidatorId::PublicKey).collect();
+        let keys = self.signer.keys();
+        let ids: Vec<ValidatorId> = keys.iter().copied().map(ValidatorId::PublicKey).collect();
         if ids.is_empty() && self.indices.all().is_empty() {
             return Ok(false);
         }
@@ -128,6 +157,9 @@ impl Context {
                     now.remove(key);
                 }
             }
+        }
+        for (key, reason) in self.indices.idle_news(&keys, &entries) {
+            tracing::warn!(%key, reason, "Key has no duties for now: it is looked up again each epoch");
         }
         for key in &changes.vanished {
             if self.signer.has_key(*key) {
@@ -191,5 +223,58 @@ impl Context {
             Ok(Err(error)) => tracing::warn!(%error, "Slashing protection is not pruned"),
             Err(error) => tracing::debug!(%error, "Slashing protection is not pruned"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use beacon_api::ValidatorData;
+    use types::{Hash32, PublicKeyBytes};
+
+    fn key(byte: u8) -> SignerKey {
+        PublicKeyBytes::repeat_byte(byte).into()
+    }
+
+    fn entry(byte: u8, status: ValidatorStatus) -> ValidatorEntry {
+        ValidatorEntry {
+            index: SignerIndex::new(byte.into()),
+            balance: 0,
+            status,
+            validator: ValidatorData {
+                pubkey: key(byte),
+                withdrawal_credentials: Hash32::ZERO,
+                effective_balance: 0,
+                slashed: false,
+                activation_eligibility_epoch: Epoch::new(0),
+                activation_epoch: Epoch::new(0),
+                exit_epoch: Epoch::new(0),
+                withdrawable_epoch: Epoch::new(0),
+            },
+        }
+    }
+
+    #[test]
+    fn each_key_without_duties_is_told_once_with_why() {
+        let indices = Indices::default();
+        let keys = [key(1), key(2), key(3)];
+        let entries = [
+            entry(1, ValidatorStatus::ActiveOngoing),
+            entry(2, ValidatorStatus::ExitedUnslashed),
+        ];
+        let news = indices.idle_news(&keys, &entries);
+        let [(exited, left), (unknown, nowhere)] = &news[..] else {
+            panic!("{news:?}")
+        };
+        assert_eq!((*exited, *unknown), (key(2), key(3)));
+        assert_eq!(left, "validator 2 is exited_unslashed");
+        assert!(nowhere.contains("neither a validator's nor"), "{nowhere}");
+        assert!(indices.idle_news(&keys, &entries).is_empty());
+        // It comes, and goes.
+        let all = [&entries[..], &[entry(3, ValidatorStatus::PendingQueued)]].concat();
+        assert!(indices.idle_news(&keys, &all).is_empty());
+        let news = indices.idle_news(&keys, &entries);
+        assert_eq!(news.len(), 1, "{news:?}");
+        assert_eq!(news[0].0, key(3));
     }
 }

@@ -1,7 +1,7 @@
 //! The sync committee: messages in every slot, contributions by those who were selected.
 
 use crate::{Context, metrics};
-use beacon_api::{BlockId, SyncCommitteeSubscription, SyncDuty};
+use beacon_api::{ApiError, BeaconClient, BlockId, SyncCommitteeSubscription, SyncDuty};
 use parking_lot::RwLock;
 use signature_scheme::is_sync_committee_aggregator;
 use signing::SignableMessage;
@@ -83,18 +83,10 @@ impl SyncCommittees {
             return;
         }
         context.wait_for_head(slot, context.spec.sync_message_due_bps).await;
-        let head = context
-            .nodes
-            .first(|node| async move { node.block_root(BlockId::Head).await })
-            .await;
-        let root = match head {
-            Ok(Some(answer)) if answer.execution_optimistic => {
-                tracing::warn!(%slot, "Head is not verified: the sync committee's messages are missed");
-                return;
-            }
-            Ok(Some(answer)) => answer.data,
-            Ok(None) => return,
+        let root = match context.in_slot(slot, verified_head).await {
+            Ok(root) => root,
             Err(error) => {
+                metrics::count(metrics::Duty::SyncMessage, false, duties.len());
                 tracing::error!(%slot, %error, "The sync committee's messages are missed");
                 return;
             }
@@ -104,6 +96,19 @@ impl SyncCommittees {
         let contributions = select::<P>(&context, slot, &duties).await;
         context.clock.sleep_until_ms(due).await;
         publish_contributions::<P>(&context, slot, root, contributions).await;
+    }
+}
+
+/// The head of a node, unless it is not verified: another node may have a better one, or this one in a moment.
+async fn verified_head(node: BeaconClient) -> Result<Root, ApiError> {
+    let wrong = |reason: &str| ApiError::Answer {
+        endpoint: format!("{}: head", node.name()),
+        reason: reason.to_owned(),
+    };
+    match node.block_root(BlockId::Head).await? {
+        Some(head) if head.execution_optimistic => Err(wrong("it is not verified")),
+        Some(head) => Ok(head.data),
+        None => Err(wrong("there is none")),
     }
 }
 
@@ -159,8 +164,9 @@ async fn publish_messages<P: Preset>(context: &Context, slot: Slot, root: Root, 
     let messages: Vec<SyncCommitteeMessage> = futures::future::join_all(signing).await.into_iter().flatten().collect();
     let messages = &messages;
     let outcome = context
-        .nodes
-        .first(|node| async move { node.submit_sync_committee_messages(messages).await })
+        .in_slot(slot, |node| async move {
+            node.submit_sync_committee_messages(messages).await
+        })
         .await;
     metrics::count(metrics::Duty::SyncMessage, outcome.is_ok(), messages.len());
     match outcome {
@@ -210,8 +216,9 @@ async fn publish_contributions<P: Preset>(context: &Context, slot: Slot, root: R
     let subcommittees: BTreeSet<u64> = selected.iter().map(|one| one.subcommittee_index).collect();
     for subcommittee in subcommittees {
         let answer = context
-            .nodes
-            .first(|node| async move { node.sync_committee_contribution::<P>(slot, subcommittee, root).await })
+            .in_slot(slot, |node| async move {
+                node.sync_committee_contribution::<P>(slot, subcommittee, root).await
+            })
             .await;
         let contribution = match answer {
             Ok(Some(contribution)) => contribution,
@@ -245,8 +252,10 @@ async fn publish_contributions<P: Preset>(context: &Context, slot: Slot, root: R
     }
     let contributions = &contributions;
     let outcome = context
-        .nodes
-        .first(|node| async move { node.submit_contributions(contributions).await })
+        .in_slot(
+            slot,
+            |node| async move { node.submit_contributions(contributions).await },
+        )
         .await;
     metrics::count(metrics::Duty::Contribution, outcome.is_ok(), contributions.len());
     match outcome {

@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use beacon_api::{BeaconClient, ClientConfig};
+use beacon_api::{BeaconClient, ClientConfig, Genesis, Network};
 use bls::SecretKey;
 use duties::{Context, Nodes, Settings};
 use parking_lot::Mutex;
@@ -33,6 +33,12 @@ struct Script {
     /// What is wrong with the node's attestation data: a field by its path, and its value.
     wrong_data: Option<(&'static str, &'static str)>,
     asked_data: usize,
+    /// How often it still answers with 503 when asked for data, and when given votes.
+    refusals: [usize; 2],
+    refused: [usize; 2],
+    /// The network that it follows: its genesis validators root.
+    network: u8,
+    asked_validators: usize,
     votes: Vec<Value>,
     asked_epochs: BTreeSet<u64>,
 }
@@ -79,10 +85,29 @@ async fn attester_duties(State(script): Shared, Path(epoch): Path<u64>) -> Json<
     Json(json!({"dependent_root": root(script.dependent_root), "execution_optimistic": false, "data": [duty]}))
 }
 
+/// Whether the node is not ready for what it is asked now.
+fn refuses(script: &mut Script, place: usize) -> Result<(), StatusCode> {
+    if script.refusals[place] == 0 {
+        return Ok(());
+    }
+    script.refusals[place] -= 1;
+    script.refused[place] += 1;
+    Err(StatusCode::SERVICE_UNAVAILABLE)
+}
+
+fn genesis(network: u8) -> Genesis {
+    Genesis {
+        genesis_time: GENESIS_TIME,
+        genesis_validators_root: Root::repeat_byte(network),
+        genesis_fork_version: Version::ZERO,
+    }
+}
+
 async fn attestation_data(
     State(script): Shared,
     axum::extract::RawQuery(query): axum::extract::RawQuery,
-) -> Json<Value> {
+) -> Result<Json<Value>, StatusCode> {
+    refuses(&mut script.lock(), 0)?;
     let query = query.unwrap();
     let slot: u64 = beacon_api::Query::parse(&query).required("slot").unwrap();
     let checkpoint = |epoch: u64| json!({"epoch": epoch.to_string(), "root": root(5)});
@@ -95,12 +120,14 @@ async fn attestation_data(
     if let Some((path, value)) = script.wrong_data {
         *data.pointer_mut(path).unwrap() = json!(value);
     }
-    Json(json!({"data": data}))
+    Ok(Json(json!({"data": data})))
 }
 
-async fn take_votes(State(script): Shared, Json(votes): Json<Vec<Value>>) -> StatusCode {
-    script.lock().votes.extend(votes);
-    StatusCode::OK
+async fn take_votes(State(script): Shared, Json(votes): Json<Vec<Value>>) -> Result<StatusCode, StatusCode> {
+    let mut script = script.lock();
+    refuses(&mut script, 1)?;
+    script.votes.extend(votes);
+    Ok(StatusCode::OK)
 }
 
 impl Node {
@@ -115,16 +142,19 @@ impl Node {
         let finality =
             json!({"previous_justified": checkpoint, "current_justified": checkpoint, "finalized": checkpoint});
         let validators = |State(script): Shared| async move {
-            located(if script.lock().is_known {
-                json!([entry()])
-            } else {
-                json!([])
-            })
+            let mut script = script.lock();
+            script.asked_validators += 1;
+            located(if script.is_known { json!([entry()]) } else { json!([]) })
         };
         let taken = || async { StatusCode::OK };
         let empty = || async { Json(json!({"dependent_root": root(1), "execution_optimistic": false, "data": []})) };
         let routes = Router::new()
             .route("/eth/v1/node/health", get(taken))
+            .route(
+                "/eth/v1/beacon/genesis",
+                get(|State(script): Shared| async move { Json(json!({"data": genesis(script.lock().network)})) }),
+            )
+            .route("/eth/v1/config/spec", get(|| async { Json(json!({"data": {}})) }))
             .route("/eth/v1/beacon/states/head/validators", get(validators))
             .route(
                 "/eth/v1/beacon/states/head/finality_checkpoints",
@@ -184,13 +214,17 @@ impl Client {
     }
 
     async fn with_keys(dir: &std::path::Path, clients: Vec<BeaconClient>, keys: Vec<SigningMethod>) -> Self {
+        Self::with_nodes(dir, Nodes::new(clients), keys).await
+    }
+
+    async fn with_nodes(dir: &std::path::Path, nodes: Nodes, keys: Vec<SigningMethod>) -> Self {
         let spec = Arc::new(ChainSpec::fulu_genesis(PresetName::Minimal));
         let clock = SlotClock::manual(GENESIS_TIME, &spec);
         clock.set_slot(Slot::new(1));
         let database = SlashingDatabase::open_or_create(&dir.join(DATABASE_FILE)).unwrap();
         let signer = Signer::start(database, keys, Root::repeat_byte(7), Arc::clone(&spec), clock.clone()).unwrap();
         let context = Context::new(
-            Nodes::new(clients),
+            nodes,
             Arc::new(signer),
             Arc::clone(&spec),
             clock.clone(),
@@ -372,5 +406,89 @@ async fn a_key_that_joins_a_running_client_has_duties_at_once_and_one_that_leave
     client.votes_are_due(11).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(node.targets(), ["0"]);
+    client.kill();
+}
+
+/// A node that restarts, or is not ready for a moment, costs no vote.
+#[tokio::test]
+async fn a_vote_is_asked_for_and_published_again_within_its_slot() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (Node::start(3).await, Node::start(3).await);
+    for node in [&first, &second] {
+        node.script.lock().refusals = [2, 2];
+    }
+    let clients = vec![first.client.clone(), second.client.clone()];
+    let client = Client::start(dir.path(), clients).await;
+    first.until(|script| script.asked_epochs.contains(&1)).await;
+    client.votes_are_due(3).await;
+    first.until(|script| script.votes.len() == 1).await;
+    assert_eq!(first.targets(), ["0"]);
+    for node in [&first, &second] {
+        assert_eq!(node.script.lock().refused, [2, 2], "each node is asked in each round");
+    }
+    client.kill();
+}
+
+#[tokio::test]
+async fn a_vote_is_given_up_when_its_slot_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(3).await;
+    node.script.lock().refusals = [usize::MAX, 0];
+    let client = Client::start(dir.path(), vec![node.client.clone()]).await;
+    node.until(|script| script.asked_epochs.contains(&1)).await;
+    client.votes_are_due(3).await;
+    node.until(|script| script.refused[0] >= 2).await;
+    client.clock.set_slot(Slot::new(4));
+    // Whoever still asks does so every quarter of a second.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let refused = node.script.lock().refused[0];
+    node.script.lock().refusals = [0, 0];
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let script = node.script.lock();
+    assert_eq!(
+        (script.asked_data, script.votes.len()),
+        (0, 0),
+        "after {refused} refusals"
+    );
+    drop(script);
+    client.kill();
+}
+
+/// It would be told of duties, and given votes, that are of no use there.
+#[tokio::test]
+async fn a_node_of_another_network_is_not_asked_even_if_it_becomes_one_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (Node::start(3).await, Node::start(3).await);
+    first.script.lock().network = 9;
+    let network = Network {
+        genesis: genesis(0),
+        configuration: Default::default(),
+    };
+    let clients = vec![first.client.clone(), second.client.clone()];
+    let nodes = Nodes::of_network(clients, network);
+    let client = Client::with_nodes(dir.path(), nodes, vec![SigningMethod::local(secret())]).await;
+    second.until(|script| script.asked_epochs.contains(&1)).await;
+    client.votes_are_due(3).await;
+    second.until(|script| script.votes.len() == 1).await;
+    assert_eq!(first.script.lock().asked_validators, 0);
+
+    // They change places; nodes are asked how they are late in each slot.
+    first.script.lock().network = 0;
+    second.script.lock().network = 9;
+    client.votes_are_due(5).await;
+    let are_known = async {
+        let nodes = &client.context.nodes;
+        let best = || nodes.by_health().first().map(BeaconClient::name);
+        while nodes.count() != (1, 0, 1) || best() != Some(first.client.name()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), are_known).await.unwrap();
+    client.votes_are_due(11).await;
+    first.until(|script| script.votes.len() == 1).await;
+    assert_eq!(
+        (first.targets(), second.targets()),
+        (vec!["1".to_owned()], vec!["0".to_owned()])
+    );
     client.kill();
 }

@@ -63,6 +63,8 @@ pub struct Keymanager {
     pub(crate) context: Arc<Context>,
     preset: PresetName,
     files: Arc<Mutex<KeyFiles>>,
+    /// Held while keystores of a request are decrypted: each takes seconds and 256 MiB.
+    pub(crate) decrypting: Arc<Mutex<()>>,
 }
 
 impl Keymanager {
@@ -77,6 +79,7 @@ impl Keymanager {
             context,
             preset,
             files: Arc::new(Mutex::new(KeyFiles { dir, definitions })),
+            decrypting: Arc::default(),
         }
     }
 

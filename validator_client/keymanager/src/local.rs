@@ -10,6 +10,14 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use types::{PublicKeyBytes, SignerKey};
 
+/// A keystore of a request that can be opened.
+struct Candidate {
+    keystore: Keystore,
+    password: Password,
+    /// None of a key that was listed already.
+    method: Option<SigningMethod>,
+}
+
 impl Keymanager {
     /// BLS keys that are unlocked from a keystore.
     pub(crate) async fn list_keystores(self: &Arc<Self>) -> Result<Vec<ListedKeystore>, Failure> {
@@ -48,6 +56,15 @@ impl Keymanager {
             .map(|text| Interchange::from_json(text.as_bytes()))
             .transpose()
             .map_err(Failure::bad_request)?;
+        let sent = keystores
+            .iter()
+            .zip(&passwords)
+            .map(|(text, password)| {
+                let keystore = Keystore::from_json(text.as_bytes()).map_err(|error| error.to_string())?;
+                Ok((keystore, Password::new(&password.0)))
+            })
+            .collect();
+        let candidates = self.decrypt(sent).await?;
         self.with_files(move |this, files, runtime| {
             if let Some(record) = record {
                 let root = this.context.signer.genesis_validators_root();
@@ -64,11 +81,11 @@ impl Keymanager {
                     "Slashing protection imported"
                 );
             }
-            let outcomes: Vec<Outcome> = keystores
-                .iter()
-                .zip(&passwords)
-                .map(|(keystore, password)| {
-                    this.import_one(files, runtime, keystore, &password.0)
+            let outcomes: Vec<Outcome> = candidates
+                .into_iter()
+                .map(|candidate| {
+                    candidate
+                        .and_then(|candidate| this.import_one(files, runtime, candidate))
                         .unwrap_or_else(Outcome::error)
                 })
                 .collect();
@@ -80,26 +97,58 @@ impl Keymanager {
         .await
     }
 
-    fn import_one(
-        &self,
-        files: &mut KeyFiles,
-        runtime: &Handle,
-        keystore: &str,
-        password: &str,
-    ) -> Result<Outcome, String> {
-        let keystore = Keystore::from_json(keystore.as_bytes()).map_err(|error| error.to_string())?;
-        let password = Password::new(password);
+    /// Decrypts keystores whose keys are not listed yet. Whoever wants the files meanwhile does not wait for it.
+    async fn decrypt(
+        self: &Arc<Self>,
+        sent: Vec<Result<(Keystore, Password), String>>,
+    ) -> Result<Vec<Result<Candidate, String>>, Failure> {
+        let pubkeys: Vec<PublicKeyBytes> = sent.iter().flatten().map(|(keystore, _)| keystore.pubkey()).collect();
+        let listed: HashSet<PublicKeyBytes> = self
+            .with_files(move |_, files, _| {
+                let listed = pubkeys.into_iter().filter(|key| files.definitions.get(*key).is_some());
+                Ok(listed.collect())
+            })
+            .await?;
+        let one_at_a_time = Arc::clone(&self.decrypting).lock_owned().await;
+        let decrypt = move || {
+            let _held = one_at_a_time;
+            let candidates = sent.into_iter().map(|sent| {
+                let (keystore, password) = sent?;
+                let method = match listed.contains(&keystore.pubkey()) {
+                    true => None,
+                    false => {
+                        let secret = keystore.decrypt(&password).map_err(|error| error.to_string())?;
+                        Some(SigningMethod::local(secret))
+                    }
+                };
+                Ok(Candidate {
+                    keystore,
+                    password,
+                    method,
+                })
+            });
+            candidates.collect()
+        };
+        tokio::task::spawn_blocking(decrypt).await.map_err(Failure::internal)
+    }
+
+    fn import_one(&self, files: &mut KeyFiles, runtime: &Handle, candidate: Candidate) -> Result<Outcome, String> {
+        let Candidate {
+            keystore,
+            password,
+            method,
+        } = candidate;
         let pubkey = keystore.pubkey();
         if files.runs(pubkey)? {
             return Ok(Status::Duplicate.into());
         }
-        let secret = keystore.decrypt(&password).map_err(|error| error.to_string())?;
+        let method = method.ok_or_else(|| format!("{pubkey} was deleted while it was imported: import it again"))?;
         let mut definition = files
             .dir
             .store(&keystore, &password)
             .map_err(|error| error.to_string())?;
         definition.description = keystore.description().unwrap_or_default().to_owned();
-        let added = self.add(files, runtime, definition.clone(), SigningMethod::local(secret));
+        let added = self.add(files, runtime, definition.clone(), method);
         if let Err(reason) = added {
             // Nothing may stay that the next start would find: the caller is told that it was not imported.
             if let Err(error) = files.dir.delete(&definition) {

@@ -276,6 +276,32 @@ async fn an_imported_key_signs_at_once_and_after_a_restart() {
     assert_eq!(files.unlock_enabled(&definitions).filter_map(Result::ok).count(), 2);
 }
 
+/// Strong keystores take long to open; the keys that run, and whoever asks for them, do not wait for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keystore_that_is_slow_to_decrypt_holds_nobody_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let api = Arc::new(Api::start(dir.path()).await);
+    let strong = |number: u8| {
+        let (secret, password) = (secret(number), Password::new("pass"));
+        let keystore = Keystore::encrypt(&secret, &password, Kdf::strong(), "", None).unwrap();
+        keystore.to_json().to_string()
+    };
+    let body = json!({"keystores": [strong(1), strong(2)], "passwords": ["pass", "pass"]});
+    let import = tokio::spawn({
+        let api = Arc::clone(&api);
+        async move { api.statuses(Method::POST, "/eth/v1/keystores", body).await }
+    });
+    let mut answers = 0;
+    while !import.is_finished() {
+        api.listed().await;
+        answers += 1;
+    }
+    // With the files held, there are as many as get in before the import does.
+    assert!(answers > 20, "{answers} answers while two keystores were imported");
+    assert_eq!(import.await.unwrap(), ["imported", "imported"]);
+    assert_eq!(api.listed().await, [pubkey(1), pubkey(2)]);
+}
+
 #[tokio::test]
 async fn what_cannot_be_imported_leaves_nothing_behind() {
     let dir = tempfile::tempdir().unwrap();

@@ -40,13 +40,62 @@ pub enum AccountError {
     Definitions(#[from] DefinitionsError),
 }
 
+/// EIP-2334: purpose and coin type of the keys of validators.
+const PREFIX: [u32; 2] = [12381, 3600];
+
+/// The node of EIP-2333 below which all keys of a seed's validators are. Made once for many keys.
+pub struct ValidatorKeys(SecretKey);
+
+impl ValidatorKeys {
+    /// Of a seed of at least 32 bytes.
+    pub fn of_seed(seed: &[u8]) -> Result<Self, AccountError> {
+        let master = SecretKey::derive_master(seed).map_err(|source| AccountError::Derivation {
+            path: "m".to_owned(),
+            source,
+        })?;
+        Ok(Self(PREFIX.iter().fold(master, |key, index| key.derive_child(*index))))
+    }
+
+    /// `m/12381/3600/account/0`
+    pub fn withdrawal(&self, account: u32) -> SecretKey {
+        self.0.derive_child(account).derive_child(0)
+    }
+
+    /// `m/12381/3600/account/0/0`
+    pub fn signing(&self, account: u32) -> SecretKey {
+        self.withdrawal(account).derive_child(0)
+    }
+}
+
 /// Derives the signing key of an account from a seed of at least 32 bytes (EIP-2333, EIP-2334).
 pub fn derive_voting_key(seed: &[u8], account: u32) -> Result<SecretKey, AccountError> {
-    let path = KeyPath::signing_key(account);
-    SecretKey::derive_path(seed, &path).map_err(|source| AccountError::Derivation {
-        path: path.to_string(),
-        source,
-    })
+    Ok(ValidatorKeys::of_seed(seed)?.signing(account))
+}
+
+/// Encrypts a key with a random password.
+fn sealed(secret_key: &SecretKey, kdf: Kdf, path: &str) -> Result<(Keystore, Password), AccountError> {
+    let password = Password::random();
+    let keystore =
+        Keystore::encrypt(secret_key, &password, kdf, path, None).map_err(|source| AccountError::Keystore {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })?;
+    Ok((keystore, password))
+}
+
+/// Puts the keystore and the password of an account's key into a validators directory that may be carried elsewhere: the
+/// client that finds them there writes their definition. A keystore that is there already is left as it is.
+pub fn put_keystore(
+    dir: &ValidatorsDir,
+    secret_key: &SecretKey,
+    kdf: impl Fn() -> Kdf,
+    account: u32,
+) -> Result<(), AccountError> {
+    if !dir.keystore_path(secret_key.public_key().to_bytes()).exists() {
+        let (keystore, password) = sealed(secret_key, kdf(), &KeyPath::signing_key(account).to_string())?;
+        dir.store(&keystore, &password)?;
+    }
+    Ok(())
 }
 
 /// Puts a key into a validators directory: keystore with a random password, secret, definition. A key that is there
@@ -62,12 +111,7 @@ pub fn add_key(
     if let Some(existing) = definitions.get(pubkey) {
         return Ok(existing.clone());
     }
-    let password = Password::random();
-    let keystore =
-        Keystore::encrypt(secret_key, &password, kdf, path, None).map_err(|source| AccountError::Keystore {
-            path: path.to_owned(),
-            source: Box::new(source),
-        })?;
+    let (keystore, password) = sealed(secret_key, kdf, path)?;
     let definition = dir.store(&keystore, &password)?;
     definitions.insert(definition.clone());
     dir.save(&definitions)?;
@@ -109,10 +153,15 @@ pub fn add_keys_from_seed(
     accounts: Range<u32>,
     kdf: impl Fn() -> Kdf,
 ) -> Result<Vec<ValidatorDefinition>, AccountError> {
+    let keys = ValidatorKeys::of_seed(seed)?;
     accounts
         .map(|account| {
-            let secret_key = derive_voting_key(seed, account)?;
-            add_key(dir, &secret_key, kdf(), &KeyPath::signing_key(account).to_string())
+            add_key(
+                dir,
+                &keys.signing(account),
+                kdf(),
+                &KeyPath::signing_key(account).to_string(),
+            )
         })
         .collect()
 }

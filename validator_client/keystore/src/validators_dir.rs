@@ -207,13 +207,18 @@ pub struct ValidatorsDir {
 }
 
 impl ValidatorsDir {
-    /// Opens the directories, creating those that are missing, and locks them.
+    /// Opens the directories, creating those that are missing, and locks them. Their paths may be relative: those in
+    /// definitions are not, so that the next start may be in another directory.
     pub fn open(validators_dir: &Path, secrets_dir: &Path) -> Result<Self, LockError> {
-        create_private_dir(validators_dir)?;
+        let absolute = |path: &Path| {
+            std::path::absolute(path).map_err(|source| FileError::io(path, "make the path absolute", source))
+        };
+        let (validators_dir, secrets_dir) = (absolute(validators_dir)?, absolute(secrets_dir)?);
+        create_private_dir(&validators_dir)?;
         Ok(Self {
-            validators_dir: validators_dir.to_path_buf(),
-            secrets_dir: secrets_dir.to_path_buf(),
             _lock: LockFile::acquire(&validators_dir.join(LOCK_FILE))?,
+            validators_dir,
+            secrets_dir,
         })
     }
 

@@ -36,6 +36,22 @@ fn keys_made_from_a_seed_are_unlocked_again() {
     }
 }
 
+/// Whoever starts the client next may stand in another directory.
+#[test]
+fn definitions_have_absolute_paths_though_the_directories_are_given_by_relative_ones() {
+    let here = tempfile::tempdir_in(".").unwrap();
+    let root = Path::new(here.path().file_name().unwrap());
+    let dir = open(root);
+    account::add_keys_from_seed(&dir, SEED, 0..1, Kdf::insecure).unwrap();
+    fs::remove_file(root.join("validators").join(DEFINITIONS_FILE)).unwrap();
+    let mut definitions = dir.definitions().unwrap();
+    dir.discover(&mut definitions).unwrap();
+    let local = definitions.as_slice()[0].signing_definition.local().unwrap().clone();
+    for path in [local.path, local.password_path.unwrap()] {
+        assert!(path.is_absolute() && path.exists(), "{}", path.display());
+    }
+}
+
 #[test]
 fn keystores_of_the_directory_are_discovered_and_stay_discovered() {
     let root = tempfile::tempdir().unwrap();
