@@ -257,7 +257,7 @@ impl World {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(60), wait).await.unwrap();
     }
 
     /// Goes on with the time, a tenth of a second at a time, until all nodes have a block as head.
