@@ -10,7 +10,7 @@ pub(crate) fn raise_limit() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: limit.maximum,
-        ..limit.clone()
+        ..limit
     };
     let current = match setrlimit(Resource::Nofile, raised) {
         Ok(()) => limit.maximum,
@@ -36,7 +36,7 @@ mod tests {
         let before = getrlimit(Resource::Nofile);
         let low = Rlimit {
             current: before.maximum.map_or(Some(256), |maximum| Some(maximum.min(256))),
-            ..before.clone()
+            ..before
         };
         setrlimit(Resource::Nofile, low).unwrap();
         raise_limit();
