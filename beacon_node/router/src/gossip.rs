@@ -212,7 +212,7 @@ impl<P: Preset> Gossip<P> {
                 return;
             }
         };
-        let (source, topic) = (message.source, message.topic.clone());
+        let (source, topic) = (message.source, message.topic);
         let result = self.intake.receive_data_column(sidecar, Some(subnet)).await;
         let root = result.as_ref().ok().copied();
         // Passed on before its block is imported.
