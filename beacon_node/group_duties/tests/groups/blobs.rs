@@ -140,7 +140,7 @@ async fn blobs_that_the_execution_client_has_need_no_network() {
 async fn a_supernode_recovers_what_does_not_come_and_gives_it_to_those_who_lack_it() {
     // Half of the columns reach nobody, unless the supernode makes them.
     fn reaches(node: usize, column: ColumnIndex) -> bool {
-        node != SUPERNODE || column % 2 == 0
+        node != SUPERNODE || column.is_multiple_of(2)
     }
     let world = world(reaches).await;
     let (slot, _) = world.slot_of(true);
@@ -165,7 +165,7 @@ async fn a_supernode_recovers_what_does_not_come_and_gives_it_to_those_who_lack_
 #[tokio::test(flavor = "multi_thread")]
 async fn half_of_the_columns_less_one_are_not_enough_and_the_parent_stays_head() {
     fn reaches(node: usize, column: ColumnIndex) -> bool {
-        node != SUPERNODE || (column % 2 == 0 && column != 64)
+        node != SUPERNODE || (column.is_multiple_of(2) && column != 64)
     }
     let world = world(reaches).await;
     let (slot, _) = world.slot_of(true);
