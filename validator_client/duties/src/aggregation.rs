@@ -24,7 +24,7 @@ pub(crate) async fn aggregate<P: Preset>(context: &Context, slot: Slot, data: At
     let data_root = data.tree_hash_root();
     let work = committees.into_iter().map(|(committee, duties)| async move {
         let answer = context
-            .in_slot(slot, |node| async move {
+            .ask(slot, |node| async move {
                 node.aggregate_attestation::<P>(data_root, slot, committee).await
             })
             .await;
@@ -47,7 +47,7 @@ pub(crate) async fn aggregate<P: Preset>(context: &Context, slot: Slot, data: At
     }
     let aggregates = &aggregates;
     let outcome = context
-        .in_slot(slot, |node| async move { node.submit_aggregates(aggregates).await })
+        .hand_in(slot, |node| async move { node.submit_aggregates(aggregates).await })
         .await;
     metrics::count(metrics::Duty::Aggregate, outcome.is_ok(), aggregates.len());
     match outcome {

@@ -113,7 +113,7 @@ impl Attesters {
             return;
         }
         let data = match context
-            .in_slot(slot, |node| async move {
+            .ask(slot, |node| async move {
                 let data = node.attestation_data(slot, 0).await?;
                 match check_data::<P>(&data, slot) {
                     Ok(()) => Ok(data),
@@ -243,7 +243,7 @@ async fn vote<P: Preset>(context: &Context, slot: Slot, data: AttestationData, d
     }
     let votes = &votes;
     let outcome = context
-        .in_slot(slot, |node| async move { node.submit_attestations(votes).await })
+        .hand_in(slot, |node| async move { node.submit_attestations(votes).await })
         .await;
     metrics::count(metrics::Duty::Attestation, outcome.is_ok(), votes.len());
     match outcome {

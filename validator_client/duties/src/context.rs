@@ -99,23 +99,32 @@ impl Context {
         self.clock.now_slot().unwrap_or_default().epoch::<P>()
     }
 
-    /// Asks for what is of use until the end of a slot. If all nodes fail, they are asked again, in rounds: a node that
-    /// restarts, or is not ready at the moment, must not cost a duty.
+    /// Asks for what is of use until the end of a slot, as [`Self::hand_in`] does. Who takes long is not waited for: it can
+    /// be asked again.
+    pub(crate) async fn ask<T, F>(&self, slot: Slot, ask: impl Fn(BeaconClient) -> F) -> Result<T, ApiError>
+    where
+        F: Future<Output = Result<T, ApiError>>,
+    {
+        let timeout = Duration::from_millis(self.spec.slot_duration_ms / ANSWERS_PER_SLOT).max(MIN_ANSWER);
+        self.hand_in(slot, |node| ask(node.with_timeout(timeout))).await
+    }
+
+    /// Hands in what is of use until the end of a slot. If all nodes fail, they are tried again, in rounds: a node that
+    /// restarts, or is not ready at the moment, must not cost a duty. A busy node gets its time, for it would have to work
+    /// through everything once more.
     ///
     /// Errors with what the last node said in the last round.
-    pub(crate) async fn in_slot<T, F>(&self, slot: Slot, ask: impl Fn(BeaconClient) -> F) -> Result<T, ApiError>
+    pub(crate) async fn hand_in<T, F>(&self, slot: Slot, hand: impl Fn(BeaconClient) -> F) -> Result<T, ApiError>
     where
         F: Future<Output = Result<T, ApiError>>,
     {
         let end = self.clock.slot_start_ms(slot.saturating_add(1u64));
-        let timeout = Duration::from_millis(self.spec.slot_duration_ms / ANSWERS_PER_SLOT).max(MIN_ANSWER);
         let mut round = 0u32;
         loop {
-            let answer = self.nodes.first(|node| ask(node.with_timeout(timeout))).await;
-            match answer {
+            match self.nodes.first(&hand).await {
                 Err(error) if error.is_of_the_node() && self.clock.now_ms() < end => {
                     if round == 0 {
-                        tracing::warn!(%slot, %error, "No beacon node could answer, asking again until the slot ends");
+                        tracing::warn!(%slot, %error, "No beacon node could answer, trying again until the slot ends");
                     }
                     round = round.saturating_add(1);
                     tokio::time::sleep(ROUND_PAUSE).await;

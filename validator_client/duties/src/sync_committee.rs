@@ -83,7 +83,7 @@ impl SyncCommittees {
             return;
         }
         context.wait_for_head(slot, context.spec.sync_message_due_bps).await;
-        let root = match context.in_slot(slot, verified_head).await {
+        let root = match context.ask(slot, verified_head).await {
             Ok(root) => root,
             Err(error) => {
                 metrics::count(metrics::Duty::SyncMessage, false, duties.len());
@@ -164,7 +164,7 @@ async fn publish_messages<P: Preset>(context: &Context, slot: Slot, root: Root, 
     let messages: Vec<SyncCommitteeMessage> = futures::future::join_all(signing).await.into_iter().flatten().collect();
     let messages = &messages;
     let outcome = context
-        .in_slot(slot, |node| async move {
+        .hand_in(slot, |node| async move {
             node.submit_sync_committee_messages(messages).await
         })
         .await;
@@ -216,7 +216,7 @@ async fn publish_contributions<P: Preset>(context: &Context, slot: Slot, root: R
     let subcommittees: BTreeSet<u64> = selected.iter().map(|one| one.subcommittee_index).collect();
     for subcommittee in subcommittees {
         let answer = context
-            .in_slot(slot, |node| async move {
+            .ask(slot, |node| async move {
                 node.sync_committee_contribution::<P>(slot, subcommittee, root).await
             })
             .await;
@@ -252,7 +252,7 @@ async fn publish_contributions<P: Preset>(context: &Context, slot: Slot, root: R
     }
     let contributions = &contributions;
     let outcome = context
-        .in_slot(
+        .hand_in(
             slot,
             |node| async move { node.submit_contributions(contributions).await },
         )
