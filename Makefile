@@ -70,6 +70,7 @@ lint: build-tools
 # Ratios, each measured in one run.
 bench: build-tools
 	cargo bench -p chain_harness --bench transition
+	cargo bench -p intake --bench columns
 
 # Downloads the official test vectors into $(VECTORS).
 official-vectors:

@@ -170,16 +170,7 @@ impl<P: Preset> BeaconChain<P> {
                 return Ok(fork_choice.get_ancestor(&head.root, slot).ok());
             }
         }
-        let mut slot = slot;
-        loop {
-            if let Some(root) = self.storage.canonical_root(slot)? {
-                return Ok(Some(root));
-            }
-            if slot == Slot::new(0) {
-                return Ok(None);
-            }
-            slot = slot.saturating_sub(1u64);
-        }
+        Ok(self.storage.canonical_at_or_before(slot)?.map(|(_, root)| root))
     }
 
     /// Root of the canonical block of exactly `slot`; none if the slot is empty.

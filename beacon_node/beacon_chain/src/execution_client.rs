@@ -227,8 +227,8 @@ impl<P: Preset> BeaconChain<P> {
 
     /// Slot of the first block that is stored.
     fn earliest_slot(&self) -> Result<Slot, ChainError> {
-        let earliest = self.storage.canonical_blocks(Slot::new(0), 1)?;
-        Ok(earliest.first().map(|(slot, _)| *slot).unwrap_or_default())
+        let oldest = self.storage.oldest_block()?;
+        Ok(oldest.map(|(slot, _)| slot).unwrap_or_default())
     }
 
     /// The first canonical block of `slot` or later, at most `last`.

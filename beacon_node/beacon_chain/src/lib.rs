@@ -28,6 +28,7 @@ mod head;
 mod import;
 mod metrics;
 mod restart;
+mod retention;
 mod snapshot;
 mod states;
 mod votes;

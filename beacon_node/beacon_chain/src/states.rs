@@ -10,6 +10,9 @@ use types::{BeaconState, ChainSpec, Checkpoint, Preset, Root, SignedBeaconBlock,
 
 /// Post-states that are kept. They share what did not change: a state more costs little.
 const MAX_BLOCK_STATES: usize = 32;
+/// Blocks that are replayed at most for a state from before the anchor: such blocks may have been fetched without any
+/// state of theirs. It is more than lies between two states that the database keeps.
+const MAX_REPLAYED_HISTORY: usize = 4096;
 /// Checkpoint states that are kept.
 const MAX_CHECKPOINT_STATES: usize = 8;
 
@@ -103,11 +106,15 @@ pub(crate) fn advanced<P: Preset>(
 impl<P: Preset> BeaconChain<P> {
     /// The state after a block, before any later slot. Blocks: work that may take long; call it from a worker.
     ///
-    /// `Ok(None)` if the block is not known.
+    /// `Ok(None)` if the block is not known, or if it is from before the chain's beginning here and its state cannot be had.
     pub fn state_after_block(&self, block_root: &Root) -> Result<Option<Arc<BeaconState<P>>>, ChainError> {
         if let Some(state) = self.states.get(block_root) {
             return Ok(Some(state));
         }
+        let anchor_slot = {
+            let fork_choice = self.fork_choice.read();
+            fork_choice.blocks().first().map(|node| node.slot).unwrap_or_default()
+        };
         // Back to the nearest state, then forward again.
         let mut blocks: Vec<SignedBeaconBlock<P>> = Vec::new();
         let mut root = *block_root;
@@ -118,13 +125,17 @@ impl<P: Preset> BeaconChain<P> {
             if let Some(state) = self.storage.get_state(&root)? {
                 break Arc::new(state);
             }
+            let is_history = blocks.last().is_none_or(|child| child.slot() <= anchor_slot);
             let Some(block) = self.storage.get_block(&root)? else {
-                return if blocks.is_empty() {
+                return if is_history {
                     Ok(None)
                 } else {
                     Err(ChainError::MissingBlock(root))
                 };
             };
+            if is_history && blocks.len() >= MAX_REPLAYED_HISTORY {
+                return Ok(None);
+            }
             root = block.parent_root();
             blocks.push(block);
         };

@@ -92,14 +92,33 @@ impl<P: Preset> Intake<P> {
         self.availability.custody.write().push((from, custody));
     }
 
-    /// Columns of a block that are needed here and have not come.
+    /// Columns of a block that are needed here to import it, and have not come.
     pub fn missing_columns(&self, block: &SignedBeaconBlock<P>, root: &Root) -> Result<Vec<ColumnIndex>, ImportError> {
-        if block.message().body().blob_kzg_commitments().is_empty() {
+        self.missing_of(self.custody_at(block.slot()), block, root)
+    }
+
+    /// Columns of a block that this node is to keep, and has not got.
+    pub fn missing_custody(&self, block: &SignedBeaconBlock<P>, root: &Root) -> Result<Vec<ColumnIndex>, ImportError> {
+        self.missing_of(self.custody(), block, root)
+    }
+
+    /// Of blocks that are so old that nobody has to keep their columns, none is missing.
+    fn missing_of(
+        &self,
+        custody: Custody,
+        block: &SignedBeaconBlock<P>,
+        root: &Root,
+    ) -> Result<Vec<ColumnIndex>, ImportError> {
+        let has_blobs = !block.message().body().blob_kzg_commitments().is_empty();
+        if !has_blobs || block.slot() < self.chain().columns_served_from() {
             return Ok(Vec::new());
         }
         let here = self.chain().storage().data_column_indices(root)?;
-        let needed = self.custody_at(block.slot()).columns;
-        Ok(needed.into_iter().filter(|index| !here.contains(index)).collect())
+        Ok(custody
+            .columns
+            .into_iter()
+            .filter(|index| !here.contains(index))
+            .collect())
     }
 
     /// Spec: fulu/fork-choice.md#is_data_available
@@ -166,6 +185,11 @@ impl<P: Preset> Intake<P> {
     /// Whether a block waits for columns.
     pub fn is_waiting(&self, root: &Root) -> bool {
         self.availability.waiting.lock().peek(root).is_some()
+    }
+
+    /// No column of an invalid block is of use.
+    pub(crate) fn stop_waiting(&self, root: &Root) {
+        self.availability.waiting.lock().remove(root);
     }
 
     fn take_complete(&self, root: &Root) -> Option<VerifiedBlock<P>> {

@@ -93,6 +93,11 @@ impl<P: Preset> Intake<P> {
             block_root: root,
             index: column.index(),
         });
+        self.store_column(root, column);
+    }
+
+    /// As [`Self::keep_column`], of a block that is no news.
+    pub fn store_column(&self, root: Root, column: &DataColumnSidecar<P>) {
         if self.custody().columns.contains(&column.index())
             && let Err(error) = self.chain().storage().put_data_column(&root, column)
         {

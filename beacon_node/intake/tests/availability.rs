@@ -7,11 +7,7 @@ use gossip_validation::GossipValidator;
 use intake::{Custody, Intake};
 use operation_pool::OperationPool;
 use runtime::{SlotClock, WorkerPool};
-use ssz_types::VariableList;
-use state_transition::block::process_block;
 use state_transition::genesis::genesis_block;
-use state_transition::process_slots;
-use state_transition::signatures::NullVerifier;
 use std::sync::Arc;
 use storage::{Identity, Storage};
 use types::*;
@@ -53,25 +49,10 @@ fn block_with_blob(producer: &Chain<Minimal>) -> (SignedBeaconBlock<Minimal>, Ve
                              6c55e83ff97a1aeffb3af00adb22c6bb";
     let plan = BlockPlan {
         vote_slots: 0,
+        blob_kzg_commitments: vec![GENERATOR.parse().unwrap()],
         ..BlockPlan::default()
     };
     let signed = producer.build(&|_, _| true, plan).unwrap();
-    let mut state = producer.state.clone();
-    process_slots(&mut state, signed.slot(), &producer.spec).unwrap();
-    let BeaconBlock::Fulu(mut block) = signed.message().cloned() else {
-        panic!("a block of Fulu")
-    };
-    block.body.blob_kzg_commitments = VariableList::new(vec![GENERATOR.parse().unwrap()]).unwrap();
-    let mut post = state.clone();
-    process_block(
-        &mut post,
-        BeaconBlockRef::Fulu(&block),
-        &mut NullVerifier,
-        &producer.spec,
-    )
-    .unwrap();
-    block.state_root = post.canonical_root().unwrap();
-    let signed = producer.sign(&state, BeaconBlock::Fulu(block), Signers::default());
     let mut bytes = vec![0; 131_072];
     bytes.chunks_exact_mut(32).for_each(|element| element[31] = 1);
     let blobs = vec![Blob::<Minimal>::new(bytes).unwrap()];
@@ -106,6 +87,7 @@ async fn a_block_with_a_blob_is_imported_when_the_last_column_of_the_custody_is_
     assert!(matches!(error, ImportError::DataUnavailable(_)), "{error}");
     assert!(!error.is_invalid_block(), "nobody is to blame");
     assert_eq!(intake.missing_columns(&block, &root).unwrap(), CUSTODY);
+    assert!(intake.is_executed(&root), "only the columns are still needed");
 
     let column = |index: ColumnIndex| Arc::new(sidecars[index as usize].clone());
     // A column that is not kept here changes nothing.

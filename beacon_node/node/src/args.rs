@@ -173,6 +173,21 @@ pub struct BeaconNodeArgs {
     /// Delete the database and begin anew.
     #[arg(long, help_heading = "Chain")]
     pub purge_db: bool,
+    /// Fetch blocks from before a checkpoint down to the genesis, beyond what every node keeps.
+    #[arg(long, help_heading = "Chain")]
+    pub genesis_backfill: bool,
+    /// Whether columns that nobody may ask for any more are deleted.
+    #[arg(
+        long,
+        value_name = "BOOLEAN",
+        default_value_t = true,
+        action = clap::ArgAction::Set,
+        help_heading = "Chain"
+    )]
+    pub prune_blobs: bool,
+    /// How many epochs longer than they have to be columns are kept.
+    #[arg(long, value_name = "EPOCHS", default_value_t = 0, help_heading = "Chain")]
+    pub blob_prune_margin_epochs: u64,
 
     /// Accepted; there is no telemetry.
     #[arg(long, value_name = "URL", help_heading = "Without effect")]
@@ -334,6 +349,20 @@ pub(crate) mod tests {
         );
         assert_eq!(args.execution_jwt, Some(PathBuf::from("/jwt/jwtsecret")));
         assert_eq!(args.without_effect().len(), 1);
+    }
+
+    #[test]
+    fn columns_are_pruned_unless_a_flag_says_no() {
+        let pruned = |flags: &str| parse(flags).map(|args| args.prune_blobs);
+        assert_eq!(
+            (pruned("").unwrap(), pruned("--prune-blobs=false").unwrap()),
+            (true, false)
+        );
+        assert!(pruned("--prune-blobs").is_err(), "as Lighthouse has it");
+        assert_eq!(
+            parse("--blob-prune-margin-epochs 7").unwrap().blob_prune_margin_epochs,
+            7
+        );
     }
 
     #[test]

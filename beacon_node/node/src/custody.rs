@@ -1,8 +1,8 @@
 //! More custody for more stake: a node with validators keeps more columns than one without.
 //!
 //! What clients say of their validators is compared with the finalised state in every slot. Custody only grows, for good:
-//! it is on disk before the network is told of it. Columns of older blocks are not fetched; the node says from which slot
-//! on it has all.
+//! it is on disk before the network is told of it. The columns of older blocks are fetched behind everything else; until they
+//! are here the node says from which slot on it has all.
 //!
 //! Spec: fulu/validator.md#validator-custody
 
@@ -12,7 +12,7 @@ use network::NetworkHandle;
 use router::RouterHandle;
 use runtime::Priority;
 use std::sync::Arc;
-use storage::{CustodyStep, Storage, StorageError};
+use storage::{ColumnsKept, CustodyStep, Storage, StorageError};
 use types::{ChainSpec, Preset, Slot};
 
 /// A head so many slots behind the clock is that of the chain.
@@ -33,6 +33,26 @@ pub(crate) fn stored_steps<P: Preset>(
     Ok(Vec::new())
 }
 
+/// Notes of which blocks the columns are here, for a node that is started with a number of groups.
+pub(crate) fn note_columns_kept<P: Preset>(chain: &BeaconChain<P>, group_count: u64) -> Result<(), ChainError> {
+    let storage = chain.storage();
+    let (oldest, _) = storage.oldest_block()?.unwrap_or_default();
+    let first_missing = match storage.columns_kept()? {
+        Some(kept) if kept.group_count >= group_count => kept.from,
+        Some(kept) if !storage.has_data_columns()? => kept.from,
+        // More groups than before.
+        Some(_) => chain.head().slot().saturating_add(1u64),
+        None if oldest == Slot::new(0) => oldest,
+        // A checkpoint comes without the columns of its block.
+        None => oldest.saturating_add(1u64),
+    };
+    storage.put_columns_kept(ColumnsKept {
+        group_count,
+        from: first_missing,
+    })?;
+    Ok(())
+}
+
 /// What a node knows when its custody is to grow.
 #[derive(Debug, Clone, Copy)]
 struct Situation {
@@ -44,25 +64,18 @@ struct Situation {
 }
 
 impl Situation {
-    /// When a new number of groups holds.
-    fn step<P: Preset>(self, group_count: u64) -> CustodyStep {
+    /// The first slot in which a new number of groups holds, and that from which on their columns are here; none if it is
+    /// the same as before.
+    fn step<P: Preset>(self) -> (Slot, Option<Slot>) {
         let is_synced = self.head_slot.saturating_add(SYNCED_SLOTS) >= self.slot;
         if is_synced && !self.has_columns {
             // No block had blobs: nothing is missing.
-            return CustodyStep {
-                from: self.slot.saturating_add(1u64),
-                group_count,
-                complete_from: Slot::new(0),
-            };
+            return (self.slot.saturating_add(1u64), None);
         }
         // A whole epoch, in which the meshes of the new subnets form.
         let epoch = self.slot.epoch::<P>().saturating_add(2u64);
         let from = epoch.start_slot::<P>();
-        CustodyStep {
-            from,
-            group_count,
-            complete_from: from,
-        }
+        (from, Some(from))
     }
 }
 
@@ -115,7 +128,14 @@ impl<P: Preset> CustodyTask<P> {
                 head_slot: chain.head().slot(),
                 has_columns,
             };
-            let step = situation.step::<P>(group_count);
+            let (from, complete_from) = situation.step::<P>();
+            let step = CustodyStep { from, group_count };
+            let before = storage.columns_kept()?.map(|kept| kept.from).unwrap_or_default();
+            // First what is true in any case.
+            storage.put_columns_kept(ColumnsKept {
+                group_count,
+                from: complete_from.unwrap_or(before),
+            })?;
             let mut steps = storage.custody_steps()?;
             steps.push(step);
             storage.put_custody_steps(&steps)?;
@@ -173,30 +193,32 @@ mod tests {
         .unwrap()
     }
 
-    fn at(slot: u64, head_slot: u64, has_columns: bool) -> CustodyStep {
+    fn at(slot: u64, head_slot: u64, has_columns: bool) -> (Slot, Option<Slot>) {
         let situation = Situation {
             slot: Slot::new(slot),
             head_slot: Slot::new(head_slot),
             has_columns,
         };
-        situation.step::<Minimal>(16)
+        situation.step::<Minimal>()
     }
 
     #[test]
     fn a_node_that_has_missed_columns_says_from_when_it_has_all() {
         // Before the first blob nothing can be missing.
-        let step = at(3, 2, false);
-        assert_eq!((step.from, step.complete_from), (Slot::new(4), Slot::new(0)));
+        assert_eq!(at(3, 2, false), (Slot::new(4), None));
         // Blocks with blobs came before, or are still to be fetched.
         for step in [at(17, 16, true), at(17, 3, false), at(23, 3, true)] {
-            assert_eq!((step.from, step.complete_from), (Slot::new(32), Slot::new(32)));
+            assert_eq!(step, (Slot::new(32), Some(Slot::new(32))));
         }
     }
 
     #[test]
     fn a_restart_keeps_the_highest_custody() {
         let storage = storage();
-        let steps = [at(3, 2, false)];
+        let steps = [CustodyStep {
+            from: Slot::new(4),
+            group_count: 16,
+        }];
         storage.put_custody_steps(&steps).unwrap();
         assert_eq!(stored_steps(&storage, 4).unwrap(), steps);
         // Started as a supernode: that holds from now on.

@@ -31,6 +31,8 @@ pub(crate) struct SlotTasks<P: Preset> {
     pub(crate) network: NetworkHandle,
     pub(crate) router: RouterHandle,
     pub(crate) prepare_payload_lookahead_ms: Option<u64>,
+    /// How many epochs longer than every node does this one keeps columns; none if it keeps them for good.
+    pub(crate) blob_prune_margin_epochs: Option<u64>,
 }
 
 impl<P: Preset> SlotTasks<P> {
@@ -156,12 +158,15 @@ impl<P: Preset> SlotTasks<P> {
         }
     }
 
-    /// Operations that no block can contain any more are dropped.
+    /// Operations that no block can contain any more are dropped, and columns that nobody may ask for.
     async fn after_finality(self: Arc<Self>) {
         let mut events = self.chain.subscribe();
         loop {
             match events.recv().await {
-                Ok(ChainEvent::Finalized { checkpoint, .. }) => self.prune_pool(checkpoint).await,
+                Ok(ChainEvent::Finalized { checkpoint, .. }) => {
+                    self.prune_pool(checkpoint).await;
+                    self.prune_columns().await;
+                }
                 Ok(_) | Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
             }
@@ -177,6 +182,22 @@ impl<P: Preset> SlotTasks<P> {
         };
         if let Err(error) = self.chain.workers().run(Priority::Background, work).await {
             tracing::debug!(%error, "Pool is not pruned");
+        }
+    }
+
+    async fn prune_columns(&self) {
+        let Some(margin) = self.blob_prune_margin_epochs else {
+            return;
+        };
+        let margin = margin.saturating_mul(P::slots_per_epoch());
+        let before = self.chain.columns_served_from().saturating_sub(margin);
+        let storage = Arc::clone(self.chain.storage());
+        let work = move || storage.prune_data_columns_before(before);
+        match self.chain.workers().run(Priority::Background, work).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(blocks)) => tracing::debug!(%before, blocks, "Data columns pruned"),
+            Ok(Err(error)) => tracing::warn!(%before, %error, "Data columns are not pruned"),
+            Err(error) => tracing::debug!(%error, "Data columns are not pruned"),
         }
     }
 }

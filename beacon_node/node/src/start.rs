@@ -4,7 +4,7 @@ use crate::args::BeaconNodeArgs;
 use crate::chain::{ChainSource, start_chain};
 use crate::chain_metrics::ChainMetrics;
 use crate::checkpoint::CheckpointSource;
-use crate::custody::{CustodyTask, raise_custody, stored_steps};
+use crate::custody::{CustodyTask, note_columns_kept, raise_custody, stored_steps};
 use crate::slot_tasks::SlotTasks;
 use crate::testnet::TestnetDir;
 use crate::{NodeError, metrics_server};
@@ -120,6 +120,7 @@ async fn run_preset<P: Preset>(
         config.custody_group_count = step.group_count;
     }
     let group_count = config.custody_group_count;
+    note_columns_kept(&chain, group_count)?;
     let forks = fork_context(&spec, chain.genesis_validators_root(), chain.current_epoch());
     let status = status_message(&chain);
     let (network, events) = NetworkService::start(config, forks, status, prometheus::default_registry()).await?;
@@ -142,6 +143,7 @@ async fn run_preset<P: Preset>(
         outgoing,
         subscribe_all_subnets: args.subscribe_all_subnets,
         sync_policy: args.sync_policy::<P>(),
+        backfill_to_genesis: args.genesis_backfill,
     };
     let router = Router::start(router_config, end.clone()).await;
 
@@ -199,6 +201,7 @@ async fn run_preset<P: Preset>(
         network: network.clone(),
         router,
         prepare_payload_lookahead_ms: args.prepare_payload_lookahead,
+        blob_prune_margin_epochs: args.prune_blobs.then_some(args.blob_prune_margin_epochs),
     }
     .start(&end);
 

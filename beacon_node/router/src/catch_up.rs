@@ -1,6 +1,6 @@
 //! Driving range sync and parent lookups: requests, imports, and what peers say of themselves.
 
-use crate::columns::ColumnSource;
+use crate::columns::{ColumnSource, RootedBlock};
 use crate::forks::{DigestEpochs, status_message};
 use beacon_chain::{BeaconChain, ChainEvent, ImportError};
 use intake::Intake;
@@ -8,7 +8,7 @@ use network::{
     BlocksByRangeRequest, BlocksByRootRequest, GoodbyeReason, NetworkHandle, PeerId, Penalty, Request, RequestError,
     ResponseChunk, StatusMessage,
 };
-use runtime::{Receiver, Sender};
+use runtime::{Priority, Receiver, Sender};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -255,18 +255,25 @@ impl<P: Preset> CatchUpTask<P> {
         }
     }
 
-    /// Asks for blocks. `None` if the peer does not answer as it should.
     fn fetch(&self, peer: PeerId, request: Request) -> impl Future<Output = Option<Vec<Block<P>>>> + Send + use<P> {
         let (network, schedule) = (self.network.clone(), Arc::clone(&self.schedule));
-        async move {
-            let objects = objects(&network, peer, request).await?;
-            let mut blocks = Vec::with_capacity(objects.len());
-            for (fork, ssz) in by_fork(&schedule, objects) {
-                blocks.push(Arc::new(SignedBeaconBlock::from_ssz_bytes_by_fork(&ssz, fork?).ok()?));
-            }
-            Some(blocks)
-        }
+        async move { blocks(&network, &schedule, peer, request).await }
     }
+}
+
+/// Asks for blocks. `None` if the peer does not answer as it should.
+pub(crate) async fn blocks<P: Preset>(
+    network: &NetworkHandle,
+    schedule: &[DigestEpochs],
+    peer: PeerId,
+    request: Request,
+) -> Option<Vec<Block<P>>> {
+    let objects = objects(network, peer, request).await?;
+    let mut blocks = Vec::with_capacity(objects.len());
+    for (fork, ssz) in by_fork(schedule, objects) {
+        blocks.push(Arc::new(SignedBeaconBlock::from_ssz_bytes_by_fork(&ssz, fork?).ok()?));
+    }
+    Some(blocks)
 }
 
 pub(crate) async fn objects(
@@ -313,12 +320,16 @@ pub(crate) fn by_fork(
 
 /// Imports blocks in order, of which nothing is verified yet.
 async fn import_batch<P: Preset>(intake: Arc<Intake<P>>, columns: ColumnSource, blocks: Vec<Block<P>>) -> BatchOutcome {
-    for block in blocks {
-        let slot = block.slot();
-        let mut imported = intake.import_unverified(Arc::clone(&block)).await;
-        if let Err(ImportError::DataUnavailable(root)) = imported {
-            columns.fetch(&intake, &block, root).await;
-            imported = intake.import_unverified(block).await;
+    let blocks: Vec<RootedBlock<P>> = blocks.into_iter().map(|block| (block.block_root(), block)).collect();
+    columns.fetch(&intake, &blocks, Priority::BlockImport).await;
+    for (place, rooted) in blocks.iter().enumerate() {
+        let slot = rooted.1.slot();
+        let mut imported = intake.import_unverified(Arc::clone(&rooted.1)).await;
+        if matches!(imported, Err(ImportError::DataUnavailable(_))) {
+            columns
+                .fetch(&intake, std::slice::from_ref(rooted), Priority::BlockImport)
+                .await;
+            imported = intake.import_unverified(Arc::clone(&rooted.1)).await;
         }
         match imported {
             Ok(_) | Err(ImportError::AlreadyKnown(_)) => {}
@@ -330,6 +341,7 @@ async fn import_batch<P: Preset>(intake: Arc<Intake<P>>, columns: ColumnSource, 
             }
             Err(error) if error.is_invalid_block() || matches!(error, ImportError::UnknownParent(_)) => {
                 tracing::warn!(%slot, %error, "Fetched block is not imported");
+                forget_columns(&intake, blocks.get(place..).unwrap_or_default());
                 return BatchOutcome::Faulty;
             }
             Err(error) => {
@@ -339,4 +351,13 @@ async fn import_batch<P: Preset>(intake: Arc<Intake<P>>, columns: ColumnSource, 
         }
     }
     BatchOutcome::Imported
+}
+
+/// Anybody can make columns for an invalid block: they are not to fill the disk.
+fn forget_columns<P: Preset>(intake: &Intake<P>, blocks: &[RootedBlock<P>]) {
+    for (root, _) in blocks.iter().filter(|(root, _)| !intake.chain().contains_block(root)) {
+        if let Err(error) = intake.chain().storage().remove_data_columns(root) {
+            tracing::error!(%root, %error, "Columns of an invalid block are not removed");
+        }
+    }
 }

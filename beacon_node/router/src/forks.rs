@@ -3,7 +3,7 @@
 use beacon_chain::BeaconChain;
 use network::{EnrForkId, ForkContext, KnownFork, StatusMessage};
 use types::constants::FAR_FUTURE_EPOCH;
-use types::{ChainSpec, Epoch, ForkDigest, ForkName, Preset, Root, Slot};
+use types::{ChainSpec, Epoch, ForkDigest, ForkName, Preset, Root};
 
 /// One stretch of epochs with one digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,18 +70,9 @@ pub fn status_message<P: Preset>(chain: &BeaconChain<P>) -> StatusMessage {
         finalized_epoch: finalized.epoch,
         head_root: head.root,
         head_slot: head.slot(),
-        earliest_available_slot: Some(earliest_available_slot(chain)),
+        // A database that cannot be read says nothing.
+        earliest_available_slot: Some(chain.earliest_available_slot().unwrap_or(head.slot())),
     }
-}
-
-/// The first slot of whose blocks this node has everything: the block, and the columns of all groups that it names.
-fn earliest_available_slot<P: Preset>(chain: &BeaconChain<P>) -> Slot {
-    let storage = chain.storage();
-    let blocks_from = storage.canonical_blocks(Slot::new(0), 1).unwrap_or_default();
-    let blocks_from = blocks_from.first().map(|(slot, _)| *slot).unwrap_or_default();
-    let steps = storage.custody_steps().unwrap_or_default();
-    let columns_from = steps.last().map(|step| step.complete_from).unwrap_or_default();
-    blocks_from.max(columns_from)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //!
 //! A message for a block that is not here yet waits for it, for a slot at most.
 
+mod backfill;
 mod catch_up;
 mod columns;
 mod forks;

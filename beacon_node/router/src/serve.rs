@@ -5,12 +5,14 @@ use data_columns::with_block_header;
 use network::{Request, Responder, ResponderClosed, ResponseCode};
 use ssz::Encode as _;
 use std::sync::Arc;
-use types::{ForkDigest, Preset, Root, Slot};
+use types::{ColumnIndex, ForkDigest, Preset, Root, Slot};
 
 /// Why an answer ended early.
 enum Stop {
     /// The requester is gone.
     Closed,
+    /// What was asked for is from before this slot, and not here.
+    Unavailable(Slot),
     Failed(ChainError),
 }
 
@@ -29,22 +31,23 @@ impl From<ChainError> for Stop {
 /// Answers a request for blocks or columns. The network has checked its bounds and the peer's quota.
 pub(crate) async fn answer<P: Preset>(chain: Arc<BeaconChain<P>>, request: Request, responder: Responder) {
     let result = match &request {
-        Request::BlocksByRange(range) => blocks_by_range(&chain, range.start_slot, range.count, &responder).await,
+        Request::BlocksByRange(range) => {
+            let slots = Slots::new(range.start_slot, range.count);
+            blocks_by_range(&chain, slots, &responder).await
+        }
         Request::BlocksByRoot(request) => blocks_by_root(&chain, &request.roots, &responder).await,
         Request::DataColumnsByRange(request) => {
             let columns = request.columns.iter().copied().collect::<Vec<_>>();
-            let roots = roots_of(&chain, request.start_slot, request.count);
-            match roots {
-                Ok(roots) => columns_of(&chain, roots.iter().map(|root| (*root, columns.clone())), &responder).await,
-                Err(error) => Err(error.into()),
-            }
+            let slots = Slots::new(request.start_slot, request.count);
+            columns_by_range(&chain, slots, &columns, &responder).await
         }
         Request::DataColumnsByRoot(request) => {
             let wanted = request
                 .identifiers
                 .iter()
                 .map(|wanted| (wanted.block_root, wanted.columns.iter().copied().collect()));
-            columns_of(&chain, wanted.collect::<Vec<_>>().into_iter(), &responder).await
+            let sent = columns_of(&chain, wanted.collect::<Vec<_>>().into_iter(), &responder).await;
+            sent.map(drop)
         }
         // The network answers these itself.
         Request::Status(_) | Request::Goodbye(_) | Request::Ping(_) | Request::MetaData => Ok(()),
@@ -52,6 +55,10 @@ pub(crate) async fn answer<P: Preset>(chain: Arc<BeaconChain<P>>, request: Reque
     match result {
         Ok(()) => responder.finish(),
         Err(Stop::Closed) => {}
+        Err(Stop::Unavailable(from)) => {
+            let reason = format!("nothing of it is here before slot {from}");
+            responder.error(ResponseCode::ResourceUnavailable, reason).await;
+        }
         Err(Stop::Failed(error)) => {
             tracing::error!(%error, "Request of a peer is not answered");
             responder.error(ResponseCode::ServerError, "internal error").await;
@@ -59,15 +66,32 @@ pub(crate) async fn answer<P: Preset>(chain: Arc<BeaconChain<P>>, request: Reque
     }
 }
 
+/// A stretch of slots that was asked for.
+#[derive(Debug, Clone, Copy)]
+struct Slots {
+    first: Slot,
+    count: u64,
+}
+
+impl Slots {
+    fn new(first: Slot, count: u64) -> Self {
+        Self { first, count }
+    }
+
+    fn end_before(self, slot: Slot) -> bool {
+        self.first.saturating_add(self.count) <= slot
+    }
+}
+
 fn digest<P: Preset>(chain: &BeaconChain<P>, slot: Slot) -> ForkDigest {
     chain.fork_digest(slot.epoch::<P>())
 }
 
-fn roots_of<P: Preset>(chain: &BeaconChain<P>, start_slot: Slot, count: u64) -> Result<Vec<Root>, ChainError> {
+fn roots_of<P: Preset>(chain: &BeaconChain<P>, slots: Slots) -> Result<Vec<Root>, ChainError> {
     let head = chain.head().slot();
     let mut roots = Vec::new();
-    for offset in 0..count {
-        let slot = start_slot.saturating_add(offset);
+    for offset in 0..slots.count {
+        let slot = slots.first.saturating_add(offset);
         if slot > head {
             break;
         }
@@ -78,12 +102,33 @@ fn roots_of<P: Preset>(chain: &BeaconChain<P>, start_slot: Slot, count: u64) -> 
 
 async fn blocks_by_range<P: Preset>(
     chain: &Arc<BeaconChain<P>>,
-    start_slot: Slot,
-    count: u64,
+    slots: Slots,
     responder: &Responder,
 ) -> Result<(), Stop> {
-    let roots = roots_of(chain, start_slot, count)?;
+    let roots = roots_of(chain, slots)?;
+    if roots.is_empty() {
+        let oldest = chain.storage().oldest_block().map_err(ChainError::from)?;
+        let from = oldest.map(|(slot, _)| slot).unwrap_or_default();
+        if slots.end_before(from) {
+            return Err(Stop::Unavailable(from));
+        }
+    }
     blocks_by_root(chain, &roots, responder).await
+}
+
+async fn columns_by_range<P: Preset>(
+    chain: &Arc<BeaconChain<P>>,
+    slots: Slots,
+    columns: &[ColumnIndex],
+    responder: &Responder,
+) -> Result<(), Stop> {
+    let wanted = roots_of(chain, slots)?.into_iter().map(|root| (root, columns.to_vec()));
+    let sent = columns_of(chain, wanted, responder).await?;
+    let from = chain.columns_available_from()?.max(chain.columns_served_from());
+    if sent == 0 && slots.end_before(from) {
+        return Err(Stop::Unavailable(from));
+    }
+    Ok(())
 }
 
 async fn blocks_by_root<P: Preset>(
@@ -101,11 +146,13 @@ async fn blocks_by_root<P: Preset>(
     Ok(())
 }
 
+/// Gives how many there were.
 async fn columns_of<P: Preset>(
     chain: &Arc<BeaconChain<P>>,
-    wanted: impl Iterator<Item = (Root, Vec<types::ColumnIndex>)>,
+    wanted: impl Iterator<Item = (Root, Vec<ColumnIndex>)>,
     responder: &Responder,
-) -> Result<(), Stop> {
+) -> Result<usize, Stop> {
+    let mut sent = 0usize;
     for (root, columns) in wanted {
         let Some(block) = chain.get_block(&root)? else {
             continue;
@@ -119,8 +166,9 @@ async fn columns_of<P: Preset>(
             if let Some(sidecar) = sidecar {
                 let sidecar = with_block_header(sidecar, header.clone());
                 responder.object(digest(chain, slot), sidecar.as_ssz_bytes()).await?;
+                sent = sent.saturating_add(1);
             }
         }
     }
-    Ok(())
+    Ok(sent)
 }

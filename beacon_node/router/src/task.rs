@@ -1,5 +1,6 @@
 //! The tasks of the router and the handle to them.
 
+use crate::backfill::Backfill;
 use crate::catch_up::{CatchUp, CatchUpTask, SyncStatus};
 use crate::columns::{ColumnSource, LateColumns};
 use crate::forks::{fork_context, schedule};
@@ -51,6 +52,8 @@ pub struct RouterConfig<P: Preset> {
     pub subscribe_all_subnets: bool,
     /// When an old head is good enough for duties.
     pub sync_policy: SyncPolicy,
+    /// Fetch blocks down to the genesis, beyond what every node keeps.
+    pub backfill_to_genesis: bool,
 }
 
 enum Command {
@@ -122,6 +125,7 @@ impl Router {
             outgoing,
             subscribe_all_subnets,
             sync_policy,
+            backfill_to_genesis,
         } = config;
         let chain = Arc::clone(intake.chain());
         let schedule = schedule(chain.spec(), chain.genesis_validators_root());
@@ -131,6 +135,14 @@ impl Router {
         let (status_sender, status) = watch::channel(SyncStatus::default());
         let columns = ColumnSource::new(network.clone(), Arc::new(schedule.clone()));
         let late_columns = LateColumns::new(Arc::clone(&intake), columns.clone());
+        let backfill = Backfill {
+            intake: Arc::clone(&intake),
+            network: network.clone(),
+            schedule: Arc::new(schedule.clone()),
+            columns: columns.clone(),
+            sync_status: status.clone(),
+            to_genesis: backfill_to_genesis,
+        };
         let catch_up_task = CatchUpTask {
             intake: Arc::clone(&intake),
             network: network.clone(),
@@ -170,6 +182,10 @@ impl Router {
         let catch_up_work = catch_up_task.run(catch_up_messages, chain.subscribe());
         let chain_events = chain.subscribe();
         let (stop_publish, stop_catch_up, stop_columns) = (shutdown.clone(), shutdown.clone(), shutdown.clone());
+        let stop_backfill = shutdown.clone();
+        tokio::spawn(async move {
+            tokio::select! { () = backfill.run() => {}, () = until_shutdown(stop_backfill) => {} }
+        });
         tokio::spawn(async move {
             tokio::select! { () = publish => {}, () = until_shutdown(stop_publish) => {} }
         });

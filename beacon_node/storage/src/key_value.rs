@@ -22,6 +22,8 @@ pub enum Column {
     HotState = b'u',
     /// Data columns by block root and index.
     DataColumn = b'd',
+    /// Which blocks have data columns, by slot. The blocks themselves may be missing.
+    ColumnBlock = b'e',
     /// Operations that wait for inclusion.
     OperationPool = b'o',
 }

@@ -8,6 +8,7 @@
 //!
 //! Every change that must not be half done is one batch. Nothing here knows the rules of the chain.
 
+mod columns;
 mod error;
 mod key_value;
 mod leveldb_store;
@@ -16,9 +17,10 @@ mod purge;
 mod storage;
 mod tables;
 
+pub use columns::{ColumnsKept, CustodyStep};
 pub use error::StorageError;
 pub use key_value::{Batch, Column, Entries, Entry, KeyValueStore};
 pub use leveldb_store::LevelDbStore;
 pub use memory_store::MemoryStore;
 pub use purge::purge_database;
-pub use storage::{CustodyStep, Identity, Storage, database_dir};
+pub use storage::{Identity, Storage, database_dir};

@@ -3,28 +3,24 @@
 use crate::key_value::{Batch, Column, KeyValueStore};
 use crate::purge::remove_purged;
 use crate::tables::{
-    StoredAnchor, StoredIdentity, column_of_key, data_column_key, decode, decode_metadata, encode, hot_block_key, name,
-    root_of_value, slot_key, slot_of_key, stored_schema,
+    StoredAnchor, StoredIdentity, decode, decode_metadata, encode, hot_block_key, name, root_of_value, slot_and_root,
+    slot_key, slot_of_key, stored_schema,
 };
 use crate::{LevelDbStore, MemoryStore, StorageError};
 use ssz::Encode as _;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
-use types::{BeaconState, ColumnIndex, DataColumnSidecar, Preset, Root, SignedBeaconBlock, Slot};
+use std::sync::Arc;
+use types::{BeaconState, Preset, Root, SignedBeaconBlock, Slot};
 
 /// Version of keys and encodings.
-const SCHEMA: u64 = 2;
+const SCHEMA: u64 = 3;
 const IDENTITY: &[u8] = b"identity";
 const ANCHOR: &[u8] = b"anchor";
 const GENESIS: &[u8] = b"genesis";
 const POOL: &[u8] = b"pool";
-const CUSTODY: &[u8] = b"custody";
-/// The slot up to which data columns are pruned already.
-const COLUMNS_PRUNED: &[u8] = b"columns_pruned";
 /// Snapshots of finalised states that are kept beside the anchor: one for so many epochs.
 const EPOCHS_PER_RESTORE_POINT: u64 = 32;
-/// Blocks whose columns are removed in one batch.
-const BLOCKS_PER_PRUNING: usize = 64;
 
 /// Which network a database belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,21 +31,10 @@ pub struct Identity {
     pub genesis_time: u64,
 }
 
-/// More custody groups from a slot on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ssz_derive::Encode, ssz_derive::Decode)]
-pub struct CustodyStep {
-    /// The first slot whose blocks are not imported without the columns of all these groups.
-    pub from: Slot,
-    /// How many.
-    pub group_count: u64,
-    /// The first slot of whose blocks all these columns are here.
-    pub complete_from: Slot,
-}
-
 /// The database of a node.
 #[derive(Debug)]
 pub struct Storage<P: Preset> {
-    store: Box<dyn KeyValueStore>,
+    pub(crate) store: Box<dyn KeyValueStore>,
     epochs_per_restore_point: u64,
     _preset: PhantomData<P>,
 }
@@ -177,6 +162,33 @@ impl<P: Preset> Storage<P> {
             .transpose()
     }
 
+    /// Slot and root of the latest canonical finalised block at or before a slot.
+    pub fn canonical_at_or_before(&self, slot: Slot) -> Result<Option<(Slot, Root)>, StorageError> {
+        self.store
+            .last_at_or_before(Column::Canonical, &slot_key(slot))?
+            .map(|(key, value)| {
+                let table = name(Column::Canonical);
+                Ok((slot_of_key(table, &key)?, root_of_value(table, &key, &value)?))
+            })
+            .transpose()
+    }
+
+    /// Slot and root of the oldest block from which on all canonical finalised blocks are here; none in a new database.
+    pub fn oldest_block(&self) -> Result<Option<(Slot, Root)>, StorageError> {
+        Ok(self.canonical_blocks(Slot::new(0), 1)?.first().copied())
+    }
+
+    /// Stores canonical blocks from before the oldest one, which they lead to without a gap. One durable batch: a crash
+    /// leaves no gap either.
+    pub fn put_backfilled(&self, blocks: &[(Root, Arc<SignedBeaconBlock<P>>)]) -> Result<(), StorageError> {
+        let mut batch = Batch::default();
+        for (root, block) in blocks {
+            batch.put(Column::Block, root.as_slice(), encode(block.as_ref()));
+            batch.put(Column::Canonical, &slot_key(block.slot()), root.to_vec());
+        }
+        self.store.write(batch, true)
+    }
+
     /// Stores the genesis for those who ask for it, in a database whose chain begins later.
     pub fn put_genesis(
         &self,
@@ -250,7 +262,8 @@ impl<P: Preset> Storage<P> {
     }
 
     /// Moves the anchor to a finalised block, whose state is stored with it; notes the canonical blocks up to it, drops
-    /// blocks of other branches with their columns, and snapshots that are not needed any more. One durable batch.
+    /// blocks of other branches, the columns of whatever is not canonical, and snapshots that are not needed any more. One
+    /// durable batch.
     pub fn finalize(
         &self,
         canonical: &[(Slot, Root)],
@@ -271,6 +284,7 @@ impl<P: Preset> Storage<P> {
             batch.delete(Column::Block, root.as_slice());
             self.delete_data_columns(&mut batch, root)?;
         }
+        self.delete_stray_columns(&mut batch, canonical, anchor_slot)?;
         for key in self.store.keys_with_prefix(Column::HotState, &[])? {
             let (slot, root) = slot_and_root(Column::HotState, &key)?;
             if slot <= anchor_slot || dropped.contains(&root) {
@@ -305,87 +319,6 @@ impl<P: Preset> Storage<P> {
         slot == Slot::new(0) || period(slot) != period(next)
     }
 
-    /// Stores a data column of a block.
-    pub fn put_data_column(&self, root: &Root, sidecar: &DataColumnSidecar<P>) -> Result<(), StorageError> {
-        let mut batch = Batch::default();
-        batch.put(
-            Column::DataColumn,
-            &data_column_key(root, sidecar.index()),
-            encode(sidecar),
-        );
-        self.store.write(batch, false)
-    }
-
-    /// A data column of a block.
-    pub fn get_data_column(
-        &self,
-        root: &Root,
-        index: ColumnIndex,
-    ) -> Result<Option<DataColumnSidecar<P>>, StorageError> {
-        let key = data_column_key(root, index);
-        self.store
-            .get(Column::DataColumn, &key)?
-            .map(|value| decode(name(Column::DataColumn), &key, &value))
-            .transpose()
-    }
-
-    /// Indices of the data columns of a block that are stored, ascending.
-    pub fn data_column_indices(&self, root: &Root) -> Result<Vec<ColumnIndex>, StorageError> {
-        self.store
-            .keys_with_prefix(Column::DataColumn, root.as_slice())?
-            .iter()
-            .map(|key| column_of_key(name(Column::DataColumn), key))
-            .collect()
-    }
-
-    /// Removes the data columns of finalised blocks before a slot: nobody may ask for them any more.
-    pub fn prune_data_columns_before(&self, slot: Slot) -> Result<(), StorageError> {
-        let mut from = match self.store.get(Column::Metadata, COLUMNS_PRUNED)? {
-            Some(value) => decode_metadata(COLUMNS_PRUNED, &value)?,
-            None => Slot::new(0),
-        };
-        while from < slot {
-            let mut blocks = self.canonical_blocks(from, BLOCKS_PER_PRUNING)?;
-            blocks.retain(|(block_slot, _)| *block_slot < slot);
-            let Some((last, _)) = blocks.last() else {
-                break;
-            };
-            from = last.saturating_add(1u64);
-            let mut batch = Batch::default();
-            for (_, root) in &blocks {
-                self.delete_data_columns(&mut batch, root)?;
-            }
-            batch.put(Column::Metadata, COLUMNS_PRUNED, from.as_ssz_bytes());
-            self.store.write(batch, false)?;
-        }
-        Ok(())
-    }
-
-    /// Whether data columns of any block are stored.
-    pub fn has_data_columns(&self) -> Result<bool, StorageError> {
-        Ok(!self.store.range(Column::DataColumn, &[], 1)?.is_empty())
-    }
-
-    /// Stores how the custody of this node has grown, ascending.
-    pub fn put_custody_steps(&self, steps: &[CustodyStep]) -> Result<(), StorageError> {
-        let value = steps.to_vec().as_ssz_bytes();
-        self.store.put(Column::Metadata, CUSTODY, value, true)
-    }
-
-    /// How the custody of this node has grown; empty if it has not.
-    pub fn custody_steps(&self) -> Result<Vec<CustodyStep>, StorageError> {
-        self.store
-            .get(Column::Metadata, CUSTODY)?
-            .map_or(Ok(Vec::new()), |value| decode_metadata(CUSTODY, &value))
-    }
-
-    fn delete_data_columns(&self, batch: &mut Batch, root: &Root) -> Result<(), StorageError> {
-        for key in self.store.keys_with_prefix(Column::DataColumn, root.as_slice())? {
-            batch.delete(Column::DataColumn, &key);
-        }
-        Ok(())
-    }
-
     /// Stores the operation pool, in the pool's own encoding.
     pub fn put_operation_pool(&self, bytes: Vec<u8>) -> Result<(), StorageError> {
         self.store.put(Column::OperationPool, POOL, bytes, true)
@@ -400,13 +333,4 @@ impl<P: Preset> Storage<P> {
     pub fn compact(&self) -> Result<(), StorageError> {
         self.store.compact()
     }
-}
-
-/// Slot and root from a key that consists of both.
-fn slot_and_root(column: Column, key: &[u8]) -> Result<(Slot, Root), StorageError> {
-    let slot = slot_of_key(name(column), key)?;
-    Ok((
-        slot,
-        root_of_value(name(column), key, key.get(8..).unwrap_or_default())?,
-    ))
 }

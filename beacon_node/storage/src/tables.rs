@@ -12,7 +12,7 @@ pub(crate) fn slot_key(slot: Slot) -> [u8; 8] {
     slot.as_u64().to_be_bytes()
 }
 
-/// Key of a block that is not finalised, and of its snapshot: slot, then root.
+/// Key of a block that is not finalised, of its snapshot, and of a block with columns: slot, then root.
 pub(crate) fn hot_block_key(slot: Slot, root: &Root) -> Vec<u8> {
     [slot_key(slot).as_slice(), root.as_slice()].concat()
 }
@@ -52,6 +52,13 @@ pub(crate) fn slot_of_key(table: &'static str, key: &[u8]) -> Result<Slot, Stora
 /// A root from a value.
 pub(crate) fn root_of_value(table: &'static str, key: &[u8], value: &[u8]) -> Result<Root, StorageError> {
     Root::try_from(value).map_err(|_| damaged(table, key, format!("value has {} bytes, expected 32", value.len())))
+}
+
+/// Slot and root from a key that consists of both.
+pub(crate) fn slot_and_root(column: Column, key: &[u8]) -> Result<(Slot, Root), StorageError> {
+    let slot = slot_of_key(name(column), key)?;
+    let root = root_of_value(name(column), key, key.get(8..).unwrap_or_default())?;
+    Ok((slot, root))
 }
 
 /// Fork, then compressed SSZ.
@@ -137,6 +144,7 @@ pub(crate) const fn name(column: Column) -> &'static str {
         Column::StateSlot => "state slot",
         Column::HotState => "hot state",
         Column::DataColumn => "data column",
+        Column::ColumnBlock => "block with data columns",
         Column::OperationPool => "operation pool",
     }
 }

@@ -5,6 +5,7 @@
 use state_transition::genesis::{GenesisValidator, genesis_block, genesis_state};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use storage::*;
 use tempfile::TempDir;
 use types::*;
@@ -261,7 +262,7 @@ fn a_database_of_another_schema_is_refused_before_anything_else_of_it_is_read() 
     let error = Storage::<Minimal>::with_store(Box::new(store), identity())
         .unwrap_err()
         .to_string();
-    assert_eq!(error, "database has schema version 1, expected 2");
+    assert_eq!(error, "database has schema version 1, expected 3");
 }
 
 #[test]
@@ -320,11 +321,12 @@ fn finality_drops_other_branches_and_keeps_what_comes_after() {
     assert!(!storage.block_exists(&roots[1]).unwrap());
 }
 
-fn sidecar(index: u64) -> DataColumnSidecar<Minimal> {
+fn sidecar(slot: u64, index: u64) -> DataColumnSidecar<Minimal> {
     let (_, block) = genesis();
-    let SignedBeaconBlockHeader::Fulu(signed_block_header) = block.signed_block_header() else {
+    let SignedBeaconBlockHeader::Fulu(mut signed_block_header) = block.signed_block_header() else {
         panic!("genesis is Fulu")
     };
+    signed_block_header.message.slot = Slot::new(slot);
     DataColumnSidecar::Fulu(DataColumnSidecarFulu {
         index,
         column: Default::default(),
@@ -342,29 +344,36 @@ fn steps_of_custody_survive_a_restart() {
     let step = |from, group_count| CustodyStep {
         from: Slot::new(from),
         group_count,
-        complete_from: Slot::new(from / 2),
+    };
+    let kept = ColumnsKept {
+        group_count: 20,
+        from: Slot::new(8),
     };
     let storage = open();
     assert_eq!(storage.custody_steps().unwrap(), []);
     storage.put_custody_steps(&[step(4, 16), step(80, 20)]).unwrap();
     assert!(!storage.has_data_columns().unwrap());
-    storage.put_data_column(&Root::ZERO, &sidecar(7)).unwrap();
+    storage.put_data_column(&Root::ZERO, &sidecar(0, 7)).unwrap();
+    assert_eq!(storage.columns_kept().unwrap(), None);
+    storage.put_columns_kept(kept).unwrap();
     drop(storage);
     let storage = open();
     assert_eq!(storage.custody_steps().unwrap(), [step(4, 16), step(80, 20)]);
     assert!(storage.has_data_columns().unwrap());
+    assert_eq!(storage.columns_kept().unwrap(), Some(kept));
     storage.put_custody_steps(&[]).unwrap();
     assert_eq!(storage.custody_steps().unwrap(), []);
 }
 
 #[test]
-fn columns_go_with_dropped_blocks_and_when_they_are_old() {
+fn columns_go_with_what_is_not_canonical_and_when_they_are_old() {
     let storage = Storage::<Minimal>::in_memory(identity()).unwrap();
     let (state, _) = genesis();
     let root = |mark: u8| Root::repeat_byte(mark);
-    for mark in 1..=4 {
+    // The block of slot 3 is on another branch; that of slot 9 is not final yet.
+    for (mark, slot) in [(1, 1), (2, 2), (3, 3), (4, 4), (9, 9)] {
         for index in [0, 5, 300] {
-            storage.put_data_column(&root(mark), &sidecar(index)).unwrap();
+            storage.put_data_column(&root(mark), &sidecar(slot, index)).unwrap();
         }
     }
     let canonical = [
@@ -372,21 +381,58 @@ fn columns_go_with_dropped_blocks_and_when_they_are_old() {
         (Slot::new(2), root(2)),
         (Slot::new(4), root(4)),
     ];
-    storage
-        .finalize(&canonical, &[root(3)], (Slot::new(4), root(4)), &state)
-        .unwrap();
     let columns = |mark| storage.data_column_indices(&root(mark)).unwrap();
+    storage
+        .finalize(&canonical, &[], (Slot::new(4), root(4)), &state)
+        .unwrap();
     assert_eq!([columns(1), columns(3)], [vec![0, 5, 300], vec![]]);
-    assert_eq!(storage.get_data_column(&root(1), 5).unwrap(), Some(sidecar(5)));
-    assert_eq!(
-        storage.canonical_blocks(Slot::new(2), 1).unwrap(),
-        [(Slot::new(2), root(2))]
-    );
+    assert_eq!(storage.get_data_column(&root(1), 5).unwrap(), Some(sidecar(1, 5)));
+    assert_eq!(columns(9).len(), 3);
+    storage.remove_data_columns(&root(9)).unwrap();
+    assert_eq!(columns(9).len(), 0);
 
-    storage.prune_data_columns_before(Slot::new(2)).unwrap();
+    assert_eq!(storage.prune_data_columns_before(Slot::new(2)).unwrap(), 1);
     assert_eq!([columns(1).len(), columns(2).len(), columns(4).len()], [0, 3, 3]);
-    storage.prune_data_columns_before(Slot::new(4)).unwrap();
+    assert_eq!(storage.prune_data_columns_before(Slot::new(4)).unwrap(), 1);
     assert_eq!([columns(2).len(), columns(4).len()], [0, 3]);
+    // What was fetched for old blocks meanwhile goes the next time.
+    storage.put_data_column(&root(1), &sidecar(1, 0)).unwrap();
+    assert_eq!(storage.prune_data_columns_before(Slot::new(4)).unwrap(), 1);
+    assert_eq!(columns(1).len(), 0);
+}
+
+#[test]
+fn blocks_from_before_the_checkpoint_extend_the_chain_downwards() {
+    let storage = Storage::<Minimal>::in_memory(identity()).unwrap();
+    assert_eq!(storage.oldest_block().unwrap(), None);
+    let (state, genesis_block) = genesis();
+    let at = |slot: u64| {
+        let SignedBeaconBlock::Fulu(mut block) = genesis_block.clone() else {
+            panic!("genesis is Fulu")
+        };
+        block.message.slot = Slot::new(slot);
+        let block = SignedBeaconBlock::<Minimal>::Fulu(block);
+        (block.block_root(), Arc::new(block))
+    };
+    let [six, seven, nine] = [6, 7, 9].map(at);
+    storage.put_block(nine.0, &nine.1).unwrap();
+    let anchor = (Slot::new(9), nine.0);
+    storage.finalize(&[anchor], &[], anchor, &state).unwrap();
+    assert_eq!(storage.oldest_block().unwrap(), Some(anchor));
+    storage.put_backfilled(&[seven.clone(), six.clone()]).unwrap();
+    assert_eq!(storage.oldest_block().unwrap(), Some((Slot::new(6), six.0)));
+    assert_eq!(storage.get_block(&seven.0).unwrap().as_ref(), Some(seven.1.as_ref()));
+    assert_eq!(
+        storage.anchor().unwrap(),
+        Some(anchor),
+        "a restart goes on where it was"
+    );
+    assert_eq!(storage.blocks_after(Slot::new(0)).unwrap(), []);
+    let at_or_before = |slot| storage.canonical_at_or_before(Slot::new(slot)).unwrap();
+    assert_eq!(
+        [5, 8, 100].map(at_or_before),
+        [None, Some((Slot::new(7), seven.0)), Some(anchor)]
+    );
 }
 
 #[test]

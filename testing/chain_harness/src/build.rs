@@ -28,6 +28,8 @@ pub struct BlockPlan {
     pub key_set_changes: Vec<SignedKeySetChange>,
     /// Leaves out the reveal even if the leader is there.
     pub omit_randao: bool,
+    /// Commitments to blobs, which nobody checks against the payload.
+    pub blob_kzg_commitments: Vec<KzgCommitment>,
 }
 
 impl Default for BlockPlan {
@@ -37,6 +39,7 @@ impl Default for BlockPlan {
             vote_slots: 1,
             key_set_changes: Vec::new(),
             omit_randao: false,
+            blob_kzg_commitments: Vec::new(),
         }
     }
 }
@@ -128,7 +131,7 @@ impl<P: Preset> Chain<P> {
             parent_root,
             body_fields,
             votes,
-            plan.key_set_changes,
+            (plan.key_set_changes, plan.blob_kzg_commitments),
         );
         let mut post = state.clone();
         process_block(&mut post, block.to_ref(), &mut NullVerifier, &self.spec).expect("block of the harness applies");
@@ -234,11 +237,12 @@ fn unsigned_block<P: Preset>(
     parent_root: Root,
     (randao_reveal, sync_aggregate, execution_payload): (SignatureBytes, SyncAggregate<P>, ExecutionPayload<P>),
     votes: Vec<Attestation<P>>,
-    key_set_changes: Vec<SignedKeySetChange>,
+    (key_set_changes, blob_kzg_commitments): (Vec<SignedKeySetChange>, Vec<KzgCommitment>),
 ) -> BeaconBlock<P> {
     let (slot, state_root) = (state.slot(), Root::ZERO);
     let eth1_data = state.eth1_data().clone();
     let graffiti = Hash32::ZERO;
+    let blob_kzg_commitments = VariableList::new(blob_kzg_commitments).unwrap();
     match state.fork_name() {
         ForkName::Fulu => {
             let votes = votes.into_iter().filter_map(|vote| match vote {
@@ -257,7 +261,7 @@ fn unsigned_block<P: Preset>(
                 sync_aggregate,
                 execution_payload,
                 bls_to_execution_changes: VariableList::empty(),
-                blob_kzg_commitments: VariableList::empty(),
+                blob_kzg_commitments,
                 execution_requests: ExecutionRequests::default(),
             };
             BeaconBlock::Fulu(BeaconBlockFulu {
@@ -286,7 +290,7 @@ fn unsigned_block<P: Preset>(
                 sync_aggregate,
                 execution_payload,
                 bls_to_execution_changes: VariableList::empty(),
-                blob_kzg_commitments: VariableList::empty(),
+                blob_kzg_commitments,
                 execution_requests: ExecutionRequests::default(),
                 key_set_changes: VariableList::new(key_set_changes).unwrap(),
                 randao_proof: VariableList::empty(),

@@ -140,6 +140,7 @@ impl Node {
                 outgoing,
                 subscribe_all_subnets: false,
                 sync_policy,
+                backfill_to_genesis: false,
             },
             end.clone(),
         )

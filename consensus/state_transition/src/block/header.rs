@@ -133,6 +133,21 @@ pub fn block_signature_set<P: Preset>(
     )
 }
 
+/// The proposer's signature of a block from long before `state`; `Ok(None)` if the key set that it was signed with is no
+/// more in the state, so that the hashes that lead to the block are all there is to rely on.
+///
+/// Spec: dvt/p2p-interface.md#backfill
+pub fn backfilled_block_signature_set<P: Preset>(
+    state: &BeaconState<P>,
+    signed_block: &SignedBeaconBlock<P>,
+    block_root: Root,
+) -> Result<Option<SignatureSet>, SignersError> {
+    match block_signature_set(state, signed_block, Some(block_root), Quorum::Threshold) {
+        Err(SignersError::State(StateError::NoKeySet { .. })) => Ok(None),
+        result => result.map(Some),
+    }
+}
+
 /// The proposer's signature of a header: at threshold, or a member's alone.
 pub fn block_header_signature_set<P: Preset>(
     state: &BeaconState<P>,
