@@ -2,6 +2,8 @@
 
 use crate::world::{World, everybody};
 use beacon_api::{BroadcastValidation, SignedProducedBlock};
+use data_columns::get_data_column_sidecars_from_block;
+use gossip_validation::{DataColumnGossipError, Verdict};
 use mock_execution::PooledBlob;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -227,4 +229,51 @@ async fn a_block_that_is_handed_in_with_other_blobs_is_refused_and_may_come_agai
     assert_eq!(world.nodes[0].chain.head().slot(), Slot::new(0));
     hand_in(right).await.unwrap();
     world.all_follow(root).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn junk_of_a_member_does_not_keep_the_columns_of_the_groups_block_away() {
+    let world = world(|_, _| true).await;
+    let (slot, _) = world.slot_of(true);
+    let [leader, second] = [0, 1].map(|rank| world.leader(slot, rank));
+    // The time of the second leader has come, too, when it makes columns of a block of its own that it never proposes.
+    world.set_into_slot(slot, 1);
+    let member = usize::from(second);
+    world.nodes[member].mock.set_blobs(blobs().split_off(2));
+    let (signed, junk_root) = world.signed_block(member, slot, world.signer(second)).await.unwrap();
+    let SignedProducedBlock::Full(junk) = signed else {
+        panic!("a block of its own")
+    };
+    let mut signers = Signers::default();
+    signers.set(member, true).unwrap();
+    let block = junk.signed_block;
+    let (message, signature) = (block.message().cloned(), *block.signature());
+    let block = SignedBeaconBlock::from_parts(message, signature, signers, SchemeProofs::default());
+    let columns = get_data_column_sidecars_from_block(&block, &junk.blobs, &junk.kzg_proofs).unwrap();
+    let send = |column: DataColumnSidecar<Minimal>| {
+        let intake = &world.nodes[SUPERNODE].intake;
+        intake.receive_data_column(column.into(), None)
+    };
+    // A proof of something else, under a header that it has to be judged by.
+    let DataColumnSidecar::Dvt(mut wrong) = columns[7].clone() else {
+        panic!("a column of the latest fork")
+    };
+    // A valid point: the generator.
+    wrong.kzg_proofs[0] = KzgProof::new(blobs()[0].commitment.0);
+    let error = send(wrong.into()).await.unwrap_err();
+    assert!(matches!(error, DataColumnGossipError::Invalid(_)), "{error}");
+    assert_eq!(error.verdict(), Verdict::Reject);
+    for column in columns {
+        assert_eq!(send(column).await.unwrap(), junk_root);
+    }
+    assert_eq!(kept(&world, SUPERNODE, &junk_root).len(), 128, "its time had come");
+
+    world.nodes[usize::from(leader)].mock.set_blobs(blobs());
+    let signed = world.members(slot, everybody().filter(|key| *key != second)).await;
+    let root = signed[0].as_ref().unwrap().0;
+    world.all_follow_in_time(root).await;
+    assert_ne!(root, junk_root);
+    for node in 0..world.nodes.len() {
+        assert_eq!(kept(&world, node, &root), custody(node), "node {node}");
+    }
 }
