@@ -69,7 +69,10 @@ impl Blocks {
         let plain = chain.build(&everybody, BlockPlan::default()).unwrap();
         let blobs: Vec<_> = (0..BLOBS).map(blob).collect();
         let plan = BlockPlan {
-            blob_kzg_commitments: blobs.iter().map(|blob| blob_to_kzg_commitment(blob).unwrap()).collect(),
+            blob_kzg_commitments: blobs
+                .iter()
+                .map(|blob| blob_to_kzg_commitment::<Mainnet>(blob).unwrap())
+                .collect(),
             ..BlockPlan::default()
         };
         let with_blobs = chain.build(&everybody, plan).unwrap();
