@@ -4,10 +4,10 @@
 
 use crate::error::impl_shared;
 use crate::leaders::single_signer;
-use crate::{GossipValidator, SharedError, Verdict};
+use crate::{GossipValidator, SharedError, Verdict, metrics};
 use data_columns::{
     DataColumnError, compute_subnet_for_data_column_sidecar, verify_data_column_sidecar,
-    verify_data_column_sidecar_inclusion_proof, verify_data_column_sidecar_kzg_proofs,
+    verify_data_column_sidecar_inclusion_proof,
 };
 use runtime::Priority;
 use state_transition::block::header::block_header_signature_set;
@@ -116,10 +116,33 @@ impl<P: Preset> GossipValidator<P> {
         sidecar: Arc<DataColumnSidecar<P>>,
         subnet_id: Option<u64>,
     ) -> Result<VerifiedDataColumn<P>, DataColumnGossipError> {
-        self.on_worker("data_column_sidecar", Priority::Aggregates, move |validator| {
-            validator.verify_data_column_blocking(sidecar, subnet_id)
+        let result = self.verify_header_and_cells(sidecar, subnet_id).await;
+        let verdict = result
+            .as_ref()
+            .map_or_else(DataColumnGossipError::verdict, |_| Verdict::Accept);
+        metrics::count("data_column_sidecar", verdict);
+        result
+    }
+
+    async fn verify_header_and_cells(
+        self: &Arc<Self>,
+        sidecar: Arc<DataColumnSidecar<P>>,
+        subnet_id: Option<u64>,
+    ) -> Result<VerifiedDataColumn<P>, DataColumnGossipError> {
+        let (validator, workers) = (Arc::clone(self), self.chain.workers());
+        let work = move || validator.verify_all_but_proofs(sidecar, subnet_id);
+        let verified = workers.run(Priority::Aggregates, work).await??;
+        let sidecar = Arc::clone(&verified.sidecar);
+        self.column_proofs.verify(workers, sidecar).await??;
+        if self.note_data_column(&verified.sidecar, verified.leader_key) {
+            return Ok(verified);
+        }
+        let header = verified.sidecar.block_header();
+        Err(DataColumnGossipError::NotFirst {
+            column: verified.sidecar.index(),
+            slot: header.slot,
+            proposer: header.proposer_index,
         })
-        .await
     }
 
     /// Notes a verified column that did not come by gossip: the same one is then ignored when it does. `false` if it was
@@ -132,7 +155,8 @@ impl<P: Preset> GossipValidator<P> {
         self.data_columns.insert(header.slot, seen)
     }
 
-    fn verify_data_column_blocking(
+    /// All conditions but the proofs of the cells. The column is not noted as seen.
+    fn verify_all_but_proofs(
         &self,
         sidecar: Arc<DataColumnSidecar<P>>,
         subnet_id: Option<u64>,
@@ -171,16 +195,11 @@ impl<P: Preset> GossipValidator<P> {
             });
         }
         let leader_key = self.check_header_signature(&state, sidecar.signed_block_header())?;
-        let not_first = DataColumnGossipError::NotFirst { column, slot, proposer };
         let seen = (proposer, column, leader_key);
         if self.data_columns.contains(slot, &seen) {
-            return Err(not_first);
+            return Err(DataColumnGossipError::NotFirst { column, slot, proposer });
         }
         verify_data_column_sidecar_inclusion_proof(&sidecar)?;
-        verify_data_column_sidecar_kzg_proofs(&sidecar)?;
-        if !self.data_columns.insert(slot, seen) {
-            return Err(not_first);
-        }
         Ok(VerifiedDataColumn {
             block_root: header.tree_hash_root(),
             sidecar,

@@ -13,6 +13,7 @@ mod address_change;
 mod aggregate;
 mod attestation;
 mod beacon_block;
+mod column_proofs;
 mod data_column;
 mod error;
 mod group_block;

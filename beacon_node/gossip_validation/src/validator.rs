@@ -1,6 +1,7 @@
 //! The validator of gossip: the chain, and what was seen.
 
 use crate::SharedError;
+use crate::column_proofs::ColumnProofs;
 use crate::key_set_change::SeenChanges;
 use crate::seen::{RecentlySeen, SeenBits, SeenBySlot};
 use crate::{Verdict, metrics};
@@ -58,6 +59,7 @@ pub struct GossipValidator<P: Preset> {
     pub(crate) sync_aggregators: SeenBySlot<(SignerIndex, u64)>,
     pub(crate) contributions: SeenBits<(Root, u64)>,
     pub(crate) data_columns: SeenBySlot<(ValidatorIndex, ColumnIndex, Option<u8>)>,
+    pub(crate) column_proofs: ColumnProofs<P>,
     pub(crate) proposals: SeenBySlot<SignerIndex>,
     pub(crate) member_signatures: SeenBySlot<SignerIndex>,
     pub(crate) leaders: Mutex<BTreeMap<(Slot, ValidatorIndex), LeadersSeen>>,
@@ -84,6 +86,7 @@ impl<P: Preset> GossipValidator<P> {
             sync_aggregators: SeenBySlot::new(MAX_PER_SLOT),
             contributions: SeenBits::new(MAX_AGGREGATES_PER_SUBJECT, MAX_PER_SLOT),
             data_columns: SeenBySlot::new(MAX_PER_SLOT),
+            column_proofs: ColumnProofs::default(),
             proposals: SeenBySlot::new(MAX_PER_SLOT),
             member_signatures: SeenBySlot::new(MAX_PER_SLOT),
             leaders: Mutex::default(),

@@ -106,13 +106,13 @@ impl<P: Preset> Intake<P> {
     }
 
     /// Keeps columns of a complete block that did not come from the network, as far as they are of this node's custody,
-    /// and publishes what is new of them.
+    /// and publishes what is new of them. One that was seen may still be on its way to the disk, so all are kept.
     async fn keep_and_share(&self, root: Root, columns: Vec<DataColumnSidecar<P>>) {
         let custody = self.custody().columns;
         let mut new = Vec::new();
         for column in columns.into_iter().filter(|column| custody.contains(&column.index())) {
+            self.keep_column(root, &column);
             if self.gossip.note_data_column(&column, None) {
-                self.keep_column(root, &column);
                 new.push(Arc::new(column));
             }
         }

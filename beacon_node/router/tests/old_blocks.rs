@@ -9,7 +9,9 @@ use data_columns::get_data_column_sidecars_from_block;
 use gossip_validation::GossipValidator;
 use group_duties::Proposals;
 use intake::{Custody, Intake};
-use network::{NetworkConfig, NetworkHandle, NetworkService};
+use network::{
+    DataColumnsByRangeRequest, NetworkConfig, NetworkHandle, NetworkService, Request, RequestError, ResponseCode,
+};
 use operation_pool::OperationPool;
 use router::{Router, RouterConfig, RouterHandle, SyncPolicy, fork_context, status_message};
 use runtime::{ShutdownHandle, SlotClock, WorkerPool};
@@ -259,6 +261,24 @@ async fn a_node_that_begins_at_a_checkpoint_gets_what_came_before_with_the_colum
         .count();
     assert!(before > 0, "or nothing was tried");
     assert_eq!(status_message(&node.chain).earliest_available_slot, Some(Slot::new(0)));
+    // Columns that nobody has to keep are not to be had, and that is said.
+    let request = Request::DataColumnsByRange(DataColumnsByRangeRequest {
+        start_slot: Slot::new(0),
+        count: kept_from.as_u64(),
+        columns: vec![0].try_into().unwrap(),
+    });
+    let answer = node
+        .network
+        .request(old.network.identity().peer_id, request)
+        .await
+        .unwrap();
+    assert!(matches!(
+        answer.collect().await.unwrap_err(),
+        RequestError::Rejected {
+            code: ResponseCode::ResourceUnavailable,
+            ..
+        }
+    ));
     // A state from before the checkpoint cannot be had without one to begin with.
     let early = history.blocks.first().unwrap().block_root();
     assert_eq!(node.chain.state_after_block(&early).unwrap(), None);

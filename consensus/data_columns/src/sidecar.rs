@@ -55,8 +55,8 @@ pub fn verify_data_column_sidecar_kzg_proofs<P: Preset>(sidecar: &DataColumnSide
 
 /// As [`verify_data_column_sidecar_kzg_proofs`] of each of some columns, in one batch: of all columns of a block that
 /// costs a small part of what they cost one by one. One wrong cell is enough for [`DataColumnError::InvalidProof`].
-pub fn verify_data_column_sidecars_kzg_proofs<P: Preset>(
-    sidecars: &[DataColumnSidecar<P>],
+pub fn verify_data_column_sidecars_kzg_proofs<'a, P: Preset>(
+    sidecars: impl IntoIterator<Item = &'a DataColumnSidecar<P>>,
 ) -> Result<(), DataColumnError> {
     let (mut commitments, mut indices, mut cells, mut proofs) = (vec![], vec![], vec![], vec![]);
     for sidecar in sidecars {

@@ -44,7 +44,8 @@ impl LogLevel {
         match self {
             Self::Error => "error",
             Self::Warn => "warn",
-            Self::Info => "info,libp2p=warn,discv5=warn,hyper=warn,reqwest=warn",
+            // Gossipsub warns of each message that somebody else has published or that is judged late: both are no news.
+            Self::Info => "info,libp2p=warn,libp2p_gossipsub=error,discv5=warn,hyper=warn,reqwest=warn",
             Self::Debug => {
                 "debug,libp2p=info,discv5=info,hyper=info,reqwest=info,h2=info,quinn=info,yamux=info,multistream_select=info"
             }

@@ -62,6 +62,41 @@ async fn columns_of_a_block_are_accepted_once() {
 }
 
 #[tokio::test]
+async fn of_columns_that_come_at_once_only_those_with_wrong_proofs_are_rejected() {
+    const WRONG: [ColumnIndex; 2] = [3, 90];
+    let mut world = World::of_fork(ForkName::Fulu);
+    world.step().await;
+    let block = world.producer.build(&everybody, BlockPlan::default()).unwrap();
+    world.clock.set_slot(block.slot());
+    let (block, blobs, proofs) = with_blob(&block);
+    let signed = world.producer.sign(&world.producer.state, block, Signers::default());
+    let sidecars = data_columns::get_data_column_sidecars_from_block(&signed, &blobs, &proofs).unwrap();
+    let received = sidecars.into_iter().map(|sidecar| {
+        let DataColumnSidecar::Fulu(mut sidecar) = sidecar else {
+            unreachable!()
+        };
+        if WRONG.contains(&sidecar.index) {
+            // A point, but not the proof.
+            sidecar.kzg_proofs[0] = KzgProof::new(sidecar.kzg_commitments[0].0);
+        }
+        let index = sidecar.index;
+        let sidecar = Arc::new(DataColumnSidecar::Fulu(sidecar));
+        let verified = world.gossip.verify_data_column(sidecar, Some(index));
+        async move { (index, verified.await) }
+    });
+    for (index, result) in futures::future::join_all(received).await {
+        match result {
+            Ok(verified) => assert_eq!(verified.sidecar.index(), index),
+            Err(error) => assert_eq!(
+                (error.verdict(), WRONG.contains(&index)),
+                (Verdict::Reject, true),
+                "{error}"
+            ),
+        }
+    }
+}
+
+#[tokio::test]
 async fn columns_of_a_group_come_from_a_leader_alone_or_at_threshold() {
     let mut world = World::new();
     let (state, block) = world.until_group_proposes().await;

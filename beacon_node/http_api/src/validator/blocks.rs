@@ -102,7 +102,10 @@ async fn hand_in<P: Preset>(reader: &Reader<P>, query: Option<String>, block: Si
     let validation: BroadcastValidation = Query::parse(&query)
         .optional("broadcast_validation")?
         .unwrap_or_default();
-    match reader.proposals.publish(block, validation).await {
+    let proposals = Arc::clone(&reader.proposals);
+    // Goes on if the client hangs up: a block without the rest of its columns is of no use to anybody.
+    let published = tokio::spawn(async move { proposals.publish(block, validation).await }).await;
+    match published.map_err(ApiFailure::internal)? {
         Ok(Published::Imported) => done(),
         Ok(Published::BroadcastOnly) => Ok(with_status(StatusCode::ACCEPTED, done()?)),
         Err(PublishBlockError::Internal(error)) => Err(error.into()),

@@ -1,0 +1,65 @@
+//! Proofs of the cells of columns that come at the same time, verified together.
+
+use data_columns::{DataColumnError, verify_data_column_sidecar_kzg_proofs, verify_data_column_sidecars_kzg_proofs};
+use parking_lot::Mutex;
+use runtime::{PoolError, Priority, WorkerPool};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use types::{DataColumnSidecar, Preset};
+
+/// Columns that are verified together.
+const MAX_BATCH: usize = 128;
+
+#[derive(Debug)]
+struct Pending<P: Preset> {
+    sidecar: Arc<DataColumnSidecar<P>>,
+    reply: oneshot::Sender<Result<(), DataColumnError>>,
+}
+
+/// Verifies the proofs of columns: those that have come while the workers were busy make one batch, which costs a small part
+/// of what its columns cost one by one.
+#[derive(Debug)]
+pub(crate) struct ColumnProofs<P: Preset>(Arc<Mutex<Vec<Pending<P>>>>);
+
+impl<P: Preset> Default for ColumnProofs<P> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<P: Preset> ColumnProofs<P> {
+    /// Whether all proofs of a column hold.
+    pub(crate) async fn verify(
+        &self,
+        workers: &WorkerPool,
+        sidecar: Arc<DataColumnSidecar<P>>,
+    ) -> Result<Result<(), DataColumnError>, PoolError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.lock().push(Pending { sidecar, reply });
+        let pending = Arc::clone(&self.0);
+        let work = move || {
+            let mut pending = pending.lock();
+            let taken = pending.len().min(MAX_BATCH);
+            let batch: Vec<_> = pending.drain(..taken).collect();
+            drop(pending);
+            verify_batch(batch);
+        };
+        // As many jobs as columns: most find nothing left to do.
+        workers.run(Priority::Aggregates, work).await?;
+        answer.await.map_err(|_| PoolError::Stopped)
+    }
+}
+
+fn verify_batch<P: Preset>(batch: Vec<Pending<P>>) {
+    let sidecars = batch.iter().map(|pending| pending.sidecar.as_ref());
+    let are_valid = !batch.is_empty() && verify_data_column_sidecars_kzg_proofs(sidecars).is_ok();
+    for pending in batch {
+        let result = match are_valid {
+            true => Ok(()),
+            // One of them is wrong: which?
+            false => verify_data_column_sidecar_kzg_proofs(&pending.sidecar),
+        };
+        // Whoever asked may have stopped waiting.
+        let _ = pending.reply.send(result);
+    }
+}
