@@ -55,6 +55,27 @@ fn to_proofs(proofs: &[RawProof]) -> Vec<KzgProof> {
     proofs.iter().copied().map(KzgProof::new).collect()
 }
 
+/// Spec: deneb/polynomial-commitments.md#blob_to_kzg_commitment
+pub fn blob_to_kzg_commitment<P: Preset>(blob: &Blob<P>) -> Result<KzgCommitment, DataColumnError> {
+    let commitment = CONTEXT
+        .blob_to_kzg_commitment(blob_bytes::<P, _>(blob)?)
+        .map_err(refused)?;
+    Ok(KzgCommitment::new(commitment))
+}
+
+/// The proof of a whole blob, as transactions had it before Fulu.
+///
+/// Spec: deneb/polynomial-commitments.md#compute_blob_kzg_proof
+pub fn compute_blob_kzg_proof<P: Preset>(
+    blob: &Blob<P>,
+    commitment: &KzgCommitment,
+) -> Result<KzgProof, DataColumnError> {
+    let proof = CONTEXT
+        .compute_blob_kzg_proof(blob_bytes::<P, _>(blob)?, &commitment.0)
+        .map_err(refused)?;
+    Ok(KzgProof::new(proof))
+}
+
 /// The cells of a blob without their proofs, which is much cheaper than with them.
 ///
 /// Spec: fulu/polynomial-commitments-sampling.md#compute_cells

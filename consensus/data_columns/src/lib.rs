@@ -22,8 +22,8 @@ mod sidecar;
 pub use custody::{compute_columns_for_custody_group, compute_subnet_for_data_column_sidecar, get_custody_groups};
 pub use error::DataColumnError;
 pub use kzg::{
-    CellsAndProofs, compute_cells, compute_cells_and_kzg_proofs, load_trusted_setup, recover_cells_and_kzg_proofs,
-    verify_cell_kzg_proof_batch,
+    CellsAndProofs, blob_to_kzg_commitment, compute_blob_kzg_proof, compute_cells, compute_cells_and_kzg_proofs,
+    load_trusted_setup, recover_cells_and_kzg_proofs, verify_cell_kzg_proof_batch,
 };
 pub use matrix::{compute_matrix, recover_matrix};
 pub use production::{

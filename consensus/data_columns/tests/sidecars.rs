@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are not seen as tests")]
 
 use data_columns::*;
-use rust_eth_kzg::{DASContext, TrustedSetup, UsePrecomp};
 use ssz_types::VariableList;
 use types::*;
 
@@ -19,15 +18,9 @@ fn block_with_blobs(fork: ForkName) -> (SignedBeaconBlock<Minimal>, Vec<Blob<Min
             Blob::<Minimal>::new(bytes).unwrap()
         })
         .collect();
-    let context = DASContext::new(&TrustedSetup::default(), UsePrecomp::No);
     let commitments: Vec<KzgCommitment> = blobs
         .iter()
-        .map(|blob| {
-            context
-                .blob_to_kzg_commitment(blob.as_ref().try_into().unwrap())
-                .unwrap()
-        })
-        .map(KzgCommitment::new)
+        .map(|blob| blob_to_kzg_commitment::<Minimal>(blob).unwrap())
         .collect();
     let mut state = genesis(fork);
     let mut block = state_transition::genesis::genesis_block(&mut state).unwrap();
