@@ -2,7 +2,7 @@
 
 VECTORS ?= official-vectors
 
-.PHONY: devnet scenarios interop ethereumjs test crash-test engine-faults checkpoint-sync xmss-lifetime-test lint bench official-vectors spec-test spec-mutants vectors eip-figures diff-test kurtosis-test kurtosis-mutants beacon-api-description api-contract foreign-clients build-tools
+.PHONY: devnet scenarios interop blobs ethereumjs test crash-test engine-faults checkpoint-sync xmss-lifetime-test lint bench official-vectors spec-test spec-mutants vectors eip-figures diff-test kurtosis-test kurtosis-mutants beacon-api-description api-contract foreign-clients build-tools
 
 # A network of nodes on this machine, with groups, until Ctrl-C. Flags: make devnet ARGS="--epochs 8 --report r.json"
 devnet: build-tools
@@ -10,7 +10,7 @@ devnet: build-tools
 	./target/release/fresnel devnet $(ARGS)
 
 # What groups have to survive, each with its expected outcome: about five minutes per file.
-SCENARIOS ?= $(filter-out testing/devnet/scenarios/interop%,$(sort $(wildcard testing/devnet/scenarios/*.yaml)))
+SCENARIOS ?= $(filter-out testing/devnet/scenarios/interop% testing/devnet/scenarios/blobs%,$(sort $(wildcard testing/devnet/scenarios/*.yaml)))
 scenarios: build-tools
 	cargo build --release -p fresnel
 	@set -e; for file in $(SCENARIOS); do \
@@ -24,6 +24,14 @@ INTEROP := testing/devnet/scenarios/interop.yaml
 interop: build-tools ethereumjs
 	cargo build --release -p fresnel
 	./target/release/fresnel devnet --scenario $(INTEROP) --el ethereumjs $(ARGS)
+
+# Blocks with blobs: on EthereumJS, and on the mock with columns that are cut off, lost or withheld.
+BLOBS := testing/devnet/scenarios/blobs
+blobs: build-tools ethereumjs
+	cargo build --release -p fresnel
+	./target/release/fresnel devnet --scenario $(BLOBS).yaml --el ethereumjs $(ARGS)
+	./target/release/fresnel devnet --scenario $(BLOBS)-cut-off.yaml $(ARGS)
+	./target/release/fresnel devnet --scenario $(BLOBS)-withheld.yaml $(ARGS)
 
 # EthereumJS by npm, in the versions of its lock file. Nothing that comes with it is run to install it.
 ETHEREUMJS := target/ethereumjs

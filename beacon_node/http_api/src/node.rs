@@ -12,11 +12,11 @@ use beacon_api::{
     Direction, Identity, Metadata, NetworkConditions, Peer, PeerCount, PeerCountMeta, PeerState, Peers, Query, Syncing,
     Version,
 };
-use network::{ConnectionDirection, PeerId, PeerSummary, Stopped};
-use std::collections::HashSet;
+use network::{ColumnFaults, ConnectionDirection, PeerId, PeerSummary, Stopped};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
-use types::Preset;
+use types::{ColumnIndex, Preset};
 
 /// Longest delay of messages that can be asked for.
 const MAX_OUTBOUND_DELAY_MS: u64 = 60_000;
@@ -213,7 +213,19 @@ async fn network_conditions<P: Preset>(State(reader): Context<P>, body: RequestB
         .iter()
         .map(|peer_id| parse_peer_id(peer_id))
         .collect::<Result<HashSet<PeerId>, ApiFailure>>()?;
+    let columns = |columns: &[ColumnIndex]| match columns.iter().find(|index| **index >= P::NUMBER_OF_COLUMNS) {
+        Some(index) => Err(ApiFailure::bad_request(format!(
+            "there is no column {index}, there are {}",
+            P::NUMBER_OF_COLUMNS
+        ))),
+        None => Ok(columns.iter().copied().collect::<BTreeSet<ColumnIndex>>()),
+    };
+    let faults = ColumnFaults {
+        blocked: columns(&conditions.blocked_columns)?,
+        withheld: columns(&conditions.withheld_columns)?,
+    };
     reader.network.set_blocked_peers(blocked).await?;
+    reader.network.set_column_faults(faults).await?;
     let delay = Duration::from_millis(conditions.outbound_delay_ms);
     reader.network.set_outbound_delay(delay).await?;
     done()

@@ -68,7 +68,8 @@ impl<P: Preset> Availability<P> {
     /// `None` if somebody else is at it.
     pub(crate) fn begin_recovery(&self, root: Root) -> Option<Recovery<'_>> {
         let is_first = self.recovering.lock().insert(root);
-        is_first.then_some(Recovery {
+        // Made for the first only: dropping it lets the next one begin.
+        is_first.then(|| Recovery {
             recovering: &self.recovering,
             root,
         })
@@ -202,5 +203,25 @@ impl<P: Preset> Intake<P> {
         }
         let block = self.availability.waiting.lock().remove(root)?;
         Some(VerifiedBlock { block, root: *root })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use types::Minimal;
+
+    #[test]
+    fn columns_of_a_block_are_recovered_by_one_at_a_time_however_many_ask() {
+        let availability = Availability::<Minimal>::new(Custody::default());
+        let (root, other) = (Root::ZERO, Root::repeat_byte(1));
+        let first = availability.begin_recovery(root);
+        assert!(first.is_some());
+        for _ in 0..3 {
+            assert!(availability.begin_recovery(root).is_none());
+        }
+        assert!(availability.begin_recovery(other).is_some());
+        drop(first);
+        assert!(availability.begin_recovery(root).is_some());
     }
 }

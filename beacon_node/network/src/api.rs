@@ -1,5 +1,6 @@
 //! What the rest of the node sees: a handle that sends commands, and the events that come back.
 
+use crate::column_faults::ColumnFaults;
 use crate::config::ForkContext;
 use crate::enr::{AttnetBits, Enr, EnrExt, SyncnetBits};
 use crate::gossip::{GossipTopic, TopicKind};
@@ -202,6 +203,7 @@ pub(crate) enum Command {
     Topics(oneshot::Sender<Vec<GossipTopic>>),
     SetBlockedPeers(HashSet<PeerId>),
     SetOutboundDelay(Duration),
+    SetColumnFaults(ColumnFaults),
     Shutdown(oneshot::Sender<()>),
 }
 
@@ -409,6 +411,11 @@ impl NetworkHandle {
     /// Fault injection: everything that leaves (gossip, forwarding, requests, answers) waits this long. Zero heals.
     pub async fn set_outbound_delay(&self, delay: Duration) -> Result<(), Stopped> {
         self.send(Command::SetOutboundDelay(delay)).await
+    }
+
+    /// Fault injection: columns that do not come in, and columns that do not go out. The default heals.
+    pub async fn set_column_faults(&self, faults: ColumnFaults) -> Result<(), Stopped> {
+        self.send(Command::SetColumnFaults(faults)).await
     }
 
     /// Says goodbye to all peers and waits until the service and its tasks are gone.

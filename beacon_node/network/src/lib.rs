@@ -15,6 +15,7 @@
 //! room for two chunks, so that a slow reader slows down one stream and nothing else.
 
 mod api;
+mod column_faults;
 mod config;
 mod discovery;
 mod enr;
@@ -31,6 +32,7 @@ pub use api::{
     GossipMessage, LocalIdentity, NetworkEvent, NetworkHandle, PublishError, ResponseEvent, ResponsePart, Stopped,
     Verdict,
 };
+pub use column_faults::ColumnFaults;
 pub use config::{BootNode, BootNodeError, EnrForkId, ForkContext, KnownFork, NetworkConfig, peer_id_of};
 pub use discovery::DiscoveryError;
 pub use enr::{AttnetBits, Enr, EnrError, EnrExt, SyncnetBits, is_global, node_id_of};

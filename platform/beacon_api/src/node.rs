@@ -1,7 +1,7 @@
 //! The node itself.
 
 use serde::{Deserialize, Serialize};
-use types::Slot;
+use types::{ColumnIndex, Slot};
 
 /// `/eth/v1/node/version`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,4 +168,10 @@ pub struct NetworkConditions {
     /// How long everything that leaves the node waits, in milliseconds.
     #[serde(with = "serde_utils::quoted_u64")]
     pub outbound_delay_ms: u64,
+    /// Columns that do not reach the node from outside.
+    #[serde(default, with = "serde_utils::quoted_u64_vec")]
+    pub blocked_columns: Vec<ColumnIndex>,
+    /// Columns that the node lets nobody have.
+    #[serde(default, with = "serde_utils::quoted_u64_vec")]
+    pub withheld_columns: Vec<ColumnIndex>,
 }

@@ -2,13 +2,15 @@
 
 use crate::error::DevnetError;
 use crate::layout::{Layout, Start};
-use alloy_consensus::{SignableTransaction as _, TxEip1559};
-use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
+use alloy_consensus::{BlobTransactionSidecar, SignableTransaction, TxEip1559, TxEip4844, TxEip4844WithSidecar};
+use alloy_primitives::{Address, B256, Bytes, FixedBytes, Signature, TxKind, U256, keccak256};
 use ethereum_hashing::hash_fixed;
 use k256::ecdsa::SigningKey;
 use std::collections::BTreeMap;
 use types::ExecutionAddress;
 
+/// Of a blob.
+const BYTES_PER_BLOB: usize = 131_072;
 /// Nothing is of value here.
 const SEED: &[u8] = b"fresnel devnet: accounts of no value";
 /// Wei of an ETH.
@@ -21,8 +23,11 @@ const FUNDS_OF_PAYER: u128 = 1_000_000;
 const FUNDS_OF_OWNER: u128 = 10;
 /// Wei per gas for the proposer.
 const PRIORITY_FEE: u128 = 2 * WEI_PER_GWEI;
-/// Wei per gas at most: blocks are nearly empty, so that the base fee only falls from one Gwei.
+/// Wei per gas at most: blocks are nearly empty, so that the base fee only falls from one Gwei. Of blobs, too: with no more
+/// than two thirds of those that a block can have, theirs stays at one Wei.
 const MAX_FEE: u128 = 100 * WEI_PER_GWEI;
+/// Gas of a transaction that does nothing.
+const PLAIN_GAS: u64 = 21_000;
 
 /// Wei per gas that a transaction costs in a block with a base fee. Receipts say it, too, but not those of every client
 /// are right.
@@ -125,15 +130,52 @@ impl Call {
             input: self.input.clone(),
             ..TxEip1559::default()
         };
-        let signature: Signature = self
-            .from
-            .key()?
-            .sign_prehash_recoverable(transaction.signature_hash().as_slice())
-            .map_err(|error| DevnetError::Genesis {
-                reason: format!("a transaction could not be signed: {error}"),
-            })?
-            .into();
+        let signature = signature(self.from, &transaction)?;
         let signed = transaction.into_signed(signature);
+        let mut raw = Vec::new();
+        signed.eip2718_encode(&mut raw);
+        Ok(SignedCall {
+            hash: *signed.hash(),
+            raw: raw.into(),
+        })
+    }
+}
+
+fn signature(from: Holder, transaction: &impl SignableTransaction<Signature>) -> Result<Signature, DevnetError> {
+    let signature = from
+        .key()?
+        .sign_prehash_recoverable(transaction.signature_hash().as_slice())
+        .map_err(|error| DevnetError::Genesis {
+            reason: format!("a transaction could not be signed: {error}"),
+        })?;
+    Ok(signature.into())
+}
+
+/// Blobs of a transaction that does nothing else, with a commitment and a proof of each.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct BlobCall {
+    pub(crate) blobs: Vec<FixedBytes<BYTES_PER_BLOB>>,
+    pub(crate) commitments: Vec<FixedBytes<48>>,
+    pub(crate) proofs: Vec<FixedBytes<48>>,
+}
+
+impl BlobCall {
+    /// Signs it as one of type 3, in the form in which clients take it: with its blobs.
+    pub(crate) fn sign(self, from: Holder, chain_id: u64, nonce: u64) -> Result<SignedCall, DevnetError> {
+        let sidecar = BlobTransactionSidecar::new(self.blobs, self.commitments, self.proofs);
+        let transaction = TxEip4844 {
+            chain_id,
+            nonce,
+            gas_limit: PLAIN_GAS,
+            max_fee_per_gas: MAX_FEE,
+            max_priority_fee_per_gas: PRIORITY_FEE,
+            to: Holder::Receiver.address()?,
+            max_fee_per_blob_gas: MAX_FEE,
+            blob_versioned_hashes: sidecar.versioned_hashes().collect(),
+            ..TxEip4844::default()
+        };
+        let signature = signature(from, &transaction)?;
+        let signed = TxEip4844WithSidecar::from_tx_and_sidecar(transaction, sidecar).into_signed(signature);
         let mut raw = Vec::new();
         signed.eip2718_encode(&mut raw);
         Ok(SignedCall {
@@ -171,5 +213,22 @@ mod tests {
         assert_eq!((read.tx().nonce, read.tx().chain_id), (5, 1337));
         assert_eq!(read.tx().value(), U256::from(WEI_PER_ETH));
         assert_eq!(read.recover_signer().unwrap(), Holder::Owner(3).address().unwrap());
+    }
+
+    #[test]
+    fn a_transaction_with_blobs_carries_them_and_names_them() {
+        let call = BlobCall {
+            blobs: vec![FixedBytes::repeat_byte(1); 2],
+            commitments: vec![FixedBytes::repeat_byte(2), FixedBytes::repeat_byte(3)],
+            proofs: vec![FixedBytes::repeat_byte(4); 2],
+        };
+        let signed = call.sign(Holder::Payer, 1337, 5).unwrap();
+        assert!(signed.raw.len() > 2 * BYTES_PER_BLOB);
+        let mut raw = signed.raw.as_ref();
+        let read = Signed::<TxEip4844WithSidecar<BlobTransactionSidecar>>::eip2718_decode(&mut raw).unwrap();
+        assert_eq!(*read.hash(), signed.hash);
+        assert_eq!(read.recover_signer().unwrap(), Holder::Payer.address().unwrap());
+        assert_eq!((read.tx().tx.nonce, read.tx().tx.blob_versioned_hashes.len()), (5, 2));
+        assert_eq!(read.tx().sidecar.commitments[1], FixedBytes::repeat_byte(3));
     }
 }

@@ -30,6 +30,12 @@ pub enum DevnetError {
         /// What is wrong.
         reason: String,
     },
+    /// Blobs could not be made.
+    #[error("blobs could not be made: {reason}")]
+    Blobs {
+        /// What is wrong.
+        reason: String,
+    },
     /// A key could not be made or read.
     #[error("key of node {node}: {reason}")]
     Key {

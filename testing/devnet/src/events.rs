@@ -6,7 +6,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_yaml_ng::{Mapping, Value};
 use std::collections::BTreeSet;
-use types::{Minimal, Preset as _};
+use types::{ColumnIndex, Minimal, Preset as _};
 
 /// Longest delay that nodes take an order for, in milliseconds.
 const MAX_DELAY_MS: u64 = 60_000;
@@ -48,6 +48,12 @@ pub(crate) enum Action {
     Heal {},
     /// What leaves nodes is late.
     Delay { nodes: Vec<NodeNumber>, ms: u64 },
+    /// From now on these columns, and no others, do not reach nodes from outside.
+    BlockColumns { nodes: Vec<NodeNumber>, columns: Columns },
+    /// From now on nodes let nobody have these columns, and no others.
+    WithholdColumns { nodes: Vec<NodeNumber>, columns: Columns },
+    /// Beacon nodes that were stopped have lost all their data, and begin with what another one has finalised.
+    StartAfresh { nodes: Vec<NodeNumber>, from: NodeNumber },
     /// The node that runs a solo validator hands it to the nodes that hold keys for it, by a key-set change sent to a
     /// node's Beacon API.
     ChangeKeySet {
@@ -74,6 +80,27 @@ pub(crate) enum Action {
     RequestConsolidation { validator: String, into: String },
 }
 
+/// Which columns a fault is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Columns {
+    All,
+    /// The lower half of the indices.
+    Half,
+    None,
+}
+
+impl Columns {
+    pub(crate) fn indices(self) -> Vec<ColumnIndex> {
+        let count = match self {
+            Self::All => Minimal::NUMBER_OF_COLUMNS,
+            Self::Half => Minimal::NUMBER_OF_COLUMNS / 2,
+            Self::None => 0,
+        };
+        (0..count).collect()
+    }
+}
+
 fn one() -> u8 {
     1
 }
@@ -88,6 +115,9 @@ impl Action {
             Self::Cut { .. } => "cut",
             Self::Heal {} => "heal",
             Self::Delay { .. } => "delay",
+            Self::BlockColumns { .. } => "block_columns",
+            Self::WithholdColumns { .. } => "withhold_columns",
+            Self::StartAfresh { .. } => "start_afresh",
             Self::ChangeKeySet { .. } => "change_key_set",
             Self::ReplaceKey { .. } => "replace_key",
             Self::Transfer { .. } => "transfer",
@@ -101,9 +131,13 @@ impl Action {
     /// Its lists of nodes.
     fn node_lists(&self) -> Vec<(&'static str, &[NodeNumber])> {
         match self {
-            Self::Stop { nodes } | Self::Kill { nodes } | Self::Start { nodes } | Self::Delay { nodes, .. } => {
-                vec![("nodes", nodes)]
-            }
+            Self::Stop { nodes }
+            | Self::Kill { nodes }
+            | Self::Start { nodes }
+            | Self::StartAfresh { nodes, .. }
+            | Self::Delay { nodes, .. }
+            | Self::BlockColumns { nodes, .. }
+            | Self::WithholdColumns { nodes, .. } => vec![("nodes", nodes)],
             Self::Cut { between, and } => vec![("between", between), ("and", and)],
             Self::Heal {}
             | Self::ReplaceKey { .. }
@@ -134,7 +168,19 @@ impl Action {
     }
 
     fn needs_faults(&self) -> bool {
-        matches!(self, Self::Cut { .. } | Self::Heal {} | Self::Delay { .. })
+        matches!(
+            self,
+            Self::Cut { .. }
+                | Self::Heal {}
+                | Self::Delay { .. }
+                | Self::BlockColumns { .. }
+                | Self::WithholdColumns { .. }
+        )
+    }
+
+    /// Whether it is about columns, which only blocks with blobs have.
+    pub(crate) fn needs_blobs(&self) -> bool {
+        matches!(self, Self::BlockColumns { .. } | Self::WithholdColumns { .. })
     }
 }
 
@@ -168,7 +214,7 @@ pub(crate) fn check(events: &[Event], layout: &Layout, dvt_fork_epoch: u64, leng
         check().map_err(invalid)?;
         match &event.action {
             Action::Stop { nodes } | Action::Kill { nodes } => running.retain(|node| !nodes.contains(node)),
-            Action::Start { nodes } => running.extend(nodes),
+            Action::Start { nodes } | Action::StartAfresh { nodes, .. } => running.extend(nodes),
             Action::ChangeKeySet { validator, .. } | Action::ReplaceKey { validator, .. }
                 if !changed.insert(validator.clone()) =>
             {
@@ -223,9 +269,16 @@ fn check_nodes(action: &Action, layout: &Layout) -> Result<(), String> {
 fn check_running(action: &Action, running: &BTreeSet<NodeNumber>) -> Result<(), String> {
     let wants_running = match action {
         Action::Stop { .. } | Action::Kill { .. } | Action::ChangeKeySet { .. } => true,
-        Action::Start { .. } => false,
+        Action::StartAfresh { from, .. } if !running.contains(from) => {
+            return Err(format!("from: node {from} does not run then"));
+        }
+        Action::Start { .. } | Action::StartAfresh { .. } => false,
         // Those of a stopped node are in force when it comes back.
-        Action::Cut { .. } | Action::Heal {} | Action::Delay { .. } => return Ok(()),
+        Action::Cut { .. }
+        | Action::Heal {}
+        | Action::Delay { .. }
+        | Action::BlockColumns { .. }
+        | Action::WithholdColumns { .. } => return Ok(()),
         // Its member is known by the seat.
         Action::ReplaceKey { .. } => return Ok(()),
         Action::Transfer { .. }
@@ -366,6 +419,10 @@ mod tests {
                 "{slot: 1, action: explode}",
                 "unknown variant `explode`, expected one of `stop`",
             ),
+            (
+                "{slot: 1, action: block_columns, nodes: [1], columns: some}",
+                "unknown variant `some`, expected one of `all`, `half`, `none`",
+            ),
             ("{action: heal}", "missing field `slot`"),
             ("{slot: -1, action: heal}", "-1"),
             ("{slot: 1, slot: 2, action: heal}", "duplicate field `slot`"),
@@ -408,6 +465,14 @@ mod tests {
             (
                 "- {slot: 9, action: kill, nodes: [1]}\n- {slot: 3, action: stop, nodes: [1, 2]}",
                 "event at slot 9 (kill): node 1 does not run then",
+            ),
+            (
+                "- {slot: 1, action: stop, nodes: [1, 2]}\n- {slot: 9, action: start_afresh, nodes: [1], from: 2}",
+                "event at slot 9 (start_afresh): from: node 2 does not run then",
+            ),
+            (
+                "- {slot: 9, action: start_afresh, nodes: [1], from: 2}",
+                "node 1 runs then",
             ),
             (
                 "- {slot: 1, action: delay, nodes: [1], ms: 60001}",
@@ -464,6 +529,9 @@ mod tests {
              - {slot: 2, action: start, nodes: [1]}\n\
              - {slot: 2, percent: 1, action: kill, nodes: [1]}\n\
              - {slot: 3, action: delay, nodes: [1], ms: 60000}\n\
+             - {slot: 3, action: block_columns, nodes: [1, 3], columns: half}\n\
+             - {slot: 4, action: start_afresh, nodes: [2], from: 3}\n\
+             - {slot: 5, action: withhold_columns, nodes: [3], columns: none}\n\
              - {slot: 16, action: change_key_set, validator: changing, threshold: 7, node: 9}\n\
              - {slot: 65, percent: 88, action: heal}\n",
         )

@@ -1,9 +1,13 @@
 //! What has to hold, as pure functions over what was seen.
 
+use crate::availability as blobs;
 use crate::books;
+use crate::counting::{counted, like_offline, not_counted};
 use crate::hash_based::{one_message_per_leaf, seat_votes_with};
-use crate::record::{EpochRecord, Record, ValidatorEpoch, registry_index};
-use crate::rewards::{penalties, rewards_like_control};
+use crate::layout::NodeNumber;
+use crate::proposing::{fallback, proposals_made, rank_zero};
+use crate::record::{Record, registry_index};
+use crate::rewards::rewards_like_control;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -94,6 +98,49 @@ pub(crate) enum Check {
     Left { validator: String },
     /// A validator's stake is now another's.
     Merged { validator: String, into: String },
+    /// So many percent of the chain's blocks from a slot on have at least so many blobs.
+    BlobsPerBlock {
+        count: usize,
+        percent: u64,
+        #[serde(default)]
+        from_slot: u64,
+    },
+    /// A group and a solo validator, one at least of each, have proposed a block with blobs that is in the chain.
+    BlobsOfGroupsAndSolo {},
+    /// At the end, nodes have all columns that they are to keep of the chain's blocks from a slot on, but for the last two
+    /// slots. All nodes that run, if none is named.
+    Available {
+        #[serde(default)]
+        nodes: Vec<NodeNumber>,
+        #[serde(default)]
+        from_slot: u64,
+    },
+    /// A node that is cut off from half of the columns follows the chain all the same: it recovers those of each block
+    /// that is not its own.
+    Recovered {
+        node: NodeNumber,
+        from_slot: u64,
+        to_slot: u64,
+    },
+    /// The head of a node never is a block whose columns it lacks; it stays behind, and says which columns nobody has.
+    KeepsParent {
+        node: NodeNumber,
+        from_slot: u64,
+        to_slot: u64,
+    },
+    /// Blocks of solo validators of nodes that withhold their columns have no votes from other nodes until the columns are
+    /// released.
+    WithheldNotAttested {
+        nodes: Vec<NodeNumber>,
+        from_slot: u64,
+        to_slot: u64,
+    },
+    /// At the end, all nodes that run know these blocks.
+    ImportedLate {
+        nodes: Vec<NodeNumber>,
+        from_slot: u64,
+        to_slot: u64,
+    },
 }
 
 /// What holds for a devnet in which nothing is broken on purpose.
@@ -160,6 +207,13 @@ impl Check {
             Self::Withdrawn { .. } => "withdrawn",
             Self::Left { .. } => "left",
             Self::Merged { .. } => "merged",
+            Self::BlobsPerBlock { .. } => "blobs_per_block",
+            Self::BlobsOfGroupsAndSolo {} => "blobs_of_groups_and_solo",
+            Self::Available { .. } => "available",
+            Self::Recovered { .. } => "recovered",
+            Self::KeepsParent { .. } => "keeps_parent",
+            Self::WithheldNotAttested { .. } => "withheld_not_attested",
+            Self::ImportedLate { .. } => "imported_late",
         }
     }
 
@@ -174,6 +228,58 @@ impl Check {
                 | Self::Left { .. }
                 | Self::Merged { .. }
         )
+    }
+
+    /// Whether it is about blocks with blobs.
+    pub(crate) fn needs_blobs(&self) -> bool {
+        matches!(
+            self,
+            Self::BlobsPerBlock { .. }
+                | Self::BlobsOfGroupsAndSolo {}
+                | Self::Available { .. }
+                | Self::Recovered { .. }
+                | Self::KeepsParent { .. }
+                | Self::WithheldNotAttested { .. }
+                | Self::ImportedLate { .. }
+        )
+    }
+
+    /// Whether it needs the heads and recoveries of its nodes in each slot.
+    pub(crate) fn watches_nodes(&self) -> bool {
+        matches!(self, Self::Recovered { .. } | Self::KeepsParent { .. })
+    }
+
+    /// Numbers of nodes that the check speaks of.
+    pub(crate) fn nodes(&self) -> &[NodeNumber] {
+        match self {
+            Self::InSync { node, .. } | Self::Recovered { node, .. } | Self::KeepsParent { node, .. } => {
+                std::slice::from_ref(node)
+            }
+            Self::Available { nodes, .. }
+            | Self::WithheldNotAttested { nodes, .. }
+            | Self::ImportedLate { nodes, .. } => nodes,
+            _ => &[],
+        }
+    }
+
+    /// Slots that the check speaks of.
+    pub(crate) fn slots(&self) -> Option<(u64, Option<u64>)> {
+        match self {
+            Self::Fallback { from_slot, to_slot } | Self::ProposalsMade { from_slot, to_slot, .. } => {
+                Some((*from_slot, *to_slot))
+            }
+            Self::InSync {
+                from_slot,
+                within_slots,
+                ..
+            } => Some((*from_slot, Some(from_slot.saturating_add(*within_slots)))),
+            Self::BlobsPerBlock { from_slot, .. } | Self::Available { from_slot, .. } => Some((*from_slot, None)),
+            Self::Recovered { from_slot, to_slot, .. }
+            | Self::KeepsParent { from_slot, to_slot, .. }
+            | Self::WithheldNotAttested { from_slot, to_slot, .. }
+            | Self::ImportedLate { from_slot, to_slot, .. } => Some((*from_slot, Some(*to_slot))),
+            _ => None,
+        }
     }
 
     /// Names of validators that the check speaks of.
@@ -230,7 +336,7 @@ impl Check {
                 node,
                 from_slot,
                 within_slots,
-            } => in_sync(record, *node, from_slot + within_slots, finished),
+            } => in_sync(record, *node, (from_slot + within_slots, u64::MAX), finished),
             Self::OneMessagePerLeaf { validators, leaves } => {
                 one_message_per_leaf(record, validators, *leaves, finished)
             }
@@ -257,13 +363,39 @@ impl Check {
             Self::Withdrawn { validator, eth } if finished => books::withdrawn(record, validator, *eth),
             Self::Left { validator } if finished => books::left(record, validator),
             Self::Merged { validator, into } if finished => books::merged(record, validator, into),
-            Self::BalancesAddUp {}
-            | Self::TransactionsSucceed { .. }
-            | Self::Deposited { .. }
-            | Self::Withdrawn { .. }
-            | Self::Left { .. }
-            | Self::Merged { .. } => Vec::new(),
-            Self::SlotsFilled { .. } | Self::Fallback { .. } | Self::ProposalsMade { .. } => Vec::new(),
+            Self::BlobsPerBlock {
+                count,
+                percent,
+                from_slot,
+            } if finished => blobs::blobs_per_block(record, *count, *percent, *from_slot),
+            Self::BlobsOfGroupsAndSolo {} if finished => blobs::blobs_of_groups_and_solo(record),
+            Self::Available { nodes, from_slot } if finished => blobs::available(record, nodes, *from_slot),
+            Self::Recovered {
+                node,
+                from_slot,
+                to_slot,
+            } if finished => {
+                let mut reasons = in_sync(record, *node, (*from_slot, *to_slot), finished);
+                reasons.extend(blobs::recovered(record, *node, (*from_slot, *to_slot)));
+                reasons
+            }
+            Self::KeepsParent {
+                node,
+                from_slot,
+                to_slot,
+            } if finished => blobs::keeps_parent(record, *node, (*from_slot, *to_slot)),
+            Self::WithheldNotAttested {
+                nodes,
+                from_slot,
+                to_slot,
+            } if finished => blobs::withheld_not_attested(record, nodes, (*from_slot, *to_slot)),
+            Self::ImportedLate {
+                nodes,
+                from_slot,
+                to_slot,
+            } if finished => blobs::imported_late(record, nodes, (*from_slot, *to_slot)),
+            // Those that are looked at in the end only.
+            _ => Vec::new(),
         };
         let check = self.name();
         reasons
@@ -331,217 +463,6 @@ fn slots_filled(record: &Record, percent: u64) -> Vec<String> {
     )]
 }
 
-/// Recorded epochs of a range. At the end, a range that was not reached is a violation too.
-fn epochs_in(
-    record: &Record,
-    from: u64,
-    to: Option<u64>,
-    finished: bool,
-) -> Result<Vec<(u64, &EpochRecord)>, Vec<String>> {
-    let last = record.epochs.last_key_value().map(|(epoch, _)| *epoch);
-    let end = to.or(last).unwrap_or(from);
-    let range: Vec<_> = if from <= end {
-        record
-            .epochs
-            .range(from..=end)
-            .map(|(epoch, record)| (*epoch, record))
-            .collect()
-    } else {
-        Vec::new()
-    };
-    if finished && last.is_none_or(|last| last < end || last < from) {
-        return Err(vec![format!(
-            "epochs {from} to {end} were to be looked at, the run ended before they were over"
-        )]);
-    }
-    Ok(range)
-}
-
-fn of_validator<'a>(
-    record: &Record,
-    epochs: &[(u64, &'a EpochRecord)],
-    name: &str,
-) -> Result<Vec<(u64, &'a EpochRecord, &'a ValidatorEpoch)>, Vec<String>> {
-    let index = record
-        .index_of(name)
-        .ok_or_else(|| vec![format!("there is no validator {name:?}")])?;
-    epochs
-        .iter()
-        .map(|(epoch, record)| {
-            let validator = record
-                .validators
-                .get(&index)
-                .ok_or_else(|| vec![format!("no rewards of {name} in epoch {epoch}")])?;
-            Ok((*epoch, *record, validator))
-        })
-        .collect()
-}
-
-fn describe(record: &Record, epoch: &EpochRecord, name: &str) -> String {
-    let group = record.index_of(name).and_then(|index| epoch.groups.get(&index));
-    match group {
-        Some(group) if group.threshold > 0 => format!(
-            "; {} of {} needed: seats with source {:?}, with target {:?}",
-            group.threshold, group.size, group.source, group.target
-        ),
-        _ => String::new(),
-    }
-}
-
-/// Whether no block was there to take the vote while its source still counted.
-fn had_no_block_in_time(record: &Record, validator: &ValidatorEpoch) -> bool {
-    let in_time = record.slots_per_epoch.isqrt();
-    let is_empty = |slot| record.slots.get(&slot).is_some_and(|entry| entry.block.is_none());
-    validator
-        .duty_slot
-        .is_some_and(|duty| (duty + 1..=duty + in_time).all(is_empty))
-}
-
-fn counted(
-    record: &Record,
-    name: Option<&str>,
-    (from, to): (u64, Option<u64>),
-    excuse_empty_slots: bool,
-    finished: bool,
-) -> Vec<String> {
-    let groups = || {
-        record
-            .validators
-            .iter()
-            .filter(|validator| validator.group)
-            .map(|validator| validator.name.as_str())
-            .collect()
-    };
-    let names: Vec<&str> = name.map_or_else(groups, |name| vec![name]);
-    let look = || -> Result<Vec<String>, Vec<String>> {
-        let epochs = epochs_in(record, from, to, finished)?;
-        let mut reasons = Vec::new();
-        for name in names {
-            for (epoch, whole, validator) in of_validator(record, &epochs, name)? {
-                let excused = excuse_empty_slots && validator.target >= 0 && had_no_block_in_time(record, validator);
-                if !validator.counted() && !excused {
-                    reasons.push(format!(
-                        "{name} was not counted in epoch {epoch}: {} Gwei for the source, {} for the target{}",
-                        validator.source,
-                        validator.target,
-                        describe(record, whole, name)
-                    ));
-                }
-            }
-        }
-        Ok(reasons)
-    };
-    look().unwrap_or_else(|reasons| reasons)
-}
-
-fn not_counted(record: &Record, name: &str, from: u64, to: u64, finished: bool) -> Vec<String> {
-    let look = || -> Result<Vec<String>, Vec<String>> {
-        let epochs = epochs_in(record, from, Some(to), finished)?;
-        Ok(of_validator(record, &epochs, name)?
-            .into_iter()
-            .filter(|(_, _, validator)| validator.source >= 0 || validator.target >= 0)
-            .map(|(epoch, whole, _)| {
-                format!(
-                    "{name} was counted in epoch {epoch}, with too few nodes running{}",
-                    describe(record, whole, name)
-                )
-            })
-            .collect())
-    };
-    look().unwrap_or_else(|reasons| reasons)
-}
-
-fn like_offline(record: &Record, name: &str, from: u64, to: u64, finished: bool) -> Vec<String> {
-    let look = || -> Result<Vec<String>, Vec<String>> {
-        let epochs = epochs_in(record, from, Some(to), finished)?;
-        let validators = of_validator(record, &epochs, name)?;
-        let mut reasons = Vec::new();
-        for (epoch, whole, validator) in &validators {
-            let expected = penalties(validator.effective_balance, whole.total_active_balance);
-            if (validator.source, validator.target, validator.head) != (expected.0, expected.1, 0) {
-                reasons.push(format!(
-                    "in epoch {epoch} {name} got {} Gwei for the source, {} for the target, {} for the head; a validator that is away gets {}, {}, 0",
-                    validator.source, validator.target, validator.head, expected.0, expected.1
-                ));
-            }
-        }
-        for pair in validators.windows(2) {
-            if let [(_, _, before), (epoch, _, after)] = pair
-                && after.balance >= before.balance
-            {
-                reasons.push(format!(
-                    "the balance of {name} did not fall in epoch {epoch}: from {} to {} Gwei",
-                    before.balance, after.balance
-                ));
-            }
-        }
-        Ok(reasons)
-    };
-    look().unwrap_or_else(|reasons| reasons)
-}
-
-fn group_blocks(record: &Record) -> impl Iterator<Item = (u64, &crate::record::BlockRecord)> {
-    record.slots.iter().filter_map(|(slot, entry)| {
-        let block = entry.block.as_ref()?;
-        (!block.signers.is_empty()).then_some((*slot, block))
-    })
-}
-
-fn rank_zero(record: &Record) -> Vec<String> {
-    // The newest block may be here before the event that says how it came to be.
-    let complete = record.last_slot();
-    group_blocks(record)
-        .filter(|(slot, _)| *slot < complete)
-        .filter_map(|(slot, block)| {
-            let name = record.name(block.proposer);
-            match &block.assembly {
-                None => Some(format!(
-                    "no node told how the block of {name} at slot {slot} came together"
-                )),
-                Some(assembly) if assembly.rank > 0 => Some(format!(
-                    "the block of {name} at slot {slot} is of the leader of rank {}",
-                    assembly.rank
-                )),
-                Some(_) => None,
-            }
-        })
-        .collect()
-}
-
-fn fallback(record: &Record, from: u64, to: Option<u64>) -> Vec<String> {
-    let found = group_blocks(record).any(|(slot, block)| {
-        slot >= from
-            && to.is_none_or(|to| slot <= to)
-            && block.assembly.as_ref().is_some_and(|assembly| assembly.rank > 0)
-    });
-    if found {
-        Vec::new()
-    } else {
-        vec![format!(
-            "no group's block from slot {from} on is one of a fallback leader, with leaders down"
-        )]
-    }
-}
-
-fn proposals_made(record: &Record, name: &str, from: u64, to: Option<u64>) -> Vec<String> {
-    let index = record.index_of(name);
-    let mut proposals = 0;
-    let mut reasons: Vec<String> = record
-        .slots
-        .range(from..=to.unwrap_or(u64::MAX).max(from))
-        .filter(|(_, slot)| slot.due.is_some() && slot.due == index)
-        .inspect(|_| proposals += 1)
-        .filter(|(_, slot)| slot.block.is_none())
-        .map(|(slot, _)| format!("{name} was to propose at slot {slot}, the slot is empty"))
-        .collect();
-    if proposals == 0 {
-        reasons.push(format!(
-            "{name} was never to propose from slot {from} on: nothing was shown"
-        ));
-    }
-    reasons
-}
-
 fn no_double_signature(record: &Record, voters: &[String], finished: bool) -> Vec<String> {
     let mut reasons: Vec<String> = record.offences.iter().cloned().collect();
     for (epoch, entry) in &record.epochs {
@@ -565,11 +486,11 @@ fn no_double_signature(record: &Record, voters: &[String], finished: bool) -> Ve
     reasons
 }
 
-fn in_sync(record: &Record, node: usize, from: u64, finished: bool) -> Vec<String> {
+fn in_sync(record: &Record, node: usize, (from, to): (u64, u64), finished: bool) -> Vec<String> {
     let samples: Vec<_> = record
         .heads
         .iter()
-        .filter(|sample| sample.node == node && sample.slot >= from)
+        .filter(|sample| sample.node == node && (from..=to).contains(&sample.slot))
         .collect();
     let mut reasons: Vec<String> = samples
         .iter()

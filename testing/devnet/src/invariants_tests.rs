@@ -1,7 +1,9 @@
 use super::*;
 use crate::record::{
-    Assembly, BlockRecord, FinalitySample, GroupEpoch, HeadSample, ProcessRecord, SlotRecord, ValidatorName,
+    Assembly, BlockRecord, EpochRecord, FinalitySample, GroupEpoch, HeadSample, ProcessRecord, SlotRecord,
+    ValidatorEpoch, ValidatorName,
 };
+use crate::rewards::penalties;
 use std::collections::BTreeMap;
 use types::Root;
 

@@ -11,9 +11,13 @@
 //! Beacon API; the first thing that does not hold ends the devnet with an error.
 
 mod accounts;
+mod availability;
+mod blobs;
+mod blobs_seen;
 mod bookkeeping;
 mod books;
 mod calls;
+mod counting;
 mod error;
 mod events;
 mod execution;
@@ -29,12 +33,14 @@ mod length;
 mod observe;
 mod ports;
 mod processes;
+mod proposing;
 mod record;
 mod report;
 mod rewards;
 mod rpc;
 mod run;
 mod scenario;
+mod supply;
 mod table;
 mod votes;
 

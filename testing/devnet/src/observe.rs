@@ -1,11 +1,12 @@
 //! Following the nodes through their Beacon API.
 
+use crate::blobs_seen::{BlobObserver, BlobsSeen, note_told};
 use crate::bookkeeping::keep_books;
-use crate::layout::{Layout, NodeNumber};
+use crate::layout::NodeNumber;
 use crate::leaves::{GroupKeys, Message};
 use crate::record::{
     Assembly, BlockRecord, EpochRecord, FinalitySample, GroupEpoch, HeadSample, Record, SlotRecord, Times,
-    ValidatorEpoch, ValidatorName, as_epoch, as_slot, first_slot, registry_index,
+    ValidatorEpoch, as_epoch, as_slot, first_slot, registry_index,
 };
 use crate::votes::{Seats, vote_of};
 use beacon_api::{
@@ -85,6 +86,8 @@ pub(crate) struct Observer {
     blocks_read: BTreeSet<Root>,
     /// Whether rewards and requests of each block are read.
     keeps_books: bool,
+    /// If blocks have blobs.
+    blobs: Option<BlobObserver>,
     // Ends with this.
     _followers: JoinSet<()>,
 }
@@ -111,6 +114,7 @@ impl Observer {
             unread: Vec::new(),
             blocks_read: BTreeSet::new(),
             keeps_books: false,
+            blobs: None,
             _followers: followers,
         }
     }
@@ -118,6 +122,19 @@ impl Observer {
     /// From now on, what each block does to balances is read, too.
     pub(crate) fn keep_books(&mut self) {
         self.keeps_books = true;
+    }
+
+    /// From now on, blobs and columns are looked at, too.
+    pub(crate) fn look_at_blobs(&mut self, observer: BlobObserver) {
+        self.record.blobs = Some(BlobsSeen::default());
+        self.blobs = Some(observer);
+    }
+
+    /// A node has lost all that it had.
+    pub(crate) fn forget_custody(&mut self, node: NodeNumber) {
+        if let Some(seen) = &mut self.record.blobs {
+            seen.custody.remove(&node);
+        }
     }
 
     /// A client of the node whose view is shown.
@@ -143,6 +160,12 @@ impl Observer {
             tracing::warn!(node = self.live.followed, %error, "Could not read the groups of the head");
         }
         self.look_for_offences(&api, slot, nodes).await;
+        if let Some(observer) = &self.blobs
+            && let Some(mut seen) = self.record.blobs.take()
+        {
+            observer.look(&self.record, &mut seen, slot, &nodes.running).await;
+            self.record.blobs = Some(seen);
+        }
         self.read_signatures().await;
         let before = self.next_epoch;
         // The last state in which an epoch's votes can be is that of the end of the next.
@@ -336,6 +359,7 @@ impl Observer {
             }
             for entry in headers.into_iter().flatten().flat_map(|headers| headers.data) {
                 let header = entry.header.message();
+                note_told(self.record.blobs.as_mut(), entry.root, node);
                 self.record
                     .add_header(header.slot.as_u64(), header.proposer_index.as_u64(), entry.root);
             }
@@ -483,10 +507,13 @@ impl Observer {
         }
     }
 
-    /// Compares the finalised part of the chain between all nodes, slot by slot.
-    pub(crate) async fn compare_chains(&mut self, nodes: &Nodes) {
+    /// Looks at columns once more, and compares the finalised part of the chain between all nodes, slot by slot.
+    pub(crate) async fn look_back(&mut self, nodes: &Nodes) {
         self.take_events();
         self.attach_assemblies();
+        if let (Some(observer), Some(seen)) = (&self.blobs, &mut self.record.blobs) {
+            observer.finish(seen, &nodes.running).await;
+        }
         let last_of = |node: &NodeNumber| {
             let samples = self.record.finality.iter().rev();
             samples
@@ -570,26 +597,5 @@ fn group_epoch(group: &GroupEntry, epoch: u64, previous: bool) -> GroupEpoch {
         source: positions(&votes.source),
         target: positions(&votes.target),
         head: positions(&votes.head),
-    }
-}
-
-/// An empty record of a network.
-pub(crate) fn empty_record(layout: &Layout, genesis_time: u64, slot_ms: u64, slots_per_epoch: u64) -> Record {
-    let names = layout.validators.iter().map(|planned| &planned.name);
-    let validators = names
-        .chain(&layout.newcomers)
-        .enumerate()
-        .map(|(index, name)| ValidatorName {
-            index: index as u64,
-            name: name.clone(),
-            group: layout.is_or_becomes_group(index),
-        });
-    Record {
-        genesis_time,
-        slot_ms,
-        slots_per_epoch,
-        validators: validators.collect(),
-        control: layout.control as u64,
-        ..Record::default()
     }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Ports {
     pub(crate) quic: u16,
     /// Beacon API.
     pub(crate) http: u16,
+    /// Metrics of its beacon node.
+    pub(crate) metrics: u16,
     /// Engine API of its execution client.
     pub(crate) engine: u16,
     /// Other calls of its execution client.
@@ -42,6 +44,7 @@ pub(crate) fn free_ports(nodes: usize) -> Result<Vec<Ports>, DevnetError> {
                 p2p: next()?,
                 quic: next()?,
                 http: next()?,
+                metrics: next()?,
                 engine: next()?,
                 execution_rpc: next()?,
                 execution_p2p: next()?,
@@ -69,9 +72,11 @@ mod tests {
             .iter()
             .flat_map(|ports| {
                 let execution = [ports.engine, ports.execution_rpc, ports.execution_p2p];
-                [ports.p2p, ports.quic, ports.http].into_iter().chain(execution)
+                [ports.p2p, ports.quic, ports.http, ports.metrics]
+                    .into_iter()
+                    .chain(execution)
             })
             .collect();
-        assert_eq!(all.len(), 6 * 9);
+        assert_eq!(all.len(), 7 * 9);
     }
 }

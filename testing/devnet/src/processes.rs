@@ -1,9 +1,13 @@
 //! The processes of a devnet: a beacon node and a validator client per node, with ordinary flags, and an execution
 //! client for each node: a process as well, or in this one.
 
+mod arguments;
+mod faults;
+
+use crate::blobs::BlobMaker;
 use crate::error::DevnetError;
 use crate::execution::Execution;
-use crate::genesis::{EXECUTION_GENESIS, FEE_RECIPIENT, Genesis, NodeDirs};
+use crate::genesis::{Genesis, NodeDirs};
 use crate::guard::Guard;
 use crate::layout::NodeNumber;
 use crate::ports::{Ports, free_ports};
@@ -71,6 +75,8 @@ pub(crate) struct Settings {
     /// Whether nodes take orders to break their connections.
     pub(crate) faults: bool,
     pub(crate) nodes: usize,
+    /// Nodes that are told to keep all columns.
+    pub(crate) supernodes: Vec<NodeNumber>,
     pub(crate) execution: Execution,
 }
 
@@ -80,11 +86,13 @@ pub(crate) struct Processes {
     settings: Settings,
     ports: Vec<Ports>,
     first_block: Hash32,
-    // They serve until this is dropped.
-    _executions: Vec<MockExecution>,
+    /// By node number less one. They serve until this is dropped.
+    mocks: Vec<MockExecution>,
     running: BTreeMap<Key, Running>,
     identities: BTreeMap<NodeNumber, Identity>,
     conditions: BTreeMap<NodeNumber, NetworkConditions>,
+    /// Nodes that begin with what another one has finalised, with that one.
+    checkpoints: BTreeMap<NodeNumber, NodeNumber>,
     guard: Guard,
 }
 
@@ -96,29 +104,30 @@ impl Processes {
             source,
         })?;
         let ports = free_ports(settings.nodes)?;
-        let mut executions = Vec::new();
-        let mocks = if settings.execution == Execution::Mock {
+        let mut mocks = Vec::new();
+        let secrets = if settings.execution == Execution::Mock {
             genesis.jwt_secrets.as_slice()
         } else {
             &[]
         };
-        for (ports, secret) in ports.iter().zip(mocks) {
+        for (ports, secret) in ports.iter().zip(secrets) {
             let config = MockConfig {
                 listen: SocketAddr::from((Ipv4Addr::LOCALHOST, ports.engine)),
                 chain_id: genesis.chain_id,
                 ..MockConfig::new(*secret, genesis.execution.clone())
             };
-            executions.push(MockExecution::start(config).await?);
+            mocks.push(MockExecution::start(config).await?);
         }
         Ok(Self {
             program,
             settings,
             ports,
             first_block: genesis.execution.hash,
-            _executions: executions,
+            mocks,
             running: BTreeMap::new(),
             identities: BTreeMap::new(),
             conditions: BTreeMap::new(),
+            checkpoints: BTreeMap::new(),
             guard,
         })
     }
@@ -154,13 +163,17 @@ impl Processes {
         format!("http://127.0.0.1:{}", self.ports(node).http)
     }
 
-    /// Where a node's keys are, as flags.
-    pub(crate) fn key_flags(&self, node: NodeNumber) -> [String; 2] {
-        let dirs = self.dirs(node);
-        [
-            format!("--validators-dir={}", dirs.validators.display()),
-            format!("--secrets-dir={}", dirs.secrets.display()),
-        ]
+    /// Where a node's metrics are.
+    pub(crate) fn metrics_url(&self, node: NodeNumber) -> String {
+        format!("http://127.0.0.1:{}/metrics", self.ports(node).metrics)
+    }
+
+    /// Gives each mock execution client blobs of its own for the payloads of a slot that it builds from now on.
+    pub(crate) fn set_blobs(&self, maker: &BlobMaker, slot: u64) -> Result<(), DevnetError> {
+        for (node, mock) in (1..).zip(&self.mocks) {
+            mock.set_blobs(maker.pooled(node, slot)?);
+        }
+        Ok(())
     }
 
     /// Runs a command of this program to its end. Gives what it prints.
@@ -186,69 +199,6 @@ impl Processes {
         })
     }
 
-    fn testnet_flag(&self) -> String {
-        format!("--testnet-dir={}", self.settings.network.join("testnet").display())
-    }
-
-    /// Arguments of a beacon node: the configuration of any node, without a word about groups.
-    fn beacon_arguments(&self, node: NodeNumber) -> Vec<String> {
-        let (dirs, ports) = (self.dirs(node), self.ports(node));
-        let mut arguments = vec![
-            "beacon_node".to_owned(),
-            format!("--debug-level={}", self.settings.debug_level),
-            format!("--datadir={}", dirs.beacon.display()),
-            self.testnet_flag(),
-            "--listen-address=127.0.0.1".to_owned(),
-            format!("--port={}", ports.p2p),
-            format!("--quic-port={}", ports.quic),
-            "--enr-address=127.0.0.1".to_owned(),
-            format!("--enr-tcp-port={}", ports.p2p),
-            format!("--enr-udp-port={}", ports.p2p),
-            format!("--enr-quic-port={}", ports.quic),
-            "--disable-enr-auto-update".to_owned(),
-            "--disable-packet-filter".to_owned(),
-            "--enable-private-discovery".to_owned(),
-            "--http".to_owned(),
-            format!("--http-port={}", ports.http),
-            format!("--execution-endpoint={}", self.engine_url(node)),
-            format!("--execution-jwt={}", dirs.jwt.display()),
-            format!("--suggested-fee-recipient={FEE_RECIPIENT}"),
-            "--allow-insecure-genesis-sync".to_owned(),
-        ];
-        // Everybody knows the first node; it knows the second when it comes back.
-        let entry = if node == 1 { 2 } else { 1 };
-        if let Some(identity) = self.identities.get(&entry) {
-            arguments.push(format!("--boot-nodes={}", identity.enr));
-        }
-        if self.settings.faults {
-            arguments.push("--http-enable-fault-injection".to_owned());
-        }
-        arguments
-    }
-
-    fn client_arguments(&self, node: NodeNumber) -> Vec<String> {
-        let dirs = self.dirs(node);
-        vec![
-            "validator_client".to_owned(),
-            format!("--debug-level={}", self.settings.debug_level),
-            format!("--datadir={}", dirs.client.display()),
-            self.testnet_flag(),
-            format!("--validators-dir={}", dirs.validators.display()),
-            format!("--secrets-dir={}", dirs.secrets.display()),
-            "--init-slashing-protection".to_owned(),
-            format!("--beacon-nodes={}", self.url(node)),
-            format!("--suggested-fee-recipient={FEE_RECIPIENT}"),
-        ]
-    }
-
-    /// Where the Engine API of a node's execution client is.
-    fn engine_url(&self, node: NodeNumber) -> String {
-        match &self.settings.execution {
-            Execution::Mock | Execution::EthereumJs { .. } => format!("http://127.0.0.1:{}", self.ports(node).engine),
-            Execution::Running(running) => of_node(&running.engines, node).unwrap_or_default(),
-        }
-    }
-
     /// A client of a node's execution client, if it answers more than the Engine API.
     pub(crate) fn execution_rpc(&self, node: NodeNumber) -> Option<Rpc> {
         match &self.settings.execution {
@@ -261,66 +211,9 @@ impl Processes {
         }
     }
 
-    /// Arguments of EthereumJS that runs alone: it gets each block from its node.
-    fn ethereumjs_arguments(&self, node: NodeNumber, program: &Path) -> Vec<String> {
-        let (dirs, ports) = (self.dirs(node), self.ports(node));
-        let genesis = self.settings.network.join("testnet").join(EXECUTION_GENESIS);
-        vec![
-            program.display().to_string(),
-            format!("--gethGenesis={}", genesis.display()),
-            format!("--dataDir={}", dirs.execution.display()),
-            "--rpc".to_owned(),
-            "--rpcAddr=127.0.0.1".to_owned(),
-            format!("--rpcPort={}", ports.execution_rpc),
-            "--rpcEngine".to_owned(),
-            "--rpcEngineAddr=127.0.0.1".to_owned(),
-            format!("--rpcEnginePort={}", ports.engine),
-            format!("--jwtSecret={}", dirs.jwt.display()),
-            "--sync=none".to_owned(),
-            "--isSingleNode=true".to_owned(),
-            "--discV4=false".to_owned(),
-            "--discDns=false".to_owned(),
-            format!("--port={}", ports.execution_p2p),
-            "--extIP=127.0.0.1".to_owned(),
-            "--logFile=false".to_owned(),
-        ]
-    }
-
     /// Whether each node has a process for its execution client.
     pub(crate) fn has_execution_processes(&self) -> bool {
         matches!(self.settings.execution, Execution::EthereumJs { .. })
-    }
-
-    fn program(&self, (_, role): Key) -> &Path {
-        match (role, &self.settings.execution) {
-            (Role::Execution, Execution::EthereumJs { node_js, .. }) => node_js,
-            _ => &self.program,
-        }
-    }
-
-    fn arguments(&self, (node, role): Key) -> Vec<String> {
-        match role {
-            Role::Execution => match &self.settings.execution {
-                Execution::EthereumJs { program, .. } => self.ethereumjs_arguments(node, program),
-                Execution::Mock | Execution::Running(_) => Vec::new(),
-            },
-            Role::Beacon => self.beacon_arguments(node),
-            Role::Client => self.client_arguments(node),
-        }
-    }
-
-    /// The command line of a process, as one would type it.
-    pub(crate) fn command_line(&self, key: Key) -> String {
-        let program = self.program(key);
-        let mut line = program.file_name().map_or_else(
-            || program.display().to_string(),
-            |name| name.to_string_lossy().into_owned(),
-        );
-        for argument in self.arguments(key) {
-            line.push(' ');
-            line.push_str(&shell_word(&argument));
-        }
-        line
     }
 
     /// Starts a process, in a group of its own: Ctrl-C is for this program only.
@@ -496,55 +389,6 @@ impl Processes {
         self.guard.keep();
     }
 
-    /// Breaks the connections between two sets of nodes.
-    pub(crate) async fn cut(&mut self, one: &[NodeNumber], other: &[NodeNumber]) -> Result<(), DevnetError> {
-        for (nodes, others) in [(one, other), (other, one)] {
-            let peers: Vec<String> = others
-                .iter()
-                .filter_map(|other| self.identities.get(other))
-                .map(|identity| identity.peer_id.clone())
-                .collect();
-            for node in nodes {
-                let conditions = self.conditions.entry(*node).or_default();
-                conditions.blocked_peers.extend(peers.iter().cloned());
-                self.apply_conditions(*node).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Lets everybody talk to everybody again.
-    pub(crate) async fn heal(&mut self) -> Result<(), DevnetError> {
-        let nodes: Vec<NodeNumber> = self.conditions.keys().copied().collect();
-        for node in nodes {
-            self.conditions.entry(node).or_default().blocked_peers.clear();
-            self.apply_conditions(node).await?;
-        }
-        Ok(())
-    }
-
-    /// Delays everything that leaves nodes.
-    pub(crate) async fn delay(&mut self, nodes: &[NodeNumber], ms: u64) -> Result<(), DevnetError> {
-        for node in nodes {
-            self.conditions.entry(*node).or_default().outbound_delay_ms = ms;
-            self.apply_conditions(*node).await?;
-        }
-        Ok(())
-    }
-
-    async fn apply_conditions(&self, node: NodeNumber) -> Result<(), DevnetError> {
-        let Some(conditions) = self.conditions.get(&node) else {
-            return Ok(());
-        };
-        if !self.running.contains_key(&(node, Role::Beacon)) {
-            return Ok(());
-        }
-        self.api(node)?
-            .set_network_conditions(conditions)
-            .await
-            .map_err(DevnetError::api(format!("network conditions of node {node}")))
-    }
-
     /// Resident memory of each running process.
     pub(crate) fn memory(&self) -> Vec<(String, Memory)> {
         self.running
@@ -607,16 +451,6 @@ fn tail(path: &Path) -> String {
     }
 }
 
-/// A word as a shell reads it.
-fn shell_word(text: &str) -> String {
-    let plain = |character: char| character.is_ascii_alphanumeric() || "-_=./:,@+".contains(character);
-    if text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -633,13 +467,6 @@ mod tests {
         assert_eq!(parse_memory("Name:\tfresnel\nState:\tZ (zombie)\n"), None);
         let own = fs::read_to_string("/proc/self/status").unwrap();
         assert!(parse_memory(&own).unwrap().resident_kb > 0);
-    }
-
-    #[test]
-    fn a_command_line_can_be_typed() {
-        assert_eq!(shell_word("--port=9000"), "--port=9000");
-        assert_eq!(shell_word("--datadir=/a b"), "'--datadir=/a b'");
-        assert_eq!(shell_word("it's"), r"'it'\''s'");
     }
 
     #[test]

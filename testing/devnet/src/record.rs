@@ -1,6 +1,8 @@
 //! What was seen, as plain values: the report, and what invariants are checked on.
 
+use crate::blobs_seen::BlobsSeen;
 use crate::books::{BlockBook, Closing};
+use crate::layout::{Duty, Layout, NodeNumber};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use types::{Epoch, Root, SignerIndex, SignerKey, Slot};
@@ -43,6 +45,12 @@ pub(crate) struct Record {
     /// Balances of both layers at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) closing: Option<Closing>,
+    /// What was seen of blocks with blobs, if blocks have any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) blobs: Option<BlobsSeen>,
+    /// Nodes that hold the keys of each validator: one, or those of a group in the order of its keys.
+    #[serde(skip)]
+    pub(crate) holders: Vec<Vec<NodeNumber>>,
     /// What was read of hash-based keys, by validator and place of the key.
     pub(crate) leaves: BTreeMap<String, LeafCount>,
     /// Messages with such signatures that were not read, because nobody could say whose they are.
@@ -224,6 +232,39 @@ impl Vote {
 }
 
 impl Record {
+    /// Of a network in which nothing was seen yet.
+    pub(crate) fn new(layout: &Layout, genesis_time: u64, slot_ms: u64, slots_per_epoch: u64) -> Self {
+        let names = layout.validators.iter().map(|planned| &planned.name);
+        let validators = names
+            .chain(&layout.newcomers)
+            .enumerate()
+            .map(|(index, name)| ValidatorName {
+                index: index as u64,
+                name: name.clone(),
+                group: layout.is_or_becomes_group(index),
+            });
+        let holders = layout.validators.iter().map(|planned| match &planned.duty {
+            Duty::Solo { node } => vec![*node],
+            Duty::Group { members, .. } => members.clone(),
+        });
+        Self {
+            genesis_time,
+            slot_ms,
+            slots_per_epoch,
+            validators: validators.collect(),
+            control: layout.control as u64,
+            holders: holders.collect(),
+            ..Self::default()
+        }
+    }
+
+    /// The node that holds a signer's key.
+    pub(crate) fn holder(&self, signer: u64) -> Option<NodeNumber> {
+        let (validator, key) = SignerIndex::new(signer).split();
+        let holders = self.holders.get(usize::try_from(validator.as_u64()).ok()?)?;
+        holders.get(key.map_or(0, usize::from)).copied()
+    }
+
     /// Name of a validator, or its index.
     pub(crate) fn name(&self, index: u64) -> String {
         self.validators

@@ -1,9 +1,11 @@
 //! A devnet from its start to its end.
 
+mod transactions;
+
 use crate::accounts::Holder;
-use crate::bookkeeping::{close_books, sent};
+use crate::blobs_seen::{BlobObserver, watched};
+use crate::bookkeeping::close_books;
 use crate::books::SentTransaction;
-use crate::calls::calls_of;
 use crate::error::DevnetError;
 use crate::events::{Action, Event, in_order, need_faults};
 use crate::execution::{Execution, ExecutionArgs};
@@ -14,11 +16,12 @@ use crate::key_change::{change_key, hand_over, make_key};
 use crate::keys::Keys;
 use crate::layout::{Layout, NodeNumber, Start};
 use crate::length::{MAX_EPOCHS, OBSERVE_BPS, RunLength};
-use crate::observe::{Nodes, Observer, empty_record};
+use crate::observe::{Nodes, Observer};
 use crate::processes::{Key, Processes, Role, Settings, process_name};
+use crate::record::Record;
 use crate::report::{self, Report, Summary};
-use crate::rpc::Rpc;
 use crate::scenario::Scenario;
+use crate::supply::{SUPPLY_BPS, Supply};
 use crate::table::Table;
 use clap::Args;
 use futures::future::LocalBoxFuture;
@@ -50,6 +53,9 @@ pub struct DevnetArgs {
     /// Seconds from now to the genesis: the nodes have to be up by then [default: 25, with --el ethereumjs 35].
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(5..=600))]
     pub genesis_delay: Option<u64>,
+    /// Blobs that each block carries [default: the scenario's, or none].
+    #[arg(long, value_name = "COUNT")]
+    pub blobs: Option<u64>,
     /// Execution clients.
     #[command(flatten)]
     pub execution: ExecutionArgs,
@@ -98,10 +104,14 @@ fn create_empty(dir: &Path) -> Result<(), DevnetError> {
 
 /// The scenario that was asked for and how long it runs, if it can be carried out.
 fn plan(args: &DevnetArgs) -> Result<(Scenario, RunLength), DevnetError> {
-    let scenario = match &args.scenario {
+    let mut scenario = match &args.scenario {
         Some(path) => Scenario::read(path)?,
-        None => Scenario::default(),
+        None => match args.blobs {
+            None | Some(0) => Scenario::default(),
+            Some(blobs) => Scenario::with_blobs(usize::try_from(blobs).unwrap_or(usize::MAX)),
+        },
     };
+    scenario.blobs = args.blobs.unwrap_or(scenario.blobs);
     let checked = || {
         let length = RunLength::new(args.epochs.or(scenario.epochs))?;
         scenario.check(length)?;
@@ -127,6 +137,12 @@ pub fn run(args: DevnetArgs, shutdown: ShutdownHandle) -> LocalBoxFuture<'static
 async fn run_until_end(args: DevnetArgs, shutdown: ShutdownHandle) -> Result<(), DevnetError> {
     let (scenario, length) = plan(&args)?;
     let execution = Execution::find(&args.execution, Layout::new(scenario.start).nodes)?;
+    let is_mock = execution == Execution::Mock;
+    if scenario.blobs > 0 && !is_mock && !execution.executes_transactions() {
+        return Err(DevnetError::Arguments {
+            reason: "blobs come by transactions: expected --el-rpc URL,... beside --el URL,...".to_owned(),
+        });
+    }
     if scenario.needs_execution() && !execution.executes_transactions() {
         return Err(DevnetError::Arguments {
             reason: format!(
@@ -200,6 +216,8 @@ struct Devnet {
     /// Transactions that were sent, and how many of each account.
     sent: Vec<SentTransaction>,
     nonces: BTreeMap<Holder, u64>,
+    /// If blocks have blobs.
+    supply: Option<Supply>,
     /// When each running node was started.
     up_since: BTreeMap<NodeNumber, u64>,
 }
@@ -220,6 +238,10 @@ impl Devnet {
                 .epochs()
                 .map_or(ENDLESS_EPOCHS, |epochs| epochs.saturating_add(SPARE_EPOCHS)),
         )?;
+        let supply = match scenario.blobs {
+            0 => None,
+            count => Some(Supply::new(count)?),
+        };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let delay = args.genesis_delay.unwrap_or(match execution {
             Execution::EthereumJs { .. } => GENESIS_DELAY_WITH_PROCESSES,
@@ -244,6 +266,7 @@ impl Devnet {
             debug_level: args.node_log_level.clone(),
             faults: need_faults(&scenario.events),
             nodes: layout.nodes,
+            supernodes: scenario.supernodes.clone(),
             execution,
         };
         let processes = Processes::prepare(settings, &genesis, guard).await?;
@@ -253,9 +276,17 @@ impl Devnet {
         }
         let makes_keys = |event: &Event| event.action.makes_hash_based_keys();
         let reads_signatures = !layout.hash_based_accounts().is_empty() || scenario.events.iter().any(makes_keys);
-        let mut record = empty_record(&layout, genesis_time, args.slot_ms, Minimal::slots_per_epoch());
+        let mut record = Record::new(&layout, genesis_time, args.slot_ms, Minimal::slots_per_epoch());
         record.scenario = Some(scenario.name.clone());
-        let mut observer = Observer::new(record, apis, reads_signatures);
+        let mut observer = Observer::new(record, apis.clone(), reads_signatures);
+        if scenario.blobs > 0 {
+            let watched = watched(&scenario.checks);
+            let metrics = watched.iter().map(|node| (*node, processes.metrics_url(*node)));
+            let logs = watched
+                .iter()
+                .map(|node| (*node, processes.log_path((*node, Role::Beacon))));
+            observer.look_at_blobs(BlobObserver::new(apis, metrics.collect(), logs.collect()));
+        }
         if scenario.keeps_books() {
             observer.keep_books();
         }
@@ -267,6 +298,7 @@ impl Devnet {
             command_lines: BTreeMap::new(),
             sent: Vec::new(),
             nonces: BTreeMap::new(),
+            supply,
             up_since: BTreeMap::new(),
             network: network.to_owned(),
             layout,
@@ -284,9 +316,18 @@ impl Devnet {
         let mut slot = 1;
         loop {
             let observe_ms = self.clock.due_ms(Slot::new(slot), OBSERVE_BPS);
+            let supply_ms = self.clock.due_ms(Slot::new(slot), SUPPLY_BPS);
+            let mut is_supplied = false;
             while let Some(event) = events.next_if(|event| self.event_ms(event) <= observe_ms) {
+                if !is_supplied && self.event_ms(&event) > supply_ms {
+                    self.supply_blobs(slot).await?;
+                    is_supplied = true;
+                }
                 self.clock.sleep_until_ms(self.event_ms(&event)).await;
                 self.carry_out(&event).await?;
+            }
+            if !is_supplied {
+                self.supply_blobs(slot).await?;
             }
             self.clock.sleep_until_ms(observe_ms).await;
             self.processes.check_running()?;
@@ -295,7 +336,7 @@ impl Devnet {
             self.look(now).await?;
             if self.length.is_reached(now) {
                 let nodes = self.nodes(now);
-                self.observer.compare_chains(&nodes).await;
+                self.observer.look_back(&nodes).await;
                 self.close_books().await?;
                 return Ok(Ending::Over);
             }
@@ -383,16 +424,16 @@ impl Devnet {
                 self.processes.kill(&processes_of(nodes)).await;
                 self.forget(nodes);
             }
-            Action::Start { nodes } => {
+            Action::Start { nodes } => self.start_again(nodes, event.slot).await?,
+            Action::StartAfresh { nodes, from } => {
                 for node in nodes {
-                    self.start_process((*node, Role::Beacon))?;
+                    self.processes.lose_beacon_data(*node, *from)?;
+                    self.observer.forget_custody(*node);
                 }
-                for node in nodes {
-                    self.processes.wait_ready(*node).await?;
-                    self.start_process((*node, Role::Client))?;
-                    self.up_since.insert(*node, event.slot);
-                }
+                self.start_again(nodes, event.slot).await?;
             }
+            Action::BlockColumns { nodes, columns } => self.processes.block_columns(nodes, *columns).await?,
+            Action::WithholdColumns { nodes, columns } => self.processes.withhold_columns(nodes, *columns).await?,
             Action::Cut { between, and } => self.processes.cut(between, and).await?,
             Action::Heal {} => self.processes.heal().await?,
             Action::Transfer { .. }
@@ -442,36 +483,16 @@ impl Devnet {
         Ok(())
     }
 
-    /// Sends the transactions of an event to each execution client: they need not know each other.
-    async fn send(&mut self, action: &Action) -> Result<(), DevnetError> {
-        let executions = self.executions();
-        for call in calls_of(action, &self.layout, &self.genesis.spec)? {
-            let nonce = match self.nonces.get(&call.from) {
-                Some(nonce) => *nonce,
-                // Clients that ran before may have a chain.
-                None => match executions.values().next() {
-                    Some(rpc) => rpc.nonce(call.from.address()?).await?,
-                    None => 0,
-                },
-            };
-            self.nonces.insert(call.from, nonce + 1);
-            let signed = call.sign(self.genesis.chain_id, nonce)?;
-            self.sent.push(sent(format!("{action:?}"), &call, signed.hash)?);
-            for rpc in executions.values() {
-                // A client that has it from another one refuses it.
-                if let Err(error) = rpc.send(&signed.raw).await {
-                    tracing::debug!(%error, hash = %signed.hash, "Transaction refused");
-                    self.observer.record.refused.insert(error.to_string());
-                }
-            }
+    async fn start_again(&mut self, nodes: &[NodeNumber], slot: u64) -> Result<(), DevnetError> {
+        for node in nodes {
+            self.start_process((*node, Role::Beacon))?;
+        }
+        for node in nodes {
+            self.processes.wait_ready(*node).await?;
+            self.start_process((*node, Role::Client))?;
+            self.up_since.insert(*node, slot);
         }
         Ok(())
-    }
-
-    fn executions(&self) -> BTreeMap<NodeNumber, Rpc> {
-        (1..=self.layout.nodes)
-            .filter_map(|node| Some((node, self.processes.execution_rpc(node)?)))
-            .collect()
     }
 
     async fn close_books(&mut self) -> Result<(), DevnetError> {

@@ -4,7 +4,7 @@ use crate::error::DevnetError;
 use crate::events::{self, Event};
 use crate::genesis::devnet_spec;
 use crate::invariants::{Check, healthy};
-use crate::layout::{Layout, Start};
+use crate::layout::{Layout, NodeNumber, Start};
 use crate::length::RunLength;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -32,6 +32,12 @@ pub(crate) struct Scenario {
     /// Numbers of the configuration that are not those of other devnets.
     #[serde(default)]
     pub(crate) config: BTreeMap<String, u64>,
+    /// Blobs that each block carries.
+    #[serde(default)]
+    pub(crate) blobs: u64,
+    /// Nodes that are told to keep all columns.
+    #[serde(default)]
+    pub(crate) supernodes: Vec<NodeNumber>,
     /// Epochs to run.
     pub(crate) epochs: Option<u64>,
     /// What happens, in any order.
@@ -50,6 +56,8 @@ impl Default for Scenario {
             start: Start::Groups,
             dvt_fork_epoch: 0,
             config: BTreeMap::new(),
+            blobs: 0,
+            supernodes: Vec::new(),
             epochs: None,
             events: Vec::new(),
             checks: healthy(),
@@ -65,6 +73,22 @@ impl Scenario {
             path: path.to_owned(),
             reason: error.to_string(),
         })
+    }
+
+    /// Nothing is broken, and blocks have blobs.
+    pub(crate) fn with_blobs(count: usize) -> Self {
+        let mut scenario = Self::default();
+        scenario.checks.push(Check::BlobsPerBlock {
+            count,
+            percent: 95,
+            // The first are handed over in slot 1.
+            from_slot: 2,
+        });
+        scenario.checks.push(Check::Available {
+            nodes: Vec::new(),
+            from_slot: 0,
+        });
+        scenario
     }
 
     /// Whether it needs execution clients that execute transactions.
@@ -101,12 +125,48 @@ impl Scenario {
             ));
         }
         let any = devnet_spec(1, 3000, Epoch::new(self.dvt_fork_epoch), layout.validators.len() as u64);
-        self.configured(&any)?;
+        let spec = self.configured(&any)?;
+        self.check_blobs(&spec, &layout)?;
         events::check(&self.events, &layout, self.dvt_fork_epoch, length)?;
         for check in &self.checks {
             can_be_seen(check, &layout, length).map_err(|reason| format!("check {}: {reason}", check.name()))?;
         }
         Ok(())
+    }
+
+    fn check_blobs(&self, spec: &ChainSpec, layout: &Layout) -> Result<(), String> {
+        if let Some(node) = self.supernodes.iter().find(|node| !(1..=layout.nodes).contains(*node)) {
+            return Err(format!(
+                "supernodes: there is no node {node}, expected 1 to {}",
+                layout.nodes
+            ));
+        }
+        let most = spec.get_blob_parameters(Epoch::new(0)).max_blobs_per_block;
+        if self.blobs > most {
+            return Err(format!(
+                "blobs is {}, expected at most {most}, which a block of this chain can have",
+                self.blobs
+            ));
+        }
+        if self.blobs == 0 {
+            let event = self.events.iter().find(|event| event.action.needs_blobs());
+            let event = event.map(|event| format!("the event at slot {}", event.slot));
+            let check = self.checks.iter().find(|check| check.needs_blobs());
+            let check = check.map(|check| format!("check {}", check.name()));
+            return match event.or(check) {
+                Some(what) => Err(format!(
+                    "{what} is about blobs, and blocks have none: expected blobs of at least 1"
+                )),
+                None => Ok(()),
+            };
+        }
+        match self.checks.iter().find(|check| check.needs_books()) {
+            Some(check) => Err(format!(
+                "check {} explains balances, and fees of blobs are not among what explains them: expected blobs of 0",
+                check.name()
+            )),
+            None => Ok(()),
+        }
     }
 }
 
@@ -127,24 +187,20 @@ fn can_be_seen(check: &Check, layout: &Layout, length: RunLength) -> Result<(), 
             known.join(", ")
         ));
     }
+    if let Some(node) = check.nodes().iter().find(|node| !(1..=layout.nodes).contains(*node)) {
+        return Err(format!("there is no node {node}, expected 1 to {}", layout.nodes));
+    }
+    if let Some((from, to)) = check.slots() {
+        slots_are_seen(from, to, length)?;
+    }
     match check {
+        Check::BlobsPerBlock { percent, .. } if *percent > 100 => {
+            Err(format!("percent is {percent}, expected at most 100"))
+        }
         Check::SlotsFilled { percent } if *percent > 100 => Err(format!("percent is {percent}, expected at most 100")),
         Check::Counted { from, to, .. } => epochs_are_seen(*from, *to, length),
         Check::NotCounted { from, to, .. } | Check::LikeOffline { from, to, .. } => {
             epochs_are_seen(*from, Some(*to), length)
-        }
-        Check::Fallback { from_slot, to_slot } | Check::ProposalsMade { from_slot, to_slot, .. } => {
-            slots_are_seen(*from_slot, *to_slot, length)
-        }
-        Check::InSync {
-            node,
-            from_slot,
-            within_slots,
-        } => {
-            if *node == 0 || *node > layout.nodes {
-                return Err(format!("there is no node {node}, expected 1 to {}", layout.nodes));
-            }
-            slots_are_seen(*from_slot, Some(from_slot.saturating_add(*within_slots)), length)
         }
         Check::TakesOver {
             threshold, size, by, ..
@@ -215,6 +271,10 @@ mod tests {
         assert_eq!(
             names,
             [
+                "blobs",
+                "blobs-cut-off",
+                "blobs-short",
+                "blobs-withheld",
                 "fulu-to-groups",
                 "hash-based-keys",
                 "hash-based-keys-killed",
@@ -316,6 +376,34 @@ mod tests {
                 "comes after the end of a run of at most",
             ),
             ("checks: [{check: slots_filled, percent: 101}]", "percent is 101"),
+            (
+                "blobs: 10\nchecks: []",
+                "blobs is 10, expected at most 9, which a block of this chain can have",
+            ),
+            (
+                "supernodes: [0]\nchecks: []",
+                "supernodes: there is no node 0, expected 1 to 9",
+            ),
+            (
+                "checks: [{check: available}]",
+                "check available is about blobs, and blocks have none",
+            ),
+            (
+                "checks: []\nevents: [{slot: 3, action: block_columns, nodes: [1], columns: all}]",
+                "the event at slot 3 is about blobs",
+            ),
+            (
+                "blobs: 1\nchecks: [{check: balances_add_up}]",
+                "check balances_add_up explains balances, and fees of blobs are not among",
+            ),
+            (
+                "blobs: 1\nchecks: [{check: available, nodes: [10]}]",
+                "check available: there is no node 10, expected 1 to 9",
+            ),
+            (
+                "epochs: 2\nblobs: 1\nchecks: [{check: keeps_parent, node: 1, from_slot: 9, to_slot: 18}]",
+                "check keeps_parent: slot 18 comes after the end",
+            ),
             (
                 "checks: [{check: takes_over, validator: 5-of-7, threshold: 8, size: 7, by: 1}]",
                 "threshold is 8, expected 1 to the size, which is 7",

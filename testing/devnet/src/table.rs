@@ -338,7 +338,7 @@ fn epoch_lines(record: &Record, epoch: u64, entry: &EpochRecord) -> Vec<String> 
 mod tests {
     use super::*;
     use crate::layout::{Layout, Start};
-    use crate::observe::{LiveGroup, empty_record};
+    use crate::observe::LiveGroup;
     use crate::record::{Assembly, BlockRecord, Times, ValidatorName};
     use std::collections::BTreeMap;
     use types::Root;
@@ -410,7 +410,7 @@ mod tests {
     /// A devnet long after its start, with all of its groups.
     fn late(start: Start) -> (Record, Live) {
         let layout = Layout::new(start);
-        let mut record = empty_record(&layout, 1_800_000_000, 3000, 8);
+        let mut record = Record::new(&layout, 1_800_000_000, 3000, 8);
         let mut live = Live {
             followed: 9,
             justified: 1248,

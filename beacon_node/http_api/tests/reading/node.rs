@@ -163,8 +163,18 @@ async fn pages_of_allowed_origins_may_read_and_faults_are_injected_when_enabled(
     let mut conditions = NetworkConditions {
         blocked_peers: vec!["16Uiu2HAmKLhW7HiWkVNSbsZjThQTiMAqDptiqyE8FRWsRz5e8WPF".to_owned()],
         outbound_delay_ms: 5,
+        blocked_columns: vec![0, 127],
+        withheld_columns: Vec::new(),
     };
     node.client.set_network_conditions(&conditions).await.unwrap();
+    conditions.withheld_columns.push(128);
+    let error = node.client.set_network_conditions(&conditions).await.unwrap_err();
+    assert_eq!(error.status(), Some(400));
+    assert!(
+        error.to_string().contains("there is no column 128, there are 128"),
+        "{error}"
+    );
+    conditions.withheld_columns.clear();
     conditions.blocked_peers.push("nobody".to_owned());
     let error = node.client.set_network_conditions(&conditions).await.unwrap_err();
     assert_eq!(error.status(), Some(400));

@@ -6,7 +6,7 @@ use ssz::{Decode, DecodeError, Encode};
 use ssz_derive::{Decode, Encode};
 use types::{ColumnIndex, ForkDigest, Root, Slot};
 
-type Columns = ssz_types::VariableList<ColumnIndex, typenum::U128>;
+pub(crate) type Columns = ssz_types::VariableList<ColumnIndex, typenum::U128>;
 
 /// Why a peer leaves. Codes above 128 are those that clients have agreed on by use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -27,4 +27,5 @@ pub use protocol::{
 pub use stream::{RequestError, Responder, ResponderClosed, ResponseStream};
 
 pub(crate) use behaviour::{Behaviour, Event};
+pub(crate) use messages::Columns;
 pub(crate) use stream::{ResponseSink, response_channel};

@@ -68,6 +68,11 @@ impl ResponseSink {
         let _ = self.0.try_send(StreamItem::Error(error));
     }
 
+    /// For answers without a chunk, when there is room for sure.
+    pub(crate) fn end(&self) {
+        let _ = self.0.try_send(StreamItem::End);
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.0.is_closed()
     }

@@ -68,12 +68,16 @@ impl Service {
                 let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
                 self.response_delay.store(millis, Ordering::Relaxed);
             }
+            Command::SetColumnFaults(faults) => self.column_faults = faults,
             // Taken by the loop.
             Command::Shutdown(_) => {}
         }
     }
 
     pub(super) fn publish(&mut self, topic: GossipTopic, data: Vec<u8>) -> Result<(), PublishError> {
+        if self.column_faults.withholds(topic.kind) {
+            return Ok(());
+        }
         let result = self.swarm.behaviour_mut().gossipsub.publish(ident_topic(&topic), data);
         result.map(drop).map_err(|error| {
             let error = match error {
@@ -121,6 +125,9 @@ impl Service {
     }
 
     fn send_request(&mut self, peer: PeerId, request: Request, sink: ResponseSink) {
+        let Some(request) = self.column_faults.to_be_asked(request) else {
+            return sink.end();
+        };
         if self.outbound_delay.is_zero() {
             self.send_now(peer, request, sink);
         } else {

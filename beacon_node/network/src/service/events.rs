@@ -121,6 +121,13 @@ impl Service {
                 let Ok(topic) = message.topic.as_str().parse::<GossipTopic>() else {
                     return self.report_to_mesh(&message_id, propagation_source, MessageAcceptance::Reject);
                 };
+                if self.column_faults.blocks(topic.kind) {
+                    return self.report_to_mesh(&message_id, propagation_source, MessageAcceptance::Ignore);
+                }
+                // A message with this verdict is not forwarded, whatever is said of it later.
+                if self.column_faults.withholds(topic.kind) {
+                    self.report_to_mesh(&message_id, propagation_source, MessageAcceptance::Ignore);
+                }
                 if !self
                     .events
                     .gossip(topic, propagation_source, message_id.clone(), message.data)
@@ -198,6 +205,7 @@ impl Service {
                 self.disconnect_soon(peer);
             }
             request => {
+                let request = self.column_faults.to_be_answered(request);
                 let id = self.next_request_id;
                 self.next_request_id += 1;
                 let event = NetworkEvent::Request {

@@ -12,6 +12,7 @@ mod peering;
 mod queue;
 
 use crate::api::{Command, NetworkEvent, NetworkHandle, Shared};
+use crate::column_faults::ColumnFaults;
 use crate::config::{BootNode, ForkContext, NetworkConfig, peer_id_of};
 use crate::discovery::{self, Discovery, DiscoveryError, DiscoveryEvent, LocalRecord};
 use crate::enr::{BoundPorts, EnrError, EnrExt, build_local_enr, quic_address, tcp_address};
@@ -172,6 +173,7 @@ impl NetworkService {
             delayed: BTreeMap::new(),
             delayed_number: 0,
             outbound_delay: Duration::ZERO,
+            column_faults: ColumnFaults::default(),
             next_request_id: 0,
             next_boot_dial: now,
             heartbeats: 0,
@@ -294,6 +296,7 @@ pub(crate) struct Service {
     delayed: BTreeMap<(Instant, u64), DelayedAction>,
     delayed_number: u64,
     outbound_delay: Duration,
+    column_faults: ColumnFaults,
     response_delay: Arc<AtomicU64>,
     next_request_id: u64,
     boot_addresses: Vec<Multiaddr>,

@@ -1,6 +1,8 @@
 //! Several services in one process on loopback, as a devnet runs them.
 
-use crate::support::{DIGEST, NEXT_DIGEST, Node, block, config, eventually, eventually_async, forks, status};
+use crate::support::{
+    DIGEST, NEXT_DIGEST, Node, block, config, eventually, eventually_async, forks, publish_when_followed, status,
+};
 use network::{
     BlocksByRangeRequest, GoodbyeReason, GossipTopic, NetworkConfig, NetworkService, ProtocolKind, PublishError,
     Request, RequestError, ResponseChunk, ResponseCode, ResponseEvent, TopicKind, Verdict,
@@ -14,17 +16,6 @@ fn blocks(count: u64) -> Request {
         start_slot: Slot::new(0),
         count,
     })
-}
-
-async fn publish_when_followed(node: &Node, topic: GossipTopic, data: &[u8]) {
-    let start = Instant::now();
-    loop {
-        match node.handle.publish(topic, data.to_vec()).await {
-            Ok(()) | Err(PublishError::Duplicate) => return,
-            Err(error) => assert!(start.elapsed() < Duration::from_secs(30), "{error}"),
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,7 +2,8 @@
 
 use network::{
     BootNode, EnrForkId, ForkContext, GossipTopic, KnownFork, NetworkConfig, NetworkEvent, NetworkHandle,
-    NetworkService, PeerId, ProtocolKind, Request, Responder, ResponseCode, ResponseEvent, StatusMessage, Verdict,
+    NetworkService, PeerId, ProtocolKind, PublishError, Request, Responder, ResponseCode, ResponseEvent, StatusMessage,
+    Verdict,
 };
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -148,6 +149,13 @@ impl Node {
                         }
                         let seen = seen.clone();
                         tokio::spawn(async move {
+                            if let Request::DataColumnsByRange(request) = &request {
+                                for column in &request.columns {
+                                    let column = column.to_le_bytes().to_vec();
+                                    responder.object(DIGEST, column).await.unwrap();
+                                }
+                                return;
+                            }
                             let Request::BlocksByRange(request) = request else {
                                 return responder
                                     .error(ResponseCode::ResourceUnavailable, "no such thing")
@@ -238,5 +246,17 @@ pub(crate) async fn eventually_async<F: Future<Output = bool>>(what: &str, mut c
     while !condition().await {
         assert!(start.elapsed() < DEADLINE, "deadline passed: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Publishes as soon as a peer follows the topic.
+pub(crate) async fn publish_when_followed(node: &Node, topic: GossipTopic, data: &[u8]) {
+    let start = Instant::now();
+    loop {
+        match node.handle.publish(topic, data.to_vec()).await {
+            Ok(()) | Err(PublishError::Duplicate) => return,
+            Err(error) => assert!(start.elapsed() < Duration::from_secs(30), "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

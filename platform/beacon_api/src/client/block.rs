@@ -4,13 +4,14 @@ use super::state::push;
 use super::{ANSWER_LIMIT, ApiError, BeaconClient, Body, EITHER, found};
 use crate::headers::{BLOCK_VALUE_HEADER, PAYLOAD_VALUE_HEADER};
 use crate::{
-    AttestationRewards, BlockHeaderEntry, BlockId, BlockRewards, BroadcastValidation, Located, ProducedBlock,
+    AttestationRewards, BlockHeaderEntry, BlockId, BlockRewards, BroadcastValidation, Data, Located, ProducedBlock,
     ProducedBlockAnswer, Published, RandaoProof, RootEntry, SignedBlockContents, SignedProducedBlock,
     SyncCommitteeReward, ValidatorId, Versioned,
 };
+use serde::Deserialize;
 use ssz::Encode as _;
 use types::{
-    Attestation, Epoch, ForkVersioned as _, Hash32, Preset, Root, SignatureBytes, SignedBeaconBlock,
+    Attestation, ColumnIndex, Epoch, ForkVersioned as _, Hash32, Preset, Root, SignatureBytes, SignedBeaconBlock,
     SignedBlindedBeaconBlock, Slot, Uint256,
 };
 
@@ -47,6 +48,18 @@ impl BeaconClient {
     pub async fn block<P: Preset>(&self, block: BlockId) -> Result<Option<Versioned<SignedBeaconBlock<P>>>, ApiError> {
         let path = format!("eth/v2/beacon/blocks/{block}");
         found(self.get_versioned(&path, &[], ANSWER_LIMIT).await)
+    }
+
+    /// `/eth/v1/debug/beacon/data_column_sidecars/{id}`: which columns of a block the node has.
+    pub async fn data_column_indices(&self, block: BlockId) -> Result<Option<Vec<ColumnIndex>>, ApiError> {
+        #[derive(Deserialize)]
+        struct Column {
+            #[serde(with = "serde_utils::quoted_u64")]
+            index: ColumnIndex,
+        }
+        let path = format!("eth/v1/debug/beacon/data_column_sidecars/{block}");
+        let answer: Option<Data<Vec<Column>>> = found(self.get_json(&path, &[]).await)?;
+        Ok(answer.map(|answer| answer.data.into_iter().map(|column| column.index).collect()))
     }
 
     /// `/eth/v2/beacon/blocks/{id}/attestations`.
