@@ -193,6 +193,11 @@ impl<P: Preset> Intake<P> {
         self.availability.waiting.lock().remove(root);
     }
 
+    /// Whether the columns of a block are being recovered.
+    pub fn is_recovering(&self, root: &Root) -> bool {
+        self.availability.recovering.lock().contains(root)
+    }
+
     fn take_complete(&self, root: &Root) -> Option<VerifiedBlock<P>> {
         let block = self.availability.waiting.lock().peek(root).map(Arc::clone)?;
         if !self

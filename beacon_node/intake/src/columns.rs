@@ -10,6 +10,7 @@ use data_columns::{
 use execution_layer::{BlobAndProofs, kzg_commitment_to_versioned_hash};
 use runtime::{PoolError, Priority};
 use std::sync::Arc;
+use std::time::Instant;
 use types::{Blob, DataColumnSidecar, KzgProof, Preset, Root, SignedBeaconBlock};
 
 /// How long columns that are on their way are given before the rest is recovered, in milliseconds: recovering takes a
@@ -195,10 +196,12 @@ impl<P: Preset> Intake<P> {
         if !self.can_recover(block, &root) {
             return;
         }
+        let started = Instant::now();
         match self.recovered_columns(block, root).await {
             Ok(columns) => {
                 metrics::note_recovered();
-                tracing::info!(slot = %block.slot(), %root, "Columns recovered from half of them");
+                let milliseconds = started.elapsed().as_millis();
+                tracing::info!(slot = %block.slot(), %root, milliseconds, "Columns recovered from half of them");
                 self.keep_and_share(root, columns).await;
             }
             Err(error) => tracing::error!(slot = %block.slot(), %root, %error, "Columns are not recovered"),

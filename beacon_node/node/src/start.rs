@@ -71,6 +71,11 @@ async fn run_preset<P: Preset>(
     for line in args.without_effect() {
         tracing::warn!("{line}");
     }
+    // Meanwhile: the first column is not to keep workers waiting.
+    std::thread::Builder::new()
+        .name("trusted-setup".to_owned())
+        .spawn(data_columns::load_trusted_setup)
+        .map_err(NodeError::Threads)?;
     let end = shutdown.subscribe();
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let workers = WorkerPool::start(threads).map_err(NodeError::Threads)?;

@@ -41,8 +41,9 @@ pub(crate) enum CatchUp<P: Preset> {
     },
 }
 
-/// Until a batch with a payload that the execution client calls invalid is asked for again.
-const PAUSE_AFTER_INVALID_PAYLOAD: Duration = Duration::from_secs(2);
+/// Until a batch that could not be imported, through nobody's fault, is asked for again: an execution client has to have time
+/// to change its mind, columns to come.
+const PAUSE_BEFORE_RETRY: Duration = Duration::from_secs(2);
 
 /// How far behind this node is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -333,19 +334,18 @@ async fn import_batch<P: Preset>(intake: Arc<Intake<P>>, columns: ColumnSource, 
         }
         match imported {
             Ok(_) | Err(ImportError::AlreadyKnown(_)) => {}
-            // The execution client's word, and not the peer's fault. It has to have time to change it.
-            Err(error) if error.is_invalid_payload() => {
-                tracing::warn!(%slot, %error, "Fetched block is not imported for now");
-                tokio::time::sleep(PAUSE_AFTER_INVALID_PAYLOAD).await;
-                return BatchOutcome::Retry;
-            }
-            Err(error) if error.is_invalid_block() || matches!(error, ImportError::UnknownParent(_)) => {
+            Err(error)
+                if !error.is_invalid_payload()
+                    && (error.is_invalid_block() || matches!(error, ImportError::UnknownParent(_))) =>
+            {
                 tracing::warn!(%slot, %error, "Fetched block is not imported");
                 forget_columns(&intake, blocks.get(place..).unwrap_or_default());
                 return BatchOutcome::Faulty;
             }
+            // What the execution client says is not the peer's fault.
             Err(error) => {
                 tracing::warn!(%slot, %error, "Fetched block is not imported for now");
+                tokio::time::sleep(PAUSE_BEFORE_RETRY).await;
                 return BatchOutcome::Retry;
             }
         }

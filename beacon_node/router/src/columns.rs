@@ -274,7 +274,7 @@ impl<P: Preset> LateColumns<P> {
             return;
         }
         let missing = self.intake.missing_columns(&block, &root).unwrap_or_default();
-        if !missing.is_empty() && self.intake.is_waiting(&root) {
+        if !missing.is_empty() && self.intake.is_waiting(&root) && !self.intake.is_recovering(&root) {
             tracing::warn!(%slot, %root, ?missing, "Block is not imported: nobody has its columns");
         }
     }

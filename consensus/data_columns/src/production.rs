@@ -4,6 +4,7 @@ use crate::DataColumnError;
 use crate::kzg::{CellsAndProofs, compute_cells, recover_cells_and_kzg_proofs};
 use crate::sidecar::COMMITMENTS_FIELD_INDEX;
 use ethereum_hashing::hash32_concat;
+use rayon::prelude::*;
 use ssz_types::{FixedVector, VariableList};
 use tree_hash::TreeHash as _;
 use types::{
@@ -151,7 +152,9 @@ pub fn recover_data_column_sidecars<P: Preset>(
         return Err(DataColumnError::Kzg("no columns to recover from".to_owned()));
     };
     let indices: Vec<_> = sidecars.iter().map(|sidecar| sidecar.index()).collect();
+    // A blob takes a good part of a second.
     let rows = (0..first.kzg_commitments().len())
+        .into_par_iter()
         .map(|row| {
             let cells: Vec<Cell<P>> = sidecars
                 .iter()

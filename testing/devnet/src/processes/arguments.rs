@@ -50,6 +50,10 @@ impl Processes {
             Some(source) => arguments.push(format!("--checkpoint-sync-url={}", self.url(*source))),
             None => arguments.push("--allow-insecure-genesis-sync".to_owned()),
         }
+        if self.has_execution_processes() {
+            // All clients verify the blobs of a transaction at the same time, on the cores of one machine.
+            arguments.push("--execution-timeout-multiplier=4".to_owned());
+        }
         if self.settings.supernodes.contains(&node) {
             arguments.push("--supernode".to_owned());
         }
