@@ -12,7 +12,7 @@ fn blobs_are_available_everywhere_and_columns_are_recovered() {
     let report = temporary.path().join("report.json");
     let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testing/devnet/scenarios/blobs-short.yaml");
     let output = Command::new(FRESNEL)
-        .args(["devnet", "--genesis-delay=20", "--scenario"])
+        .args(["devnet", "--slot-ms=4000", "--genesis-delay=20", "--scenario"])
         .arg(scenario)
         .arg("--report")
         .arg(&report)

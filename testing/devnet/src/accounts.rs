@@ -226,7 +226,8 @@ mod tests {
         assert!(signed.raw.len() > 2 * BYTES_PER_BLOB);
         let mut raw = signed.raw.as_ref();
         let read = Signed::<TxEip4844WithSidecar<BlobTransactionSidecar>>::eip2718_decode(&mut raw).unwrap();
-        assert_eq!(*read.hash(), signed.hash);
+        let without_blobs = read.tx().tx.clone().into_signed(*read.signature());
+        assert_eq!(*without_blobs.hash(), signed.hash, "blocks have it without its blobs");
         assert_eq!(read.recover_signer().unwrap(), Holder::Payer.address().unwrap());
         assert_eq!((read.tx().tx.nonce, read.tx().tx.blob_versioned_hashes.len()), (5, 2));
         assert_eq!(read.tx().sidecar.commitments[1], FixedBytes::repeat_byte(3));
