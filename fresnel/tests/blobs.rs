@@ -1,5 +1,4 @@
 //! A short network whose blocks carry blobs, of which a node does not get half of the columns.
-#![expect(clippy::unwrap_used, reason = "helpers of tests are not seen as tests")]
 
 use std::path::Path;
 use std::process::{Command, Stdio};
