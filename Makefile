@@ -26,7 +26,7 @@ interop: build-tools ethereumjs
 	./target/release/fresnel devnet --scenario $(INTEROP) --el ethereumjs $(ARGS)
 
 # Blocks with blobs: on EthereumJS, and on the mock with columns that are cut off, lost or withheld. Nine processes of EthereumJS
-# verify each blob in JavaScript, hence the slots of twelve seconds. About fourteen minutes.
+# verify each blob in JavaScript, hence the slots of twelve seconds.
 BLOBS := testing/devnet/scenarios/blobs
 blobs: build-tools ethereumjs
 	cargo build --release -p fresnel
