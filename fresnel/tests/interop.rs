@@ -2,10 +2,11 @@
 //! Left out, which it says, where Node.js or the client is missing: `make test` installs the client if Node.js is there.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are not seen as tests")]
 
+mod scenario_run;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-const FRESNEL: &str = env!("CARGO_BIN_EXE_fresnel");
 /// Two thirds of the default.
 const SLOT_MS: &str = "2000";
 
@@ -29,27 +30,16 @@ fn a_deposit_and_transfers_go_through_a_real_execution_client() {
         eprintln!("LEFT OUT: {reason}; `make ethereumjs` installs what is needed");
         return;
     }
-    let temporary = tempfile::tempdir().unwrap();
-    let report = temporary.path().join("report.json");
-    let output = Command::new(FRESNEL)
-        .args(["devnet", "--el=ethereumjs", "--slot-ms", SLOT_MS, "--genesis-delay=30"])
-        .arg("--scenario")
-        .arg(repository().join("testing/devnet/scenarios/interop-short.yaml"))
-        .arg("--ethereumjs-dir")
-        .arg(&client)
-        .arg("--report")
-        .arg(&report)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success(),
-        "{text}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&report).unwrap()).unwrap();
-    assert_eq!(report["summary"]["outcome"], "everything held");
+    let dir = client.display().to_string();
+    let arguments = [
+        "--el=ethereumjs",
+        "--slot-ms",
+        SLOT_MS,
+        "--genesis-delay=30",
+        "--ethereumjs-dir",
+        &dir,
+    ];
+    let (text, report) = scenario_run::run("interop-short.yaml", &arguments);
     let sent = report["record"]["closing"]["sent"].as_array().unwrap();
     assert!(sent.iter().all(|sent| sent["outcome"]["succeeded"] == true), "{sent:?}");
     // One deposit of 32 ETH, which waits for finality.

@@ -39,6 +39,8 @@ impl<P: Preset> ColumnProofs<P> {
         let pending = Arc::clone(&self.0);
         let work = move || {
             let mut pending = pending.lock();
+            // Whose job was dropped for want of room asks no more: what is left has a job of its own each.
+            pending.retain(|pending| !pending.reply.is_closed());
             let taken = pending.len().min(MAX_BATCH);
             let batch: Vec<_> = pending.drain(..taken).collect();
             drop(pending);
@@ -61,5 +63,38 @@ fn verify_batch<P: Preset>(batch: Vec<Pending<P>>) {
         };
         // Whoever asked may have stopped waiting.
         let _ = pending.reply.send(result);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use types::{DataColumnSidecarFulu, Minimal};
+
+    /// A column without cells, whose proofs hold.
+    fn column() -> Arc<DataColumnSidecar<Minimal>> {
+        Arc::new(DataColumnSidecar::Fulu(DataColumnSidecarFulu {
+            index: 0,
+            column: Default::default(),
+            kzg_commitments: Default::default(),
+            kzg_proofs: Default::default(),
+            signed_block_header: Default::default(),
+            kzg_commitments_inclusion_proof: Default::default(),
+        }))
+    }
+
+    #[tokio::test]
+    async fn columns_whose_asker_is_gone_do_not_take_the_places_of_others() {
+        let workers = WorkerPool::start(1).unwrap();
+        let proofs = ColumnProofs::<Minimal>::default();
+        for _ in 0..=MAX_BATCH {
+            let (reply, _) = oneshot::channel();
+            let sidecar = column();
+            proofs.0.lock().push(Pending { sidecar, reply });
+        }
+        let verified = proofs.verify(&workers, column());
+        let answer = tokio::time::timeout(std::time::Duration::from_secs(30), verified).await;
+        assert_eq!(answer.unwrap(), Ok(Ok(())));
+        assert!(proofs.0.lock().is_empty());
     }
 }

@@ -4,6 +4,7 @@ use crate::produce::find_signer;
 use crate::{Proposals, PublishBlockError};
 use beacon_api::{BroadcastValidation, Published, SignedProducedBlock};
 use beacon_chain::ImportError;
+use data_columns::with_block_header;
 use gossip_validation::{BlockGossipError, GroupBlockGossipError, ProposingGroup, proposing_group};
 use intake::Outgoing;
 use runtime::Priority;
@@ -12,8 +13,8 @@ use state_transition::dvt::accessors::get_key_set;
 use std::sync::Arc;
 use tree_hash::TreeHash as _;
 use types::{
-    BeaconBlockHeader, BeaconState, Blob, KzgProof, Leaf, Preset, Root, SchemeProofs, SignatureBytes,
-    SignedBeaconBlock, SignedBeaconBlockHeader, SignedBeaconBlockHeaderDvt, SignerKey, Signers,
+    BeaconBlockHeader, BeaconState, Blob, DataColumnSidecar, KzgProof, Leaf, Preset, Root, SchemeProofs,
+    SignatureBytes, SignedBeaconBlock, SignedBeaconBlockHeader, SignedBeaconBlockHeaderDvt, SignerKey, Signers,
 };
 
 /// What a client signed.
@@ -120,7 +121,10 @@ impl<P: Preset> Proposals<P> {
         let verified = match self.intake.receive_block(Arc::clone(&block)).await {
             Ok(verified) => verified,
             // Clients hand in a block to several nodes, or twice.
-            Err(BlockGossipError::AlreadyKnown(_)) => return Ok(Published::Imported),
+            Err(BlockGossipError::AlreadyKnown(root)) => return self.publish_columns_of_known(root, columns).await,
+            Err(BlockGossipError::NotFirst { .. }) if self.intake.is_being_imported(&block.block_root()) => {
+                return self.publish_columns_of_known(block.block_root(), columns).await;
+            }
             Err(error) => return Err(error.into()),
         };
         let import_first = validation != BroadcastValidation::Gossip;
@@ -144,6 +148,33 @@ impl<P: Preset> Proposals<P> {
             self.intake.publish(Outgoing::Block(block)).await;
         }
         Ok(Published::Imported)
+    }
+
+    /// The node that the block came by may have gone before its columns were out. They get the header of the block that is
+    /// here: nobody has looked at the signature of this one.
+    async fn publish_columns_of_known(
+        &self,
+        root: Root,
+        columns: Vec<DataColumnSidecar<P>>,
+    ) -> Result<Published, PublishBlockError> {
+        let known = self.intake.waiting_block(&root);
+        let known = known.map_or_else(|| self.chain().get_block(&root), |block| Ok(Some(block)))?;
+        if let Some(known) = known {
+            let header = known.signed_block_header();
+            let columns = columns
+                .into_iter()
+                .map(|column| with_block_header(column, header.clone()));
+            self.intake.keep_and_share(root, columns).await;
+        }
+        if let Some(complete) = self.intake.complete(&root).await
+            && let Err(error) = self.intake.import(complete).await
+        {
+            tracing::warn!(%root, %error, "Published block is not imported");
+        }
+        Ok(match self.chain().contains_block(&root) {
+            true => Published::Imported,
+            false => Published::BroadcastOnly,
+        })
     }
 
     async fn publish_part(

@@ -9,7 +9,7 @@ use axum::extract::{RawQuery, State};
 use axum::routing::get;
 use beacon_api::{BlobList, Blobs, Located, Query, Versioned};
 use beacon_chain::BeaconChain;
-use data_columns::recover_cells_and_kzg_proofs;
+use data_columns::{recover_cells_and_kzg_proofs, with_block_header};
 use execution_layer::kzg_commitment_to_versioned_hash;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -164,7 +164,11 @@ async fn data_column_sidecars<P: Preset>(
                 found.block.fork_name(),
                 found.execution_optimistic,
                 found.finalized,
-                columns(chain, &found.root, &stored)?,
+                // A column may have come with its leader's signature alone.
+                columns(chain, &found.root, &stored)?
+                    .into_iter()
+                    .map(|column| with_block_header(column, found.block.signed_block_header()))
+                    .collect::<Vec<_>>(),
             ))
         })
         .await

@@ -169,7 +169,7 @@ impl<P: Preset> Intake<P> {
     /// The block that waits for its columns, if that was the last of them, or as soon as the rest is recovered from half
     /// of all. To be asked after each column; only one asker is given the block.
     pub async fn complete(&self, root: &Root) -> Option<VerifiedBlock<P>> {
-        let waiting = self.availability.waiting.lock().peek(root).map(Arc::clone)?;
+        let waiting = self.waiting_block(root)?;
         if let Some(block) = self.take_complete(root) {
             return Some(block);
         }
@@ -181,6 +181,11 @@ impl<P: Preset> Intake<P> {
     pub fn waiting_blocks(&self) -> Vec<(Root, Arc<SignedBeaconBlock<P>>)> {
         let waiting = self.availability.waiting.lock();
         waiting.iter().map(|(root, block)| (*root, Arc::clone(block))).collect()
+    }
+
+    /// A block that waits for columns.
+    pub fn waiting_block(&self, root: &Root) -> Option<Arc<SignedBeaconBlock<P>>> {
+        self.availability.waiting.lock().peek(root).map(Arc::clone)
     }
 
     /// Whether a block waits for columns.
@@ -199,7 +204,7 @@ impl<P: Preset> Intake<P> {
     }
 
     fn take_complete(&self, root: &Root) -> Option<VerifiedBlock<P>> {
-        let block = self.availability.waiting.lock().peek(root).map(Arc::clone)?;
+        let block = self.waiting_block(root)?;
         if !self
             .missing_columns(&block, root)
             .is_ok_and(|missing| missing.is_empty())

@@ -40,6 +40,12 @@ impl<P: Preset> ExecutedBlocks<P> {
 }
 
 impl<P: Preset> Intake<P> {
+    /// Whether a block was accepted and is to be imported.
+    pub fn is_being_imported(&self, root: &Root) -> bool {
+        let is_held = |turn: &Arc<tokio::sync::Mutex<()>>| turn.try_lock().is_err();
+        self.is_waiting(root) || self.is_executed(root) || self.executed.turns.lock().peek(root).is_some_and(is_held)
+    }
+
     /// Keeps an executed proposal until its signature is complete.
     pub fn keep_executed(&self, executed: ExecutedBlock<P>) {
         self.executed.kept.lock().insert(executed.root(), executed);
@@ -50,8 +56,13 @@ impl<P: Preset> Intake<P> {
         self.executed.kept.lock().peek(root).is_some()
     }
 
-    /// Executes a block whose proposer's signature was verified, unless that is done.
-    async fn execute(&self, block: &Arc<SignedBeaconBlock<P>>, root: Root) -> Result<(), ImportError> {
+    /// Executes a block, unless that is done.
+    async fn execute(
+        &self,
+        block: &Arc<SignedBeaconBlock<P>>,
+        root: Root,
+        signatures: BlockSignatures,
+    ) -> Result<(), ImportError> {
         let turn = self.executed.turn(root);
         let _turn = turn.lock().await;
         if self.is_executed(&root) {
@@ -59,11 +70,7 @@ impl<P: Preset> Intake<P> {
         }
         let executed = self
             .chain()
-            .execute(
-                Arc::clone(block),
-                BlockSignatures::AllButProposer,
-                Priority::BlockImport,
-            )
+            .execute(Arc::clone(block), signatures, Priority::BlockImport)
             .await?;
         self.keep_executed(executed);
         Ok(())
@@ -93,7 +100,10 @@ impl<P: Preset> Intake<P> {
     }
 
     async fn import_verified(&self, block: Arc<SignedBeaconBlock<P>>, root: Root) -> Result<Root, ImportError> {
-        let (executed, available) = tokio::join!(self.execute(&block, root), self.wait_until_available(&block, root));
+        let (executed, available) = tokio::join!(
+            self.execute(&block, root, BlockSignatures::AllButProposer),
+            self.wait_until_available(&block, root)
+        );
         if let Err(error) = &executed
             && (error.is_invalid_block() || error.is_invalid_payload())
         {
@@ -109,7 +119,8 @@ impl<P: Preset> Intake<P> {
         }
     }
 
-    /// Imports a block of which nothing was verified: out of sync, or on request.
+    /// Imports a block of which nothing was verified: out of sync, or on request. One whose data is not available is valid
+    /// otherwise.
     ///
     /// The root of a block says nothing about its signature. So one that is refused here is not noted as invalid: the
     /// same block may come with a better signature, or with those of more members.
@@ -117,7 +128,11 @@ impl<P: Preset> Intake<P> {
         let root = block.block_root();
         if self.check_available(&block, &root).is_err() {
             self.recover(&block, root).await;
-            self.check_available(&block, &root)?;
+        }
+        if let Err(unavailable) = self.check_available(&block, &root) {
+            // Columns that nobody has to have are not missing: anybody can name commitments in a block that is none.
+            self.execute(&block, root, BlockSignatures::All).await?;
+            return Err(unavailable);
         }
         let imported = self.chain().process_block(block, BlockSignatures::All).await;
         if imported.is_ok() {

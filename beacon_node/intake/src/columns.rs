@@ -106,12 +106,11 @@ impl<P: Preset> Intake<P> {
         }
     }
 
-    /// Keeps columns of a complete block that did not come from the network, as far as they are of this node's custody,
-    /// and publishes what is new of them. One that was seen may still be on its way to the disk, so all are kept.
-    async fn keep_and_share(&self, root: Root, columns: Vec<DataColumnSidecar<P>>) {
-        let custody = self.custody().columns;
+    /// Keeps columns of a complete block that did not come from the network, and publishes what is new of them. One that was
+    /// seen may still be on its way to the disk, so all are kept.
+    pub async fn keep_and_share(&self, root: Root, columns: impl IntoIterator<Item = DataColumnSidecar<P>>) {
         let mut new = Vec::new();
-        for column in columns.into_iter().filter(|column| custody.contains(&column.index())) {
+        for column in columns {
             self.keep_column(root, &column);
             if self.gossip.note_data_column(&column, None) {
                 new.push(Arc::new(column));
@@ -122,6 +121,13 @@ impl<P: Preset> Intake<P> {
         }
     }
 
+    /// As [`Self::keep_and_share`], of columns that any node can make: each publishes those of its custody.
+    async fn keep_and_share_custody(&self, root: Root, columns: Vec<DataColumnSidecar<P>>) {
+        let custody = self.custody().columns;
+        let own = columns.into_iter().filter(|column| custody.contains(&column.index()));
+        self.keep_and_share(root, own).await;
+    }
+
     /// Makes the missing columns of a complete block, if that can be: out of the blobs that the execution client has in
     /// its pool, or from half of the columns. What goes wrong is logged: the columns may still come.
     pub(crate) async fn make_missing_columns(&self, block: &Arc<SignedBeaconBlock<P>>, root: Root) {
@@ -130,7 +136,7 @@ impl<P: Preset> Intake<P> {
         match made {
             Ok(Some(columns)) => {
                 tracing::debug!(slot = %block.slot(), %root, "Columns made of blobs that the execution client has");
-                return self.keep_and_share(root, columns).await;
+                return self.keep_and_share_custody(root, columns).await;
             }
             Ok(None) => {}
             Err(error) => {
@@ -170,10 +176,15 @@ impl<P: Preset> Intake<P> {
         self.make_columns(Arc::clone(block), blobs, proofs).await.map(Some)
     }
 
-    /// Whether half of all columns are here, but not all of this node's custody.
-    fn can_recover(&self, block: &SignedBeaconBlock<P>, root: &Root) -> bool {
+    /// Whether half of all columns are here.
+    fn has_half(&self, root: &Root) -> bool {
         let here = self.chain().storage().data_column_indices(root);
         here.is_ok_and(|here| here.len() as u64 >= P::NUMBER_OF_COLUMNS.div_ceil(2))
+    }
+
+    /// Whether half of all columns are here, but not all that a block needs here.
+    fn can_recover(&self, block: &SignedBeaconBlock<P>, root: &Root) -> bool {
+        self.has_half(root)
             && self
                 .missing_columns(block, root)
                 .is_ok_and(|missing| !missing.is_empty())
@@ -197,13 +208,28 @@ impl<P: Preset> Intake<P> {
             return;
         }
         let started = Instant::now();
-        match self.recovered_columns(block, root).await {
+        match self.recovered_columns(block, root, Priority::BlockImport).await {
             Ok(columns) => {
                 metrics::note_recovered();
                 let milliseconds = started.elapsed().as_millis();
                 tracing::info!(slot = %block.slot(), %root, milliseconds, "Columns recovered from half of them");
-                self.keep_and_share(root, columns).await;
+                self.keep_and_share_custody(root, columns).await;
             }
+            Err(error) => tracing::error!(slot = %block.slot(), %root, %error, "Columns are not recovered"),
+        }
+    }
+
+    /// Recovers the columns of an old block that this node is to keep since its custody has grown, if half of all are here.
+    /// Whoever wants them asks for them.
+    pub async fn recover_old(&self, block: &Arc<SignedBeaconBlock<P>>, root: Root) {
+        let is_complete = self
+            .missing_custody(block, &root)
+            .is_ok_and(|missing| missing.is_empty());
+        if is_complete || !self.has_half(&root) {
+            return;
+        }
+        match self.recovered_columns(block, root, Priority::Background).await {
+            Ok(columns) => columns.iter().for_each(|column| self.store_column(root, column)),
             Err(error) => tracing::error!(slot = %block.slot(), %root, %error, "Columns are not recovered"),
         }
     }
@@ -212,6 +238,7 @@ impl<P: Preset> Intake<P> {
         &self,
         block: &Arc<SignedBeaconBlock<P>>,
         root: Root,
+        priority: Priority,
     ) -> Result<Vec<DataColumnSidecar<P>>, MakeColumnsError> {
         let (chain, block) = (Arc::clone(self.chain()), Arc::clone(block));
         let work = move || {
@@ -223,6 +250,6 @@ impl<P: Preset> Intake<P> {
             recover_data_column_sidecars(&block.signed_block_header(), &here)
                 .map_err(|reason| MakeColumnsError::Blobs { root, reason })
         };
-        self.chain().workers().run(Priority::BlockImport, work).await?
+        self.chain().workers().run(priority, work).await?
     }
 }

@@ -148,15 +148,30 @@ async fn a_block_of_which_nothing_was_verified_does_not_wait_for_its_columns_as_
     let (block, sidecars) = block_with_blob(&producer);
     clock.set_slot(block.slot());
 
-    let error = intake.import_unverified(forged(&block)).await.unwrap_err();
-    assert!(matches!(error, ImportError::DataUnavailable(_)), "{error}");
+    let unavailable = |error: ImportError| matches!(error, ImportError::DataUnavailable(_));
+    let error = intake.import_unverified(Arc::new(block.clone())).await.unwrap_err();
+    assert!(unavailable(error));
     for index in CUSTODY {
         let column = Arc::new(sidecars[index as usize].clone());
         let root = intake.receive_data_column(column, Some(index)).await.unwrap();
         assert!(
             intake.complete(&root).await.is_none(),
-            "nobody verified the block's signature"
+            "nobody verified the block's signature as a condition of gossip"
         );
     }
     assert!(!intake.chain().contains_block(&block.block_root()));
+    let imported = intake.import_unverified(Arc::new(block.clone())).await;
+    assert_eq!(imported.unwrap(), block.block_root());
+}
+
+#[tokio::test]
+async fn that_columns_are_missing_is_no_excuse_for_a_block_that_is_invalid() {
+    let validators: Vec<_> = (0..VALIDATORS).map(|validator| solo(validator, 32)).collect();
+    let producer = Chain::<Minimal>::new(&validators, Keys::new(VALIDATORS, &[], 0), spec());
+    let clock = SlotClock::manual(producer.state.genesis_time(), &producer.spec);
+    let intake = intake(&producer, &clock);
+    let (block, _) = block_with_blob(&producer);
+    clock.set_slot(block.slot());
+    let error = intake.import_unverified(forged(&block)).await.unwrap_err();
+    assert!(error.is_invalid_block(), "{error}");
 }

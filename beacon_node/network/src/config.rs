@@ -5,8 +5,9 @@ use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
-use types::{Epoch, ForkDigest, Version};
+use types::{ChainSpec, Epoch, ForkDigest, Version};
 
 /// Everything that the service needs to know before it starts.
 #[derive(Clone, Debug)]
@@ -52,6 +53,8 @@ pub struct NetworkConfig {
     pub agent: String,
     /// Custody group count at start.
     pub custody_group_count: u64,
+    /// Configuration of the chain: the column subnets that peers serve follow from it.
+    pub spec: Arc<ChainSpec>,
     /// Length of a slot: seen-message cache and score decay follow from it.
     pub slot_duration: Duration,
     /// Slots in an epoch.
@@ -94,6 +97,7 @@ impl NetworkConfig {
             subscribe_all_subnets: false,
             agent: concat!("Fresnel/", env!("CARGO_PKG_VERSION")).to_owned(),
             custody_group_count: 4,
+            spec: Arc::new(ChainSpec::mainnet()),
             slot_duration: Duration::from_secs(12),
             slots_per_epoch: 32,
             event_queue: 2048,

@@ -2,7 +2,7 @@
 
 use crate::config::NetworkConfig;
 use crate::enr::{Enr, EnrExt, is_global, store_enr};
-use crate::peers::Subnet;
+use crate::peers::{CustodyRules, SubnetSet};
 use ::enr::{CombinedKey, NodeId};
 use discv5::{ConfigBuilder, Discv5, Event, ListenConfig};
 use futures::future::BoxFuture;
@@ -55,6 +55,7 @@ pub(crate) struct Discovery {
     events: mpsc::Receiver<Event>,
     queries: FuturesUnordered<Query>,
     boot: Vec<Enr>,
+    custody: CustodyRules,
     next_general: Instant,
     next_subnets: Instant,
     running_general: bool,
@@ -150,6 +151,7 @@ impl Discovery {
             events,
             queries: FuturesUnordered::new(),
             boot,
+            custody: CustodyRules::new(config.spec.clone()),
             next_general: now,
             next_subnets: now,
             running_general: false,
@@ -193,14 +195,18 @@ impl Discovery {
         self.query(QueryKind::General, Box::new(move |enr| is_of_fork(enr, digest)));
     }
 
-    /// Starts a query for peers on any of the subnets.
-    pub(crate) fn find_subnet_peers(&mut self, subnets: Vec<Subnet>, digest: ForkDigest, now: Instant) {
-        if subnets.is_empty() || self.running_subnets || now < self.next_subnets {
+    /// Starts a query for peers on any of the subnets: one for all, however many they are.
+    pub(crate) fn find_subnet_peers(&mut self, missing: SubnetSet, digest: ForkDigest, now: Instant) {
+        if missing.is_empty() || self.running_subnets || now < self.next_subnets {
             return;
         }
         self.running_subnets = true;
         self.next_subnets = now + SUBNET_QUERY_PAUSE;
-        let serves = move |enr: &Enr| is_of_fork(enr, digest) && subnets.iter().any(|subnet| subnet.is_in_enr(enr));
+        let custody = self.custody.clone();
+        // Once per record, not per subnet: it takes less than the record's signature has taken.
+        let serves = move |enr: &Enr| {
+            is_of_fork(enr, digest) && !SubnetSet::of_record(enr, &custody).intersection(missing).is_empty()
+        };
         self.query(QueryKind::Subnets, Box::new(serves));
     }
 

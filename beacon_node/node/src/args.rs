@@ -8,6 +8,7 @@ use router::SyncPolicy;
 use runtime::AllowOrigin;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use types::{ChainSpec, ExecutionAddress, Preset};
 
@@ -271,6 +272,7 @@ impl BeaconNodeArgs {
             trusted_peers: self.trusted_peers.clone(),
             subscribe_all_subnets: self.subscribe_all_subnets,
             custody_group_count: self.custody_group_count(spec),
+            spec: Arc::new(spec.clone()),
             slot_duration,
             slots_per_epoch: P::slots_per_epoch(),
             // On a network of short slots, peers hear of each other's heads at least once per epoch.

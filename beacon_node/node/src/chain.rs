@@ -7,7 +7,7 @@ use execution_layer::ExecutionLayer;
 use runtime::{SlotClock, WorkerPool};
 use std::path::Path;
 use std::sync::Arc;
-use storage::{Identity, Storage};
+use storage::{Identity, Storage, StorageError};
 use types::{BeaconState, ChainSpec, Preset};
 
 /// What decides where the chain begins.
@@ -39,9 +39,10 @@ pub(crate) async fn start_chain<P: Preset>(
     if source.purge_db {
         purge(source.datadir)?;
     }
-    let storage = Storage::<P>::open(source.datadir, identity).map_err(|error| NodeError::Storage {
-        datadir: source.datadir.to_owned(),
-        source: error,
+    let datadir = source.datadir.to_owned();
+    let storage = Storage::<P>::open(source.datadir, identity).map_err(|source| match source {
+        source @ StorageError::Mismatch { .. } => NodeError::OtherDatabase { datadir, source },
+        source => NodeError::Storage { datadir, source },
     })?;
     let config = ChainConfig {
         clock: SlotClock::system(identity.genesis_time, &spec),

@@ -29,6 +29,17 @@ pub enum NodeError {
         /// What happened.
         source: storage::StorageError,
     },
+    /// The database is of another network, or of another version of this program.
+    #[error(
+        "database below {datadir}: {source}; give another --datadir, or --purge-db to delete it and begin anew",
+        datadir = datadir.display()
+    )]
+    OtherDatabase {
+        /// The data directory.
+        datadir: PathBuf,
+        /// What differs.
+        source: storage::StorageError,
+    },
     /// The chain could not be started.
     #[error("chain: {0}")]
     Chain(#[from] beacon_chain::ChainError),

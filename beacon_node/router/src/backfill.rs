@@ -7,13 +7,11 @@
 //! Spec: dvt/p2p-interface.md#backfill
 
 use crate::catch_up::{SyncStatus, blocks};
-use crate::columns::{ColumnSource, RootedBlock};
+use crate::columns::{ColumnSource, RootedBlock, available_from};
 use crate::forks::DigestEpochs;
 use beacon_chain::{BeaconChain, ChainError};
 use intake::Intake;
-use network::{
-    BlocksByRangeRequest, BlocksByRootRequest, NetworkHandle, PeerId, PeerState, PeerSummary, Penalty, Request,
-};
+use network::{BlocksByRangeRequest, BlocksByRootRequest, NetworkHandle, PeerId, Penalty, Request};
 use runtime::Priority;
 use state_transition::block::header::backfilled_block_signature_set;
 use std::ops::Range;
@@ -109,10 +107,13 @@ impl<P: Preset> Backfill<P> {
             }
             let slot = Duration::from_millis(self.chain().spec().slot_duration_ms);
             let pause = sleep(slot.saturating_mul(u32::try_from(pause).unwrap_or(1)));
+            let before = *self.sync_status.borrow();
+            // Another peer, or the head is reached. How far the head is away changes in every slot.
+            let is_news =
+                |status: &SyncStatus| status.peers > before.peers || (before.is_syncing && !status.is_syncing);
             tokio::select! {
                 () = pause => {}
-                // Another peer, or the head is reached.
-                changed = self.sync_status.changed() => if changed.is_err() { return },
+                news = self.sync_status.wait_for(is_news) => if news.is_err() { return },
             }
         }
     }
@@ -160,6 +161,7 @@ impl<P: Preset> Backfill<P> {
         }
         self.columns.fetch(&self.intake, &blocks, Priority::Background).await;
         for (root, block) in &blocks {
+            self.intake.recover_old(block, *root).await;
             let is_complete = |missing: Vec<_>| missing.is_empty();
             if !self.intake.missing_custody(block, root).is_ok_and(is_complete) {
                 tracing::debug!(slot = %block.slot(), %root, "Columns of an old block are not to be had");
@@ -208,56 +210,35 @@ impl<P: Preset> Backfill<P> {
         range: Range<Slot>,
         parent: Root,
     ) -> Result<Step, ChainError> {
-        let Ok(mut peers) = self.network.peers().await else {
-            return Ok(Step::Stuck);
-        };
-        peers.retain(|peer| can_serve(peer, range.start));
-        if let Some(turns) = range.end.as_u64().checked_rem(peers.len() as u64) {
-            peers.rotate_left(usize::try_from(turns).unwrap_or_default());
-        }
+        let mut peers = self.columns.peers_in_turn(MAX_PEERS).await;
+        peers.retain(|peer| available_from(peer) <= range.start);
         peers.truncate(MAX_PEERS);
         let by_range = Request::BlocksByRange(BlocksByRangeRequest {
             start_slot: range.start,
             count: range.end.saturating_sub(range.start.as_u64()).as_u64(),
         });
-        for peer in &peers {
-            let Some(blocks) = self.ask(peer.peer_id, by_range.clone()).await else {
-                continue;
-            };
-            match linked(blocks, &range, parent) {
-                // All slots may be empty.
-                Ok(blocks) if blocks.is_empty() => {}
-                Ok(blocks) => {
-                    if self.keep(keys, blocks, peer.peer_id).await? {
-                        return Ok(Step::Progress);
-                    }
-                }
-                Err(fault) => self.report(peer.peer_id, Penalty::Moderate, fault).await,
-            }
-        }
         // Before a long row of empty slots, or with peers that answer in part, the hash leads on.
         let by_root = Request::BlocksByRoot(BlocksByRootRequest { roots: vec![parent] });
-        for peer in &peers {
-            let Some(blocks) = self.ask(peer.peer_id, by_root.clone()).await else {
-                continue;
-            };
-            let any = Slot::new(0)..range.end;
-            match linked(blocks, &any, parent) {
-                Ok(blocks) if blocks.is_empty() => {}
-                Ok(blocks) => {
-                    if self.keep(keys, blocks, peer.peer_id).await? {
-                        return Ok(Step::Progress);
+        let any = Slot::new(0)..range.end;
+        for (request, slots, if_unlinked) in [(by_range, &range, Penalty::Mild), (by_root, &any, Penalty::Severe)] {
+            for peer in &peers {
+                let answer = blocks(&self.network, &self.schedule, peer.peer_id, request.clone()).await;
+                match linked(answer.unwrap_or_default(), slots, parent) {
+                    // All slots may be empty.
+                    Ok(blocks) if blocks.is_empty() => {}
+                    Ok(blocks) => {
+                        if self.keep(keys, blocks, peer.peer_id).await? {
+                            return Ok(Step::Progress);
+                        }
                     }
+                    // A peer may answer a range in part.
+                    Err(fault @ Unlinked::Hashes) => self.report(peer.peer_id, if_unlinked, fault).await,
+                    Err(fault @ Unlinked::Range) => self.report(peer.peer_id, Penalty::Severe, fault).await,
                 }
-                Err(fault) => self.report(peer.peer_id, Penalty::Severe, fault).await,
             }
         }
         tracing::debug!(from = %range.start, root = %parent, "Nobody has the old block");
         Ok(Step::Stuck)
-    }
-
-    async fn ask(&self, peer: PeerId, request: Request) -> Option<Vec<Block<P>>> {
-        blocks(&self.network, &self.schedule, peer, request).await
     }
 
     /// Verifies signatures and stores. Gives whether that could be done.
@@ -288,14 +269,6 @@ impl<P: Preset> Backfill<P> {
         // The network stopping is no reason to complain.
         let _ = self.network.report_peer(peer, penalty, "old blocks").await;
     }
-}
-
-fn can_serve(peer: &PeerSummary, from: Slot) -> bool {
-    let status = peer.status.as_ref();
-    let earliest = status
-        .and_then(|status| status.earliest_available_slot)
-        .unwrap_or_default();
-    peer.state == PeerState::Connected && earliest <= from
 }
 
 /// Blocks that ascend within a range and lead to a root without a gap, with their roots.

@@ -1,22 +1,22 @@
 //! Driving range sync and parent lookups: requests, imports, and what peers say of themselves.
 
-use crate::columns::{ColumnSource, RootedBlock};
-use crate::forks::{DigestEpochs, status_message};
-use beacon_chain::{BeaconChain, ChainEvent, ImportError};
+use crate::columns::ColumnSource;
+use crate::fetched::{Setback, import_batch};
+use crate::forks::{DigestEpochs, fork_of_digest, status_message};
+use beacon_chain::{BeaconChain, ChainEvent};
 use intake::Intake;
 use network::{
-    BlocksByRangeRequest, BlocksByRootRequest, GoodbyeReason, NetworkHandle, PeerId, Penalty, Request, RequestError,
-    ResponseChunk, StatusMessage,
+    BlocksByRangeRequest, BlocksByRootRequest, GoodbyeReason, NetworkHandle, PeerId, Penalty, Request, ResponseChunk,
+    StatusMessage,
 };
-use runtime::{Priority, Receiver, Sender};
+use runtime::{Receiver, Sender};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 use sync::{
     BatchId, BatchOutcome, LookupAction, LookupFailure, ParentLookup, PeerChain, RangeAction, RangeFault, RangeSync,
 };
 use tokio::sync::{broadcast, watch};
-use types::{ForkName, ForkVersioned as _, Preset, Root, SignedBeaconBlock, Slot};
+use types::{ForkVersioned as _, Preset, Root, SignedBeaconBlock, Slot};
 
 type Block<P> = Arc<SignedBeaconBlock<P>>;
 
@@ -40,10 +40,6 @@ pub(crate) enum CatchUp<P: Preset> {
         block: Option<Block<P>>,
     },
 }
-
-/// Until a batch that could not be imported, through nobody's fault, is asked for again: an execution client has to have time
-/// to change its mind, columns to come.
-const PAUSE_BEFORE_RETRY: Duration = Duration::from_secs(2);
 
 /// How far behind this node is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -198,9 +194,16 @@ impl<P: Preset> CatchUpTask<P> {
                 }
                 RangeAction::Import { batch, blocks } => {
                     let import = import_batch(Arc::clone(&self.intake), self.columns.clone(), blocks);
-                    let sender = self.sender.clone();
+                    let (sender, chain) = (self.sender.clone(), Arc::clone(self.chain()));
                     tokio::spawn(async move {
-                        let outcome = import.await;
+                        let outcome = match import.await {
+                            Ok(()) => BatchOutcome::Imported,
+                            Err((_, Setback::Faulty)) => BatchOutcome::Faulty,
+                            Err((_, Setback::Unlinked)) => BatchOutcome::Unlinked {
+                                finalized_slot: chain.head().finalized_checkpoint.epoch.start_slot::<P>(),
+                            },
+                            Err((_, Setback::Later)) => BatchOutcome::Retry,
+                        };
                         let _ = sender.send(CatchUp::BatchImported(batch, outcome)).await;
                     });
                 }
@@ -236,8 +239,19 @@ impl<P: Preset> CatchUpTask<P> {
                 });
             }
             Some(LookupAction::Import { blocks }) => {
+                let (senders, blocks): (Vec<_>, Vec<_>) = blocks.into_iter().unzip();
                 let import = import_batch(Arc::clone(&self.intake), self.columns.clone(), blocks);
-                tokio::spawn(import);
+                let network = self.network.clone();
+                tokio::spawn(async move {
+                    let Err((place, Setback::Faulty)) = import.await else {
+                        return;
+                    };
+                    // The last one came by gossip, where blocks are passed on before they are executed.
+                    let is_ancestor = place.saturating_add(1) < senders.len();
+                    if let Some(peer) = senders.get(place).filter(|_| is_ancestor) {
+                        let _ = network.report_peer(*peer, Penalty::Severe, "invalid block").await;
+                    }
+                });
             }
             Some(LookupAction::GiveUp { root, reason, peers }) => {
                 tracing::debug!(%root, ?reason, "Block is not looked up any more");
@@ -269,95 +283,20 @@ pub(crate) async fn blocks<P: Preset>(
     peer: PeerId,
     request: Request,
 ) -> Option<Vec<Block<P>>> {
-    let objects = objects(network, peer, request).await?;
-    let mut blocks = Vec::with_capacity(objects.len());
-    for (fork, ssz) in by_fork(schedule, objects) {
-        blocks.push(Arc::new(SignedBeaconBlock::from_ssz_bytes_by_fork(&ssz, fork?).ok()?));
+    let mut stream = network.request(peer, request).await.ok()?;
+    let mut blocks = Vec::new();
+    while let Some(chunk) = stream.next().await {
+        match chunk {
+            Ok(ResponseChunk::Object { fork_digest, ssz }) => {
+                let fork = fork_of_digest(schedule, fork_digest)?;
+                blocks.push(Arc::new(SignedBeaconBlock::from_ssz_bytes_by_fork(&ssz, fork).ok()?));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::debug!(%peer, %error, "Peer does not answer");
+                return None;
+            }
+        }
     }
     Some(blocks)
-}
-
-pub(crate) async fn objects(
-    network: &NetworkHandle,
-    peer: PeerId,
-    request: Request,
-) -> Option<Vec<(types::ForkDigest, Vec<u8>)>> {
-    let answer = async {
-        let stream = network
-            .request(peer, request)
-            .await
-            .map_err(|_| RequestError::ConnectionClosed)?;
-        stream.collect().await
-    };
-    match answer.await {
-        Ok(chunks) => Some(
-            chunks
-                .into_iter()
-                .filter_map(|chunk| match chunk {
-                    ResponseChunk::Object { fork_digest, ssz } => Some((fork_digest, ssz)),
-                    _ => None,
-                })
-                .collect(),
-        ),
-        Err(error) => {
-            tracing::debug!(%peer, %error, "Peer does not answer");
-            None
-        }
-    }
-}
-
-pub(crate) fn by_fork(
-    schedule: &[DigestEpochs],
-    objects: Vec<(types::ForkDigest, Vec<u8>)>,
-) -> impl Iterator<Item = (Option<ForkName>, Vec<u8>)> {
-    objects.into_iter().map(|(digest, ssz)| {
-        let fork = schedule
-            .iter()
-            .find(|entry| entry.digest == digest)
-            .map(|entry| entry.fork);
-        (fork, ssz)
-    })
-}
-
-/// Imports blocks in order, of which nothing is verified yet.
-async fn import_batch<P: Preset>(intake: Arc<Intake<P>>, columns: ColumnSource, blocks: Vec<Block<P>>) -> BatchOutcome {
-    let blocks: Vec<RootedBlock<P>> = blocks.into_iter().map(|block| (block.block_root(), block)).collect();
-    columns.fetch(&intake, &blocks, Priority::BlockImport).await;
-    for (place, rooted) in blocks.iter().enumerate() {
-        let slot = rooted.1.slot();
-        let mut imported = intake.import_unverified(Arc::clone(&rooted.1)).await;
-        if matches!(imported, Err(ImportError::DataUnavailable(_))) {
-            columns
-                .fetch(&intake, std::slice::from_ref(rooted), Priority::BlockImport)
-                .await;
-            imported = intake.import_unverified(Arc::clone(&rooted.1)).await;
-        }
-        match imported {
-            Ok(_) | Err(ImportError::AlreadyKnown(_)) => {}
-            Err(error)
-                if !error.is_invalid_payload()
-                    && (error.is_invalid_block() || matches!(error, ImportError::UnknownParent(_))) =>
-            {
-                tracing::warn!(%slot, %error, "Fetched block is not imported");
-                forget_columns(&intake, blocks.get(place..).unwrap_or_default());
-                return BatchOutcome::Faulty;
-            }
-            // What the execution client says is not the peer's fault.
-            Err(error) => {
-                tracing::warn!(%slot, %error, "Fetched block is not imported for now");
-                tokio::time::sleep(PAUSE_BEFORE_RETRY).await;
-                return BatchOutcome::Retry;
-            }
-        }
-    }
-    BatchOutcome::Imported
-}
-
-/// Anybody can make columns for an invalid block: they are not to fill the disk.
-fn forget_columns<P: Preset>(intake: &Intake<P>, blocks: &[RootedBlock<P>]) {
-    for (root, _) in blocks.iter().filter(|(root, _)| !intake.chain().contains_block(root)) {
-        if let Err(error) = intake.chain().storage().remove_data_columns(root) {
-            tracing::error!(%root, %error, "Columns of an invalid block are not removed");
-        }
-    }
 }

@@ -1,23 +1,23 @@
 //! Columns that did not come by gossip, from the peers that keep them.
 
-use crate::catch_up::{by_fork, objects};
-use crate::forks::DigestEpochs;
+use crate::forks::{DigestEpochs, fork_of_digest};
 use beacon_chain::ImportError;
 use data_columns::{
-    compute_columns_for_custody_group, get_custody_groups, verify_data_column_sidecar,
-    verify_data_column_sidecar_inclusion_proof, verify_data_column_sidecars_kzg_proofs,
+    verify_data_column_sidecar, verify_data_column_sidecar_inclusion_proof, verify_data_column_sidecars_kzg_proofs,
+    with_block_header,
 };
 use intake::Intake;
 use network::{
     DataColumnsByRootIdentifier, DataColumnsByRootRequest, NetworkHandle, PeerId, PeerState, PeerSummary, Penalty,
-    Request, node_id_of,
+    Request, ResponseChunk,
 };
 use runtime::Priority;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tree_hash::TreeHash as _;
 use types::{
-    ChainSpec, ColumnIndex, DataColumnSidecar, ForkVersioned as _, Preset, Root, SignedBeaconBlock, Slot, Uint256,
+    ChainSpec, ColumnIndex, DataColumnSidecar, ForkName, ForkVersioned as _, Preset, Root, SignedBeaconBlock, Slot,
 };
 
 /// Peers that are asked for the columns of some blocks, one after the other.
@@ -35,18 +35,40 @@ pub(crate) type RootedBlock<P> = (Root, Arc<SignedBeaconBlock<P>>);
 pub(crate) struct ColumnSource {
     network: NetworkHandle,
     schedule: Arc<Vec<DigestEpochs>>,
+    /// Peers that were first, so that others are the next time.
+    turn: Arc<AtomicUsize>,
 }
 
 /// What is missing of a block.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Wanted {
-    slot: Slot,
+struct Wanted<P: Preset> {
+    block: Arc<SignedBeaconBlock<P>>,
     columns: BTreeSet<ColumnIndex>,
+}
+
+/// What came of an answer.
+struct Answer {
+    received: Vec<(Root, ColumnIndex)>,
+    /// Whether the peer may be asked for more.
+    is_whole: bool,
 }
 
 impl ColumnSource {
     pub(crate) fn new(network: NetworkHandle, schedule: Arc<Vec<DigestEpochs>>) -> Self {
-        Self { network, schedule }
+        Self {
+            network,
+            schedule,
+            turn: Arc::default(),
+        }
+    }
+
+    /// Connected peers; none if the network has stopped. The first `count` are others in every turn, as far as there are.
+    pub(crate) async fn peers_in_turn(&self, count: usize) -> Vec<PeerSummary> {
+        let turn = self.turn.fetch_add(count, Ordering::Relaxed);
+        let mut peers = self.network.peers().await.unwrap_or_default();
+        peers.retain(|peer| peer.state == PeerState::Connected);
+        let first = turn.checked_rem(peers.len()).unwrap_or_default();
+        peers.rotate_left(first);
+        peers
     }
 
     /// Fetches what is missing of blocks, verifies and stores it. A peer is asked for what it is to keep.
@@ -56,47 +78,37 @@ impl ColumnSource {
         blocks: &[RootedBlock<P>],
         priority: Priority,
     ) {
-        // The network has stopped.
-        let Ok(mut peers) = self.network.peers().await else {
-            return;
-        };
-        peers.retain(|peer| peer.state == PeerState::Connected);
         let mut wanted = BTreeMap::new();
         for (root, block) in blocks {
-            let columns: BTreeSet<_> = intake
-                .missing_custody(block, root)
-                .unwrap_or_default()
-                .into_iter()
-                .collect();
-            if !columns.is_empty() {
-                let slot = block.slot();
-                wanted.insert(*root, Wanted { slot, columns });
+            let missing = intake.missing_custody(block, root).unwrap_or_default();
+            if !missing.is_empty() {
+                let block = Arc::clone(block);
+                let columns = missing.into_iter().collect();
+                wanted.insert(*root, Wanted { block, columns });
             }
         }
-        // Not the same peers first for every block.
-        let first = wanted
-            .values()
-            .map(|wanted| wanted.slot.as_u64())
-            .next()
-            .unwrap_or_default();
-        if let Some(turns) = first.checked_rem(peers.len() as u64) {
-            peers.rotate_left(usize::try_from(turns).unwrap_or_default());
-        }
+        let Some(oldest) = wanted.values().map(|wanted| wanted.block.slot()).min() else {
+            return;
+        };
+        let mut peers = self.peers_in_turn(MAX_COLUMN_PEERS).await;
+        // Who has not got all columns that it names may still have some.
+        peers.sort_by_key(|peer| available_from(peer) > oldest);
         let mut asked = 0usize;
         for peer in &peers {
-            let mut share = share_of(&wanted, peer, &custody_of::<P>(peer, intake.chain().spec()));
+            let mut share = share_of(&wanted, &peer.custody);
             if share.is_empty() {
                 continue;
             }
             while !share.is_empty() {
-                let request = first_part(&mut share);
-                let Some(received) = self.ask(intake, peer.peer_id, &request, priority).await else {
-                    break;
-                };
-                for (root, index) in received {
+                let part = first_part(&mut share);
+                let answer = self.ask(intake, peer.peer_id, &part, &wanted, priority).await;
+                for (root, index) in answer.received {
                     if let Some(wanted) = wanted.get_mut(&root) {
                         wanted.columns.remove(&index);
                     }
+                }
+                if !answer.is_whole {
+                    break;
                 }
             }
             wanted.retain(|_, wanted| !wanted.columns.is_empty());
@@ -107,54 +119,25 @@ impl ColumnSource {
         }
     }
 
-    /// `None` if the peer is of no use.
+    /// Asks a peer for columns of blocks. What comes before an error counts.
     async fn ask<P: Preset>(
         &self,
         intake: &Arc<Intake<P>>,
         peer: PeerId,
-        request: &[(Root, Vec<ColumnIndex>)],
+        part: &[(Root, Vec<ColumnIndex>)],
+        wanted: &BTreeMap<Root, Wanted<P>>,
         priority: Priority,
-    ) -> Option<Vec<(Root, ColumnIndex)>> {
-        let mut identifiers = Vec::new();
-        for (block_root, columns) in request {
-            identifiers.push(DataColumnsByRootIdentifier {
-                block_root: *block_root,
-                columns: columns.clone().try_into().ok()?,
-            });
-        }
-        let request: BTreeSet<(Root, ColumnIndex)> = request
-            .iter()
-            .flat_map(|(root, columns)| columns.iter().map(|column| (*root, *column)))
-            .collect();
-        let message = Request::DataColumnsByRoot(DataColumnsByRootRequest { identifiers });
-        let answer = objects(&self.network, peer, message).await?;
-        let answer: Vec<_> = by_fork(&self.schedule, answer).collect();
+    ) -> Answer {
+        let (sidecars, end) = self.read(peer, part, wanted).await;
         let work = {
             let intake = Arc::clone(intake);
-            move || {
-                let mut sidecars = Vec::new();
-                for (fork, ssz) in answer {
-                    let sidecar = DataColumnSidecar::<P>::from_ssz_bytes_by_fork(&ssz, fork?).ok()?;
-                    let id = (sidecar.block_header().tree_hash_root(), sidecar.index());
-                    if !request.contains(&id) || !has_valid_form(&sidecar, intake.chain().spec()) {
-                        return None;
-                    }
-                    sidecars.push(sidecar);
-                }
-                if !sidecars.is_empty() {
-                    verify_data_column_sidecars_kzg_proofs(&sidecars).ok()?;
-                }
-                let mut received = Vec::new();
-                for sidecar in &sidecars {
-                    let root = sidecar.block_header().tree_hash_root();
-                    intake.store_column(root, sidecar);
-                    received.push((root, sidecar.index()));
-                }
-                Some(received)
-            }
+            move || store_verified(&intake, sidecars)
         };
-        let received = intake.chain().workers().run(priority, work).await.ok()?;
-        if received.is_none() {
+        let stored = intake.chain().workers().run(priority, work).await;
+        // A node that stops stores nothing.
+        let stored = stored.unwrap_or_else(|_| Some(Vec::new()));
+        let is_faulty = stored.is_none() || matches!(end, End::Wrong);
+        if is_faulty {
             tracing::info!(%peer, "Peer sends something else than the columns that it was asked for");
             // The network stopping is no reason to complain.
             let _ = self
@@ -162,24 +145,125 @@ impl ColumnSource {
                 .report_peer(peer, Penalty::Severe, "wrong data column")
                 .await;
         }
-        received
+        Answer {
+            received: stored.unwrap_or_default(),
+            is_whole: matches!(end, End::Whole) && !is_faulty,
+        }
+    }
+
+    /// Reads an answer column by column, and no further than the first that was not asked for.
+    async fn read<P: Preset>(
+        &self,
+        peer: PeerId,
+        part: &[(Root, Vec<ColumnIndex>)],
+        wanted: &BTreeMap<Root, Wanted<P>>,
+    ) -> (Vec<(Root, DataColumnSidecar<P>)>, End) {
+        let mut sidecars = Vec::new();
+        let mut identifiers = Vec::new();
+        let mut expected = BTreeSet::new();
+        for (block_root, columns) in part {
+            let Ok(list) = columns.clone().try_into() else {
+                return (sidecars, End::Broken);
+            };
+            identifiers.push(DataColumnsByRootIdentifier {
+                block_root: *block_root,
+                columns: list,
+            });
+            expected.extend(columns.iter().map(|column| (*block_root, *column)));
+        }
+        let message = Request::DataColumnsByRoot(DataColumnsByRootRequest { identifiers });
+        let Ok(mut stream) = self.network.request(peer, message).await else {
+            return (sidecars, End::Broken);
+        };
+        while let Some(chunk) = stream.next().await {
+            let (fork_digest, ssz) = match chunk {
+                Ok(ResponseChunk::Object { fork_digest, ssz }) => (fork_digest, ssz),
+                Ok(_) => continue,
+                Err(error) => {
+                    tracing::debug!(%peer, %error, "Peer does not send all columns");
+                    return (sidecars, End::Broken);
+                }
+            };
+            let fork = fork_of_digest(&self.schedule, fork_digest);
+            match fork.and_then(|fork| read_column(&ssz, fork, &mut expected, wanted)) {
+                Some(sidecar) => sidecars.push(sidecar),
+                None => return (sidecars, End::Wrong),
+            }
+        }
+        (sidecars, End::Whole)
     }
 }
 
-/// What of the missing columns a peer is to have.
-fn share_of(
-    wanted: &BTreeMap<Root, Wanted>,
-    peer: &PeerSummary,
+/// How an answer ended.
+enum End {
+    Whole,
+    /// The peer said that it cannot, said no more, or is gone.
+    Broken,
+    /// With something that was not asked for.
+    Wrong,
+}
+
+/// A column that is expected and has not come yet, with its block. It has as many cells as its block has blobs, and the
+/// header of its block: others may have any signature.
+fn read_column<P: Preset>(
+    ssz: &[u8],
+    fork: ForkName,
+    expected: &mut BTreeSet<(Root, ColumnIndex)>,
+    wanted: &BTreeMap<Root, Wanted<P>>,
+) -> Option<(Root, DataColumnSidecar<P>)> {
+    let sidecar = DataColumnSidecar::<P>::from_ssz_bytes_by_fork(ssz, fork).ok()?;
+    let root = sidecar.block_header().tree_hash_root();
+    let block = &wanted.get(&root)?.block;
+    let blobs = block.message().body().blob_kzg_commitments().len();
+    let fits = [
+        sidecar.column().len(),
+        sidecar.kzg_commitments().len(),
+        sidecar.kzg_proofs().len(),
+    ] == [blobs; 3];
+    if !fits || !expected.remove(&(root, sidecar.index())) {
+        return None;
+    }
+    Some((root, with_block_header(sidecar, block.signed_block_header())))
+}
+
+/// Stores columns. `None` if one of them is wrong.
+fn store_verified<P: Preset>(
+    intake: &Intake<P>,
+    columns: Vec<(Root, DataColumnSidecar<P>)>,
+) -> Option<Vec<(Root, ColumnIndex)>> {
+    let (roots, sidecars): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
+    let spec = intake.chain().spec();
+    if !sidecars.iter().all(|sidecar| has_valid_form(sidecar, spec)) {
+        return None;
+    }
+    if !sidecars.is_empty() {
+        verify_data_column_sidecars_kzg_proofs(&sidecars).ok()?;
+    }
+    let mut stored = Vec::new();
+    for (root, sidecar) in roots.into_iter().zip(&sidecars) {
+        intake.store_column(root, sidecar);
+        stored.push((root, sidecar.index()));
+    }
+    Some(stored)
+}
+
+/// The first slot that a peer says it has everything of.
+pub(crate) fn available_from(peer: &PeerSummary) -> Slot {
+    let status = peer.status.as_ref();
+    status
+        .and_then(|status| status.earliest_available_slot)
+        .unwrap_or_default()
+}
+
+/// What of the missing columns is in a peer's custody.
+fn share_of<P: Preset>(
+    wanted: &BTreeMap<Root, Wanted<P>>,
     custody: &BTreeSet<ColumnIndex>,
 ) -> Vec<(Root, Vec<ColumnIndex>)> {
-    let status = peer.status.as_ref();
-    let from = status
-        .and_then(|status| status.earliest_available_slot)
-        .unwrap_or_default();
     let mut share = Vec::new();
     for (root, wanted) in wanted {
         let columns: Vec<_> = wanted.columns.intersection(custody).copied().collect();
-        if !columns.is_empty() && wanted.slot >= from {
+        if !columns.is_empty() {
             share.push((*root, columns));
         }
     }
@@ -195,23 +279,6 @@ fn first_part(share: &mut Vec<(Root, Vec<ColumnIndex>)>) -> Vec<(Root, Vec<Colum
     });
     let fits = fits.count().max(1);
     share.drain(..fits.min(share.len())).collect()
-}
-
-/// The columns that a peer is to keep, by what it says of itself; the least that any node keeps if it says nothing.
-fn custody_of<P: Preset>(peer: &PeerSummary, spec: &ChainSpec) -> BTreeSet<ColumnIndex> {
-    let told = peer.metadata.as_ref().and_then(|metadata| metadata.custody_group_count);
-    let group_count = told
-        .unwrap_or(spec.custody_requirement)
-        .min(spec.number_of_custody_groups);
-    let Some(node_id) = node_id_of(&peer.peer_id) else {
-        return BTreeSet::new();
-    };
-    let groups = get_custody_groups(Uint256::from_be_bytes(node_id), group_count, spec).unwrap_or_default();
-    groups
-        .into_iter()
-        .filter_map(|group| compute_columns_for_custody_group::<P>(group, spec).ok())
-        .flatten()
-        .collect()
 }
 
 /// All but its proofs.

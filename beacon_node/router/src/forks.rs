@@ -30,6 +30,12 @@ pub(crate) fn schedule(spec: &ChainSpec, genesis_validators_root: Root) -> Vec<D
         .collect()
 }
 
+/// The fork whose objects a digest announces; `None` if it is none of this network's.
+pub(crate) fn fork_of_digest(schedule: &[DigestEpochs], digest: ForkDigest) -> Option<ForkName> {
+    let entry = schedule.iter().find(|entry| entry.digest == digest);
+    entry.map(|entry| entry.fork)
+}
+
 /// What the network has to know of the forks in `epoch`.
 pub fn fork_context(spec: &ChainSpec, genesis_validators_root: Root, epoch: Epoch) -> ForkContext {
     let next_digest_epoch = spec.next_digest_epoch(epoch);
@@ -60,6 +66,7 @@ pub fn fork_context(spec: &ChainSpec, genesis_validators_root: Root, epoch: Epoc
 pub fn status_message<P: Preset>(chain: &BeaconChain<P>) -> StatusMessage {
     let head = chain.head();
     let finalized = head.finalized_checkpoint;
+    let (earliest, next) = (chain.earliest_available_slot(), head.slot().saturating_add(1u64));
     StatusMessage {
         fork_digest: chain.fork_digest(chain.current_epoch()),
         finalized_root: if finalized.epoch == types::constants::GENESIS_EPOCH {
@@ -70,8 +77,9 @@ pub fn status_message<P: Preset>(chain: &BeaconChain<P>) -> StatusMessage {
         finalized_epoch: finalized.epoch,
         head_root: head.root,
         head_slot: head.slot(),
-        // A database that cannot be read says nothing.
-        earliest_available_slot: Some(chain.earliest_available_slot().unwrap_or(head.slot())),
+        // A database that cannot be read says nothing. What lies further ahead than the next block is of no interest to
+        // whoever asks for blocks that there are.
+        earliest_available_slot: Some(earliest.unwrap_or(next).min(next)),
     }
 }
 

@@ -14,6 +14,7 @@
 mod backfill;
 mod catch_up;
 mod columns;
+mod fetched;
 mod forks;
 mod gossip;
 mod outgoing;

@@ -2,8 +2,10 @@
 
 use beacon_chain::{BeaconChain, ChainError};
 use data_columns::with_block_header;
+use intake::Intake;
 use network::{Request, Responder, ResponderClosed, ResponseCode};
 use ssz::Encode as _;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use types::{ColumnIndex, ForkDigest, Preset, Root, Slot};
 
@@ -29,24 +31,25 @@ impl From<ChainError> for Stop {
 }
 
 /// Answers a request for blocks or columns. The network has checked its bounds and the peer's quota.
-pub(crate) async fn answer<P: Preset>(chain: Arc<BeaconChain<P>>, request: Request, responder: Responder) {
+pub(crate) async fn answer<P: Preset>(intake: Arc<Intake<P>>, request: Request, responder: Responder) {
+    let chain = intake.chain();
     let result = match &request {
         Request::BlocksByRange(range) => {
             let slots = Slots::new(range.start_slot, range.count);
-            blocks_by_range(&chain, slots, &responder).await
+            blocks_by_range(chain, slots, &responder).await
         }
-        Request::BlocksByRoot(request) => blocks_by_root(&chain, &request.roots, &responder).await,
+        Request::BlocksByRoot(request) => blocks_by_root(chain, &request.roots, &responder).await,
         Request::DataColumnsByRange(request) => {
-            let columns = request.columns.iter().copied().collect::<Vec<_>>();
+            let columns = request.columns.iter().copied().collect();
             let slots = Slots::new(request.start_slot, request.count);
-            columns_by_range(&chain, slots, &columns, &responder).await
+            columns_by_range(&intake, slots, &columns, &responder).await
         }
         Request::DataColumnsByRoot(request) => {
             let wanted = request
                 .identifiers
                 .iter()
                 .map(|wanted| (wanted.block_root, wanted.columns.iter().copied().collect()));
-            let sent = columns_of(&chain, wanted.collect::<Vec<_>>().into_iter(), &responder).await;
+            let sent = columns_of(&intake, wanted.collect::<Vec<_>>().into_iter(), &responder).await;
             sent.map(drop)
         }
         // The network answers these itself.
@@ -117,13 +120,14 @@ async fn blocks_by_range<P: Preset>(
 }
 
 async fn columns_by_range<P: Preset>(
-    chain: &Arc<BeaconChain<P>>,
+    intake: &Arc<Intake<P>>,
     slots: Slots,
-    columns: &[ColumnIndex],
+    columns: &BTreeSet<ColumnIndex>,
     responder: &Responder,
 ) -> Result<(), Stop> {
-    let wanted = roots_of(chain, slots)?.into_iter().map(|root| (root, columns.to_vec()));
-    let sent = columns_of(chain, wanted, responder).await?;
+    let chain = intake.chain();
+    let wanted = roots_of(chain, slots)?.into_iter().map(|root| (root, columns.clone()));
+    let sent = columns_of(intake, wanted, responder).await?;
     let from = chain.columns_available_from()?.max(chain.columns_served_from());
     if sent == 0 && slots.end_before(from) {
         return Err(Stop::Unavailable(from));
@@ -146,15 +150,17 @@ async fn blocks_by_root<P: Preset>(
     Ok(())
 }
 
-/// Gives how many there were.
+/// Each once and ascending, those of a block that waits for others as well. Gives how many there were.
 async fn columns_of<P: Preset>(
-    chain: &Arc<BeaconChain<P>>,
-    wanted: impl Iterator<Item = (Root, Vec<ColumnIndex>)>,
+    intake: &Arc<Intake<P>>,
+    wanted: impl Iterator<Item = (Root, BTreeSet<ColumnIndex>)>,
     responder: &Responder,
 ) -> Result<usize, Stop> {
+    let chain = intake.chain();
     let mut sent = 0usize;
     for (root, columns) in wanted {
-        let Some(block) = chain.get_block(&root)? else {
+        // Two nodes that lack different columns help each other before either has imported the block.
+        let Some(block) = chain.get_block(&root)?.or_else(|| intake.waiting_block(&root)) else {
             continue;
         };
         let (slot, header) = (block.slot(), block.signed_block_header());

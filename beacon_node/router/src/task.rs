@@ -3,7 +3,7 @@
 use crate::backfill::Backfill;
 use crate::catch_up::{CatchUp, CatchUpTask, SyncStatus};
 use crate::columns::{ColumnSource, LateColumns};
-use crate::forks::{fork_context, schedule};
+use crate::forks::{fork_context, schedule, status_message};
 use crate::gossip::Gossip;
 use crate::outgoing::publish_all;
 use crate::readiness::SyncPolicy;
@@ -294,9 +294,9 @@ impl<P: Preset> RouterTask<P> {
                     responder.refuse(network::ResponseCode::RateLimited, "too many requests at the moment");
                     return;
                 };
-                let chain = Arc::clone(&self.chain);
+                let intake = Arc::clone(&self.gossip.intake);
                 tokio::spawn(async move {
-                    serve::answer(chain, request, responder).await;
+                    serve::answer(intake, request, responder).await;
                     drop(permit);
                 });
             }
@@ -380,15 +380,12 @@ impl<P: Preset> RouterTask<P> {
     /// those of the one before.
     async fn update_forks(&mut self, epoch: Epoch) {
         let wanted: Vec<ForkDigest> = {
-            let from = epoch.saturating_sub(FORK_OVERLAP_EPOCHS);
-            let to = epoch.saturating_add(FORK_OVERLAP_EPOCHS);
-            let mut digests = vec![self.chain.fork_digest(epoch)];
-            for other in [from, to] {
-                let digest = self.chain.fork_digest(other);
-                if !digests.contains(&digest) {
-                    digests.push(digest);
-                }
-            }
+            let from = epoch.saturating_sub(FORK_OVERLAP_EPOCHS).as_u64();
+            let to = epoch.saturating_add(FORK_OVERLAP_EPOCHS).as_u64();
+            let mut digests: Vec<_> = (from..=to)
+                .map(|epoch| self.chain.fork_digest(Epoch::new(epoch)))
+                .collect();
+            digests.dedup();
             digests
         };
         for digest in wanted.iter().filter(|digest| !self.digests.contains(digest)) {
@@ -404,6 +401,8 @@ impl<P: Preset> RouterTask<P> {
         if is_changed {
             let context = fork_context(self.chain.spec(), self.chain.genesis_validators_root(), epoch);
             let _ = self.network.update_fork(context).await;
+            // Peers compare digests, and the head may not move for long.
+            let _ = self.network.set_status(status_message(&self.chain)).await;
             self.context_epoch = Some(epoch);
         }
     }

@@ -69,9 +69,10 @@ impl<P: Preset> Storage<P> {
     }
 
     /// Removes the data columns of a block that turned out to be none.
-    pub fn remove_data_columns(&self, root: &Root) -> Result<(), StorageError> {
+    pub fn remove_data_columns(&self, slot: Slot, root: &Root) -> Result<(), StorageError> {
         let mut batch = Batch::default();
         self.delete_data_columns(&mut batch, root)?;
+        batch.delete(Column::ColumnBlock, &hot_block_key(slot, root));
         self.store.write(batch, false)
     }
 

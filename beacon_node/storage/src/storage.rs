@@ -164,12 +164,15 @@ impl<P: Preset> Storage<P> {
 
     /// Slot and root of the latest canonical finalised block at or before a slot.
     pub fn canonical_at_or_before(&self, slot: Slot) -> Result<Option<(Slot, Root)>, StorageError> {
+        self.last_at_or_before(Column::Canonical, slot)
+    }
+
+    /// The last entry at or before a slot of a table with a root for each slot.
+    fn last_at_or_before(&self, column: Column, slot: Slot) -> Result<Option<(Slot, Root)>, StorageError> {
+        let table = name(column);
         self.store
-            .last_at_or_before(Column::Canonical, &slot_key(slot))?
-            .map(|(key, value)| {
-                let table = name(Column::Canonical);
-                Ok((slot_of_key(table, &key)?, root_of_value(table, &key, &value)?))
-            })
+            .last_at_or_before(column, &slot_key(slot))?
+            .map(|(key, value)| Ok((slot_of_key(table, &key)?, root_of_value(table, &key, &value)?)))
             .transpose()
     }
 
@@ -243,13 +246,7 @@ impl<P: Preset> Storage<P> {
 
     /// Slot and block of the latest snapshot at or before a slot.
     pub fn latest_state_at_or_before(&self, slot: Slot) -> Result<Option<(Slot, Root)>, StorageError> {
-        self.store
-            .last_at_or_before(Column::StateSlot, &slot_key(slot))?
-            .map(|(key, value)| {
-                let table = name(Column::StateSlot);
-                Ok((slot_of_key(table, &key)?, root_of_value(table, &key, &value)?))
-            })
-            .transpose()
+        self.last_at_or_before(Column::StateSlot, slot)
     }
 
     /// Slot and root of the block that a node continues from; none in a new database.

@@ -388,7 +388,7 @@ fn columns_go_with_what_is_not_canonical_and_when_they_are_old() {
     assert_eq!([columns(1), columns(3)], [vec![0, 5, 300], vec![]]);
     assert_eq!(storage.get_data_column(&root(1), 5).unwrap(), Some(sidecar(1, 5)));
     assert_eq!(columns(9).len(), 3);
-    storage.remove_data_columns(&root(9)).unwrap();
+    storage.remove_data_columns(Slot::new(9), &root(9)).unwrap();
     assert_eq!(columns(9).len(), 0);
 
     assert_eq!(storage.prune_data_columns_before(Slot::new(2)).unwrap(), 1);
@@ -399,6 +399,8 @@ fn columns_go_with_what_is_not_canonical_and_when_they_are_old() {
     storage.put_data_column(&root(1), &sidecar(1, 0)).unwrap();
     assert_eq!(storage.prune_data_columns_before(Slot::new(4)).unwrap(), 1);
     assert_eq!(columns(1).len(), 0);
+    // Nothing is left of what was removed before, not even that it was here.
+    assert_eq!(storage.prune_data_columns_before(Slot::new(10)).unwrap(), 1);
 }
 
 #[test]

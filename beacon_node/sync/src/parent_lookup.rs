@@ -34,8 +34,8 @@ pub enum LookupAction<Peer, Block> {
     },
     /// Import blocks, parents first.
     Import {
-        /// Blocks, parents first; the last is the one that started the lookup.
-        blocks: Vec<Block>,
+        /// Blocks, parents first, with who sent them; the last is the one that started the lookup.
+        blocks: Vec<(Peer, Block)>,
     },
     /// Give up.
     GiveUp {
@@ -51,13 +51,17 @@ pub enum LookupAction<Peer, Block> {
 /// One lookup.
 #[derive(Debug)]
 pub struct Lookup<Peer, Block> {
-    /// Parents last.
-    blocks: Vec<Block>,
+    /// Parents last, with who sent them.
+    blocks: Vec<(Peer, Block)>,
     wanted: Root,
-    /// Who sent what is here.
-    sources: Vec<Peer>,
     /// Who was asked for the wanted block.
     tried: Vec<Peer>,
+}
+
+impl<Peer, Block> Lookup<Peer, Block> {
+    fn into_sources(self) -> Vec<Peer> {
+        self.blocks.into_iter().map(|(peer, _)| peer).collect()
+    }
 }
 
 /// All lookups of a node.
@@ -106,9 +110,8 @@ impl<Peer: Clone + PartialEq, Block> ParentLookup<Peer, Block> {
             self.lookups.remove(&oldest);
         }
         let lookup = Lookup {
-            blocks: vec![block],
+            blocks: vec![(peer.clone(), block)],
             wanted: parent_root,
-            sources: vec![peer.clone()],
             tried: vec![peer.clone()],
         };
         self.insert(lookup);
@@ -138,8 +141,7 @@ impl<Peer: Clone + PartialEq, Block> ParentLookup<Peer, Block> {
         is_parent_known: bool,
     ) -> Option<LookupAction<Peer, Block>> {
         let mut lookup = self.remove(root)?;
-        lookup.blocks.push(block);
-        lookup.sources.push(peer.clone());
+        lookup.blocks.push((peer.clone(), block));
         if is_parent_known {
             lookup.blocks.reverse();
             return Some(LookupAction::Import { blocks: lookup.blocks });
@@ -148,7 +150,7 @@ impl<Peer: Clone + PartialEq, Block> ParentLookup<Peer, Block> {
             return Some(LookupAction::GiveUp {
                 root: parent_root,
                 reason: LookupFailure::TooDeep,
-                peers: lookup.sources,
+                peers: lookup.into_sources(),
             });
         }
         if self.lookups.contains_key(&parent_root) {
@@ -180,7 +182,7 @@ impl<Peer: Clone + PartialEq, Block> ParentLookup<Peer, Block> {
         Some(LookupAction::GiveUp {
             root: *root,
             reason: LookupFailure::NotFound,
-            peers: lookup.sources,
+            peers: lookup.into_sources(),
         })
     }
 }
@@ -210,7 +212,9 @@ mod tests {
         assert_eq!(lookups.on_block(1, &root(9), 9, root(8), false), request(8));
         assert_eq!(
             lookups.on_block(1, &root(8), 8, root(7), true),
-            Some(LookupAction::Import { blocks: vec![8, 9, 10] })
+            Some(LookupAction::Import {
+                blocks: vec![(1, 8), (1, 9), (1, 10)]
+            })
         );
         assert!(lookups.is_empty());
     }

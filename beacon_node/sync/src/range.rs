@@ -2,7 +2,8 @@
 //!
 //! The stretch between our head and the best peer's is cut into batches of one epoch. A few batches are on their way
 //! at once, from different peers; they are imported in order, one at a time. A batch that fails is asked from another
-//! peer; when all attempts are used up, whoever served it is reported and dropped from the sync.
+//! peer; when all attempts are used up, the sync begins anew, with those peers first that have failed least. Where our
+//! chain has parted from the peers', it goes back, ever farther, at most to what is final.
 
 use std::collections::{BTreeMap, BTreeSet};
 use types::{Preset, Slot};
@@ -42,8 +43,13 @@ pub enum RangeFault {
 pub enum BatchOutcome {
     /// All blocks are imported (or were before).
     Imported,
-    /// A block is invalid, or does not connect to what we have: the peer's fault.
+    /// A block is invalid, or does not connect to the one before it: the peer's fault.
     Faulty,
+    /// The parent of the first block is not known.
+    Unlinked {
+        /// The block that is final here: no chain that is of use parts from ours before it.
+        finalized_slot: Slot,
+    },
     /// Something inside failed: try again, nobody is to blame.
     Retry,
 }
@@ -112,6 +118,12 @@ pub struct RangeSync<P: Preset, Peer, Block> {
     next_batch: BatchId,
     /// First slot that no batch covers.
     next_slot: Slot,
+    /// How often peers failed a batch, or served one that was of no use, in this sync.
+    failures: BTreeMap<Peer, u32>,
+    /// Who served the batch that was imported last.
+    last_served: Option<Peer>,
+    /// Epochs to go back when our chain has parted from the peers'.
+    step_back: u64,
     _preset: std::marker::PhantomData<P>,
 }
 
@@ -124,6 +136,9 @@ impl<P: Preset, Peer: Ord + Clone, Block> RangeSync<P, Peer, Block> {
             batches: BTreeMap::new(),
             next_batch: 0,
             next_slot: head_slot.saturating_add(1u64),
+            failures: BTreeMap::new(),
+            last_served: None,
+            step_back: 1,
             _preset: std::marker::PhantomData,
         }
     }
@@ -160,6 +175,7 @@ impl<P: Preset, Peer: Ord + Clone, Block> RangeSync<P, Peer, Block> {
     /// A peer is gone.
     pub fn on_peer_disconnected(&mut self, peer: &Peer) -> Vec<RangeAction<Peer, Block>> {
         self.peers.remove(peer);
+        self.failures.remove(peer);
         for batch in self.batches.values_mut() {
             if matches!(&batch.state, State::Requested { peer: asked } if asked == peer) {
                 batch.state = State::Waiting;
@@ -209,19 +225,52 @@ impl<P: Preset, Peer: Ord + Clone, Block> RangeSync<P, Peer, Block> {
 
     /// The import of a batch ended.
     pub fn on_imported(&mut self, id: BatchId, outcome: BatchOutcome) -> Vec<RangeAction<Peer, Block>> {
-        if !matches!(
-            self.batches.get(&id).map(|batch| &batch.state),
-            Some(State::Importing { .. })
-        ) {
+        let Some(batch) = self.batches.get(&id) else {
             return Vec::new();
-        }
+        };
+        let State::Importing { peer } = &batch.state else {
+            return Vec::new();
+        };
+        let (peer, start_slot) = (peer.clone(), batch.start_slot);
         match outcome {
             BatchOutcome::Imported => {
                 self.batches.remove(&id);
+                self.last_served = Some(peer);
+                if self.batches.is_empty() && self.next_slot > self.target_slot() {
+                    // All that there was is here.
+                    self.failures.clear();
+                    self.step_back = 1;
+                }
                 self.proceed()
             }
-            BatchOutcome::Faulty => self.fail(id, Some(RangeFault::InvalidBlocks)),
+            // What was asked for before it was final here proves nothing.
+            BatchOutcome::Unlinked { finalized_slot } if start_slot != finalized_slot.saturating_add(1u64) => {
+                self.go_back(peer, start_slot, finalized_slot)
+            }
+            BatchOutcome::Faulty | BatchOutcome::Unlinked { .. } => self.fail(id, Some(RangeFault::InvalidBlocks)),
             BatchOutcome::Retry => self.fail(id, None),
+        }
+    }
+
+    /// Begins anew before a batch that does not connect: our chain has parted from its peer's, or whoever served the batch
+    /// before it has kept something back. Nobody is to blame for sure, but others are asked first.
+    fn go_back(&mut self, peer: Peer, start_slot: Slot, finalized_slot: Slot) -> Vec<RangeAction<Peer, Block>> {
+        for suspect in self.last_served.take().into_iter().chain([peer]) {
+            self.note_failure(suspect);
+        }
+        let slots = P::slots_per_epoch().saturating_mul(self.step_back);
+        self.step_back = self.step_back.saturating_mul(2);
+        self.batches.clear();
+        self.next_slot = start_slot
+            .saturating_sub(slots)
+            .max(finalized_slot.saturating_add(1u64));
+        self.proceed()
+    }
+
+    fn note_failure(&mut self, peer: Peer) {
+        if self.peers.contains_key(&peer) {
+            let failures = self.failures.entry(peer).or_default();
+            *failures = failures.saturating_add(1);
         }
     }
 
@@ -237,6 +286,7 @@ impl<P: Preset, Peer: Ord + Clone, Block> RangeSync<P, Peer, Block> {
         let mut actions = Vec::new();
         batch.tried.push(peer.clone());
         let attempts = batch.tried.len();
+        self.note_failure(peer.clone());
         if let Some(fault) = fault {
             actions.push(RangeAction::Report {
                 peer: peer.clone(),
@@ -292,7 +342,9 @@ impl<P: Preset, Peer: Ord + Clone, Block> RangeSync<P, Peer, Block> {
             let able = || self.peers.iter().filter(|(_, chain)| can_serve(chain));
             let is_new = |peer: &Peer| !batch.tried.contains(peer);
             let has_new = able().any(|(peer, _)| is_new(peer));
-            let fresh = able().find(|(peer, _)| !busy.contains(*peer) && (!has_new || is_new(peer)));
+            let fresh = able().filter(|(peer, _)| !busy.contains(*peer) && (!has_new || is_new(peer)));
+            let failures = |peer: &Peer| self.failures.get(peer).copied().unwrap_or_default();
+            let fresh = fresh.min_by_key(|(peer, _)| failures(peer));
             let Some(peer) = fresh.map(|(peer, _)| peer.clone()) else {
                 continue;
             };
@@ -430,6 +482,97 @@ mod tests {
             assert_eq!(imported[..all_blocks(60).len()], all_blocks(60), "{bad:?}");
             assert_eq!(reports.len(), 1, "{bad:?}");
         }
+    }
+
+    /// Answers each request with one block, the number of the peer, in the first slot of its batch, until nothing is left to
+    /// do. `import` says what comes of it; the head is the end of the batch then. Gives who was asked from which slot on, and
+    /// whose fault it was.
+    fn serve(
+        sync: &mut Sync,
+        start: Vec<Action>,
+        mut import: impl FnMut(u64, u64) -> BatchOutcome,
+    ) -> (Vec<(u32, u64)>, Vec<u32>) {
+        let (mut asked, mut at_fault) = (Vec::new(), Vec::new());
+        let mut starts = BTreeMap::new();
+        let mut actions: std::collections::VecDeque<Action> = start.into();
+        while let Some(action) = actions.pop_front() {
+            assert!(asked.len() < 1000, "the sync does not end");
+            match action {
+                RangeAction::Request {
+                    batch,
+                    peer,
+                    start_slot,
+                    ..
+                } => {
+                    asked.push((peer, start_slot.as_u64()));
+                    starts.insert(batch, start_slot.as_u64());
+                    actions.extend(sync.on_blocks(batch, &[start_slot], vec![u64::from(peer)]));
+                }
+                RangeAction::Import { batch, blocks } => {
+                    let outcome = import(blocks[0], starts[&batch]);
+                    actions.extend(sync.on_imported(batch, outcome));
+                    if outcome == BatchOutcome::Imported {
+                        let end = starts[&batch] + Minimal::slots_per_epoch() - 1;
+                        let head = sync.head_slot.max(Slot::new(end));
+                        actions.extend(sync.on_head(head));
+                    }
+                }
+                RangeAction::Report { peer, .. } => at_fault.push(peer),
+            }
+        }
+        (asked, at_fault)
+    }
+
+    #[test]
+    fn peers_whose_blocks_do_not_become_available_do_not_keep_others_from_being_asked() {
+        let mut sync = Sync::new(Slot::new(0));
+        let honest = MAX_ATTEMPTS as u32 + 1;
+        let mut start = Vec::new();
+        for peer in 1..=honest {
+            start.extend(sync.on_peer_status(peer, chain(8)));
+        }
+        let import = |peer, _| match peer == u64::from(honest) {
+            true => BatchOutcome::Imported,
+            false => BatchOutcome::Retry,
+        };
+        let (asked, at_fault) = serve(&mut sync, start, import);
+        assert_eq!(asked.last(), Some(&(honest, 1)));
+        assert_eq!(asked.len(), MAX_ATTEMPTS + 1);
+        assert_eq!(at_fault, [0; 0]);
+    }
+
+    #[test]
+    fn a_chain_that_parted_from_ours_is_fetched_from_before_that() {
+        let mut sync = Sync::new(Slot::new(100));
+        let start = sync.on_peer_status(1, chain(105));
+        let finalized_slot = Slot::new(60);
+        let mut starts = Vec::new();
+        let import = |_, start| {
+            starts.push(start);
+            match starts.iter().any(|start| *start <= 80) {
+                true => BatchOutcome::Imported,
+                false => BatchOutcome::Unlinked { finalized_slot },
+            }
+        };
+        let (_, at_fault) = serve(&mut sync, start, import);
+        assert_eq!(starts, [101, 93, 77, 85, 93, 101]);
+        assert_eq!(at_fault, [0; 0], "both are right, each by its own chain");
+        assert!(!sync.is_syncing());
+    }
+
+    #[test]
+    fn a_chain_without_what_is_final_here_is_its_peers_fault() {
+        let mut sync = Sync::new(Slot::new(100));
+        let start = sync.on_peer_status(1, chain(110));
+        let finalized_slot = Slot::new(80);
+        let mut starts = Vec::new();
+        let import = |_, start| {
+            starts.push(start);
+            BatchOutcome::Unlinked { finalized_slot }
+        };
+        let (_, at_fault) = serve(&mut sync, start, import);
+        assert_eq!(starts, [101, 93, 81]);
+        assert_eq!(at_fault, [1]);
     }
 
     #[test]

@@ -248,16 +248,19 @@ pub(crate) fn imported_late(record: &Record, nodes: &[NodeNumber], slots: (u64, 
         }
         let mut reasons = Vec::new();
         for (slot, root) in blocks {
-            let knows = |columns: &BTreeMap<Root, Option<usize>>| columns.get(&root).is_some_and(Option::is_some);
+            let knew = seen.imported_beside.get(&root);
+            let knows = |node: &NodeNumber, columns: &BTreeMap<Root, Option<usize>>| {
+                knew.is_some_and(|knew| knew.contains(node)) || columns.get(&root).is_some_and(Option::is_some)
+            };
             let without: Vec<NodeNumber> = seen
                 .columns
                 .iter()
-                .filter(|(_, columns)| !knows(columns))
+                .filter(|(node, columns)| !knows(node, columns))
                 .map(|(node, _)| *node)
                 .collect();
             if !without.is_empty() || seen.columns.is_empty() {
                 reasons.push(format!(
-                    "nodes {without:?} do not know the block of slot {slot} at the end, whose columns came late"
+                    "nodes {without:?} have not imported the block of slot {slot}, whose columns came late"
                 ));
             }
         }

@@ -212,7 +212,10 @@ fn released_blocks_are_known_to_all() {
     seen_of(&mut record).columns.get_mut(&2).unwrap().insert(root(11), None);
     let reasons = imported_late(&record, &[9], (9, 16));
     assert!(
-        reasons[0].contains("nodes [2] do not know the block of slot 11"),
+        reasons[0].contains("nodes [2] have not imported the block of slot 11"),
         "{reasons:?}"
     );
+    // It knew the block, until another one was final.
+    seen_of(&mut record).imported_beside.insert(root(11), [2].into());
+    assert_eq!(imported_late(&record, &[9], (9, 16)), [""; 0]);
 }

@@ -33,6 +33,8 @@ pub(crate) struct BlobsSeen {
     pub(crate) at_head: BTreeMap<NodeNumber, BTreeMap<u64, HeadColumns>>,
     /// Columns of each block with blobs that running nodes have at the end. `None`: the node has no such block.
     pub(crate) columns: BTreeMap<NodeNumber, BTreeMap<Root, Option<usize>>>,
+    /// Nodes that have imported a block that is not of the chain. Such blocks are forgotten with finality.
+    pub(crate) imported_beside: BTreeMap<Root, BTreeSet<NodeNumber>>,
     /// What nodes have said of blocks that they could not import.
     pub(crate) lacking: BTreeMap<NodeNumber, Vec<String>>,
     /// Who has told of each block first.
@@ -131,6 +133,7 @@ impl BlobObserver {
                 said.insert(slot, count);
             }
         }
+        self.look_beside(record, seen, running).await;
         for (node, url) in self.watched.iter().filter(|(node, _)| running.contains(node)) {
             if let Some(count) = self.recoveries(url).await {
                 seen.recoveries.entry(*node).or_default().insert(slot, count);
@@ -141,6 +144,33 @@ impl BlobObserver {
                 }
                 Ok(None) => {}
                 Err(error) => tracing::warn!(node, %error, "Could not read the columns of a head"),
+            }
+        }
+    }
+
+    /// Who has imported blocks that the chain has left out.
+    async fn look_beside(&self, record: &Record, seen: &mut BlobsSeen, running: &[NodeNumber]) {
+        let of_chain: BTreeSet<Root> = record
+            .slots
+            .values()
+            .filter_map(|entry| Some(entry.block.as_ref()?.root))
+            .collect();
+        let beside: Vec<Root> = seen
+            .of_blocks
+            .keys()
+            .copied()
+            .filter(|root| seen.has_blobs(root) && !of_chain.contains(root))
+            .collect();
+        for root in beside {
+            let known = seen.imported_beside.entry(root).or_default();
+            let asked = running.iter().filter(|node| !known.contains(node)).filter_map(|node| {
+                let api = self.apis.get(node)?.with_timeout(Duration::from_secs(2));
+                Some(async move { (*node, api.header(BlockId::Root(root)).await) })
+            });
+            for (node, header) in join_all(asked).await {
+                if matches!(header, Ok(Some(_))) {
+                    known.insert(node);
+                }
             }
         }
     }

@@ -64,7 +64,8 @@ pub(crate) enum Check {
         scheme: u8,
         by: u64,
     },
-    /// A node that was started at a slot follows the chain so many slots later, to the end.
+    /// A node that was started at a slot follows the chain so many slots later, to the end: its head is not before the latest
+    /// block but those of the last two slots.
     InSync {
         node: usize,
         from_slot: u64,
@@ -135,7 +136,7 @@ pub(crate) enum Check {
         from_slot: u64,
         to_slot: u64,
     },
-    /// At the end, all nodes that run know these blocks.
+    /// All nodes that run at the end have imported these blocks: they know them, or did before others were final.
     ImportedLate {
         nodes: Vec<NodeNumber>,
         from_slot: u64,
@@ -494,11 +495,12 @@ fn in_sync(record: &Record, node: usize, (from, to): (u64, u64), finished: bool)
         .collect();
     let mut reasons: Vec<String> = samples
         .iter()
-        // The head of the slot before is the head, too, if a block is late or its slot empty.
-        .filter(|sample| sample.is_syncing || sample.head_slot + 2 < sample.slot)
-        .map(|sample| {
+        // A block may be late.
+        .map(|sample| (sample, latest_block(record, sample.slot.saturating_sub(2))))
+        .filter(|(sample, latest)| sample.is_syncing || sample.head_slot < *latest)
+        .map(|(sample, latest)| {
             format!(
-                "at slot {} the head of node {node} is at slot {}{}",
+                "at slot {} the head of node {node} is at slot {}, though there is a block in slot {latest}{}",
                 sample.slot,
                 sample.head_slot,
                 if sample.is_syncing { ", and it is syncing" } else { "" }
@@ -509,6 +511,12 @@ fn in_sync(record: &Record, node: usize, (from, to): (u64, u64), finished: bool)
         reasons.push(format!("node {node} did not answer after slot {from}"));
     }
     reasons
+}
+
+/// The last slot up to `slot` with a block of the chain; 0 for the genesis.
+fn latest_block(record: &Record, slot: u64) -> u64 {
+    let blocks = record.slots.range(..=slot).filter(|(_, slot)| slot.block.is_some());
+    blocks.map(|(slot, _)| *slot).next_back().unwrap_or(0)
 }
 
 fn takes_over(record: &Record, name: &str, threshold: u64, size: u64, by: u64, finished: bool) -> Vec<String> {

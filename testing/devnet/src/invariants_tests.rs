@@ -352,6 +352,13 @@ fn a_node_is_in_sync_from_a_slot_on_or_not() {
     assert_eq!(reasons(&check(7), &record).len(), 1, "it was never heard of");
     record.heads[0].head_slot = 40;
     assert_eq!(reasons(&check(1), &record).len(), 1);
+    // Nobody is ahead of it.
+    for slot in 41..=46 {
+        record.slots.get_mut(&slot).unwrap().block = None;
+    }
+    assert!(reasons(&check(1), &record).is_empty());
+    record.heads[0].is_syncing = true;
+    assert_eq!(reasons(&check(1), &record).len(), 1);
 }
 
 #[test]

@@ -226,7 +226,8 @@ fn slot_line(record: &Record, slot: u64, entry: &SlotRecord) -> String {
     )
 }
 
-/// One mark for each seat: H source, target and head; T source and target; s source only; - nothing.
+/// One mark for each seat: H source, target and head; T source and target; t target only, s source only; -
+/// nothing.
 fn marks(group: &GroupEpoch) -> String {
     let size = u8::try_from(group.size).unwrap_or(u8::MAX);
     (0..size)
@@ -236,7 +237,8 @@ fn marks(group: &GroupEpoch) -> String {
                 (true, true, true) => 'H',
                 (true, true, false) => 'T',
                 (true, false, _) => 's',
-                _ => '-',
+                (false, true, _) => 't',
+                (false, false, _) => '-',
             }
         })
         .collect()

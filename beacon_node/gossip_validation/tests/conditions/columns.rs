@@ -25,8 +25,8 @@ fn with_blob(block: &SignedBeaconBlock<Minimal>) -> (BeaconBlock<Minimal>, Vec<B
     (block, blobs, matrix.into_iter().map(|entry| entry.kzg_proof).collect())
 }
 
-#[tokio::test]
-async fn columns_of_a_block_are_accepted_once() {
+/// A node of Fulu in the slot of a block with a blob, that block, and its columns.
+async fn with_columns() -> (World, SignedBeaconBlock<Minimal>, Vec<DataColumnSidecar<Minimal>>) {
     let mut world = World::of_fork(ForkName::Fulu);
     world.step().await;
     let block = world.producer.build(&everybody, BlockPlan::default()).unwrap();
@@ -34,6 +34,12 @@ async fn columns_of_a_block_are_accepted_once() {
     let (block, blobs, proofs) = with_blob(&block);
     let signed = world.producer.sign(&world.producer.state, block, Signers::default());
     let sidecars = data_columns::get_data_column_sidecars_from_block(&signed, &blobs, &proofs).unwrap();
+    (world, signed, sidecars)
+}
+
+#[tokio::test]
+async fn columns_of_a_block_are_accepted_once() {
+    let (world, signed, sidecars) = with_columns().await;
     assert_eq!(sidecars.len(), 128);
     for index in [0u64, 127] {
         let sidecar = Arc::new(sidecars[index as usize].clone());
@@ -64,13 +70,7 @@ async fn columns_of_a_block_are_accepted_once() {
 #[tokio::test]
 async fn of_columns_that_come_at_once_only_those_with_wrong_proofs_are_rejected() {
     const WRONG: [ColumnIndex; 2] = [3, 90];
-    let mut world = World::of_fork(ForkName::Fulu);
-    world.step().await;
-    let block = world.producer.build(&everybody, BlockPlan::default()).unwrap();
-    world.clock.set_slot(block.slot());
-    let (block, blobs, proofs) = with_blob(&block);
-    let signed = world.producer.sign(&world.producer.state, block, Signers::default());
-    let sidecars = data_columns::get_data_column_sidecars_from_block(&signed, &blobs, &proofs).unwrap();
+    let (world, _, sidecars) = with_columns().await;
     let received = sidecars.into_iter().map(|sidecar| {
         let DataColumnSidecar::Fulu(mut sidecar) = sidecar else {
             unreachable!()

@@ -1,7 +1,7 @@
 //! Blocks with blobs: their columns go out with them, whoever proposes.
 
 use crate::world::{World, everybody};
-use beacon_api::{BroadcastValidation, SignedProducedBlock};
+use beacon_api::{BroadcastValidation, Published, SignedProducedBlock};
 use data_columns::get_data_column_sidecars_from_block;
 use gossip_validation::{DataColumnGossipError, Verdict};
 use mock_execution::PooledBlob;
@@ -229,6 +229,33 @@ async fn a_block_that_is_handed_in_with_other_blobs_is_refused_and_may_come_agai
     assert_eq!(world.nodes[0].chain.head().slot(), Slot::new(0));
     hand_in(right).await.unwrap();
     world.all_follow(root).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_that_is_here_without_its_columns_gets_them_from_a_client_that_hands_it_in_once_more() {
+    let world = world(|node, _| node != CUT_OFF).await;
+    let (slot, proposer) = world.slot_of(false);
+    world.clock.set_slot(slot);
+    world.nodes[0].mock.set_blobs(blobs());
+    let signer = SignerIndex::new(proposer.as_u64());
+    let (signed, root) = world.signed_block(0, slot, signer).await.unwrap();
+    let hand_in = |node: usize| {
+        let proposals = &world.nodes[node].proposals;
+        proposals.publish(signed.clone(), BroadcastValidation::Gossip)
+    };
+    assert_eq!(hand_in(0).await.unwrap(), Published::Imported);
+    let node = &world.nodes[CUT_OFF];
+    let waits = async {
+        while !node.intake.is_waiting(&root) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), waits).await.unwrap();
+    assert_eq!(hand_in(CUT_OFF).await.unwrap(), Published::Imported);
+    assert_eq!(node.chain.head().root, root);
+    assert_eq!(kept(&world, CUT_OFF, &root), custody(CUT_OFF));
+    // And whoever has everything has nothing against it.
+    assert_eq!(hand_in(0).await.unwrap(), Published::Imported);
 }
 
 #[tokio::test(flavor = "multi_thread")]

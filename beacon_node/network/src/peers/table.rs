@@ -1,11 +1,15 @@
 //! The table of peers: a value without sockets or clock, told what happens and asked who should stay.
 
+use super::custody::CustodyRules;
 use super::score::{Penalty, Score, Standing};
-use crate::enr::{Enr, EnrExt};
+use super::subnets::SubnetSet;
+use crate::enr::{Enr, EnrExt, node_id_of};
 use crate::rpc::{MetaData, StatusMessage};
 use libp2p::{Multiaddr, PeerId};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use types::ColumnIndex;
 
 /// Disconnected peers that are remembered.
 const MAX_REMEMBERED: usize = 500;
@@ -38,31 +42,6 @@ pub enum PeerState {
     Disconnecting,
 }
 
-/// A subnet that peers are looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Subnet {
-    Attestation(u64),
-    SyncCommittee(u64),
-}
-
-impl Subnet {
-    pub(crate) fn is_in_enr(self, enr: &Enr) -> bool {
-        match self {
-            Self::Attestation(id) => enr.attnets().is_some_and(|bits| bits.get(id as usize).unwrap_or(false)),
-            Self::SyncCommittee(id) => enr
-                .syncnets()
-                .is_some_and(|bits| bits.get(id as usize).unwrap_or(false)),
-        }
-    }
-
-    fn is_in_metadata(self, metadata: &MetaData) -> bool {
-        match self {
-            Self::Attestation(id) => metadata.attnets.get(id as usize).unwrap_or(false),
-            Self::SyncCommittee(id) => metadata.syncnets.get(id as usize).unwrap_or(false),
-        }
-    }
-}
-
 /// What the HTTP API and logs show of a peer.
 #[derive(Clone, Debug)]
 pub struct PeerSummary {
@@ -82,6 +61,8 @@ pub struct PeerSummary {
     pub status: Option<StatusMessage>,
     /// Last metadata.
     pub metadata: Option<MetaData>,
+    /// Data columns that it is to keep, by its id and the custody group count of its metadata, else of its record.
+    pub custody: Arc<BTreeSet<ColumnIndex>>,
     /// Total score, from -100.
     pub score: f64,
     /// Score inside gossipsub.
@@ -95,10 +76,15 @@ pub(crate) struct Peer {
     pub(crate) state: PeerState,
     pub(crate) direction: Option<ConnectionDirection>,
     pub(crate) address: Option<Multiaddr>,
-    pub(crate) enr: Option<Enr>,
+    enr: Option<Enr>,
     pub(crate) agent: Option<String>,
     pub(crate) status: Option<StatusMessage>,
-    pub(crate) metadata: Option<MetaData>,
+    metadata: Option<MetaData>,
+    /// `None`: the peer id holds no key of a consensus node.
+    node_id: Option<[u8; 32]>,
+    /// What it keeps, with the custody group count that it was computed for.
+    columns: Option<(u64, Arc<BTreeSet<ColumnIndex>>)>,
+    subnets: SubnetSet,
     pub(crate) score: Score,
     pub(crate) trusted: bool,
     /// When the state last changed.
@@ -110,8 +96,8 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    fn new(now: Instant) -> Self {
-        Self {
+    fn new(id: &PeerId, custody: &CustodyRules, now: Instant) -> Self {
+        let mut peer = Self {
             state: PeerState::Disconnected,
             direction: None,
             address: None,
@@ -119,6 +105,9 @@ impl Peer {
             agent: None,
             status: None,
             metadata: None,
+            node_id: node_id_of(id),
+            columns: None,
+            subnets: SubnetSet::default(),
             score: Score::new(now),
             trusted: false,
             since: now,
@@ -126,7 +115,9 @@ impl Peer {
             next_status: now,
             failed_dials: 0,
             dial_not_before: None,
-        }
+        };
+        peer.update_subnets(custody);
+        peer
     }
 
     fn is_connected(&self) -> bool {
@@ -154,27 +145,61 @@ impl Peer {
         self.failed_dials = 0;
     }
 
-    pub(crate) fn serves(&self, subnet: Subnet) -> bool {
-        match (&self.metadata, &self.enr) {
-            (Some(metadata), _) => subnet.is_in_metadata(metadata),
-            (None, Some(enr)) => subnet.is_in_enr(enr),
-            (None, None) => false,
+    pub(crate) fn enr(&self) -> Option<&Enr> {
+        self.enr.as_ref()
+    }
+
+    pub(crate) fn metadata(&self) -> Option<&MetaData> {
+        self.metadata.as_ref()
+    }
+
+    /// Subnets that the peer serves, by its metadata, else its record. Every node keeps some columns.
+    pub(crate) fn subnets(&self) -> SubnetSet {
+        self.subnets
+    }
+
+    /// Metadata or record have changed.
+    fn update_subnets(&mut self, custody: &CustodyRules) {
+        let bits = match (&self.metadata, &self.enr) {
+            (Some(metadata), _) => SubnetSet::of_bits(&metadata.attnets, &metadata.syncnets),
+            (None, Some(enr)) => SubnetSet::of_bits_in_record(enr),
+            (None, None) => SubnetSet::default(),
+        };
+        self.subnets = bits.union(custody.subnets_of(&self.update_columns(custody)));
+    }
+
+    /// Computed anew only for another count: it takes up to some hundred hashes.
+    fn update_columns(&mut self, custody: &CustodyRules) -> Arc<BTreeSet<ColumnIndex>> {
+        let in_metadata = self.metadata.as_ref().and_then(|metadata| metadata.custody_group_count);
+        // Metadata of an older version does not tell.
+        let told = in_metadata.or_else(|| self.enr.as_ref()?.custody_group_count());
+        let count = custody.group_count(told);
+        if let Some((known, columns)) = &self.columns
+            && *known == count
+        {
+            return Arc::clone(columns);
         }
+        let columns = self.node_id.map(|id| custody.columns(id, count));
+        let columns = Arc::new(columns.unwrap_or_default());
+        self.columns = Some((count, Arc::clone(&columns)));
+        columns
     }
 }
 
 /// All peers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct PeerTable {
     peers: HashMap<PeerId, Peer>,
     trusted: HashSet<PeerId>,
+    custody: CustodyRules,
 }
 
 impl PeerTable {
-    pub(crate) fn new(trusted: impl IntoIterator<Item = PeerId>) -> Self {
+    pub(crate) fn new(trusted: impl IntoIterator<Item = PeerId>, custody: CustodyRules) -> Self {
         Self {
             peers: HashMap::new(),
             trusted: trusted.into_iter().collect(),
+            custody,
         }
     }
 
@@ -188,7 +213,11 @@ impl PeerTable {
 
     fn entry(&mut self, peer: PeerId, now: Instant) -> &mut Peer {
         let trusted = self.trusted.contains(&peer);
-        let entry = self.peers.entry(peer).or_insert_with(|| Peer::new(now));
+        let custody = &self.custody;
+        let entry = self
+            .peers
+            .entry(peer)
+            .or_insert_with_key(|id| Peer::new(id, custody, now));
         entry.trusted = trusted;
         entry
     }
@@ -210,6 +239,7 @@ impl PeerTable {
     }
 
     pub(crate) fn on_disconnected(&mut self, peer: PeerId, now: Instant) {
+        let custody = self.custody.clone();
         let entry = self.entry(peer, now);
         entry.state = PeerState::Disconnected;
         let pause = match entry.status {
@@ -222,6 +252,7 @@ impl PeerTable {
         // It may come back as another process with other metadata under an older number.
         entry.status = None;
         entry.metadata = None;
+        entry.update_subnets(&custody);
         entry.since = now;
         self.forget_oldest();
     }
@@ -259,11 +290,21 @@ impl PeerTable {
 
     /// A record from discovery: newer ones replace older ones.
     pub(crate) fn on_enr(&mut self, peer: PeerId, enr: Enr, now: Instant) {
+        let custody = self.custody.clone();
         let entry = self.entry(peer, now);
         if entry.enr.as_ref().is_none_or(|known| known.seq() < enr.seq()) {
             entry.enr = Some(enr);
+            entry.update_subnets(&custody);
         }
         self.forget_oldest();
+    }
+
+    /// A known peer told of its metadata.
+    pub(crate) fn on_metadata(&mut self, peer: &PeerId, metadata: MetaData) {
+        if let Some(entry) = self.peers.get_mut(peer) {
+            entry.metadata = Some(metadata);
+            entry.update_subnets(&self.custody);
+        }
     }
 
     fn forget_oldest(&mut self) {
@@ -329,56 +370,15 @@ impl PeerTable {
             .count()
     }
 
-    pub(crate) fn serving(&self, subnet: Subnet) -> usize {
-        self.connected().filter(|(_, peer)| peer.serves(subnet)).count()
+    /// Connected, or on the way to it.
+    pub(crate) fn present(&self) -> impl Iterator<Item = (&PeerId, &Peer)> {
+        let is_present = |peer: &Peer| matches!(peer.state, PeerState::Connecting | PeerState::Connected);
+        self.peers.iter().filter(move |(_, peer)| is_present(peer))
     }
 
-    /// Peers with a record that serve `subnet`, or any if none is given, and that may be dialled now.
-    pub(crate) fn dial_candidates(&self, subnet: Option<Subnet>, now: Instant) -> Vec<(PeerId, Enr)> {
-        self.peers
-            .iter()
-            .filter(|(id, _)| self.may_dial(id, now))
-            .filter(|(_, peer)| subnet.is_none_or(|subnet| peer.serves(subnet)))
-            .filter_map(|(id, peer)| Some((*id, peer.enr.clone()?)))
-            .collect()
-    }
-
-    /// Whom to send away to come down to `target`: worst score first, then inbound before outbound, then the newest.
-    /// Trusted peers stay, and whoever alone serves a subnet that we need.
-    pub(crate) fn excess(&self, target: usize, needed: &[Subnet]) -> Vec<PeerId> {
-        let excess = self.connected_count().saturating_sub(target);
-        let mut candidates: Vec<_> = self.connected().filter(|(_, peer)| !peer.trusted).collect();
-        candidates.sort_by(|(_, a), (_, b)| {
-            let key = |peer: &Peer| {
-                (
-                    peer.direction == Some(ConnectionDirection::Outbound),
-                    std::cmp::Reverse(peer.since),
-                )
-            };
-            a.score
-                .value()
-                .total_cmp(&b.score.value())
-                .then_with(|| key(a).cmp(&key(b)))
-        });
-        let mut counts: HashMap<Subnet, usize> = needed.iter().map(|subnet| (*subnet, self.serving(*subnet))).collect();
-        let mut leaving = Vec::new();
-        for (id, peer) in candidates {
-            if leaving.len() == excess {
-                break;
-            }
-            let served: Vec<Subnet> = needed.iter().copied().filter(|subnet| peer.serves(*subnet)).collect();
-            if served
-                .iter()
-                .any(|subnet| counts.get(subnet).is_some_and(|count| *count <= 1))
-            {
-                continue;
-            }
-            served.iter().for_each(|subnet| {
-                counts.entry(*subnet).and_modify(|count| *count -= 1);
-            });
-            leaving.push(*id);
-        }
-        leaving
+    /// All that are known.
+    pub(crate) fn remembered(&self) -> impl Iterator<Item = (&PeerId, &Peer)> {
+        self.peers.iter()
     }
 
     pub(crate) fn summary(&self, id: &PeerId) -> Option<PeerSummary> {
@@ -400,6 +400,11 @@ fn summary(id: &PeerId, peer: &Peer) -> PeerSummary {
         agent: peer.agent.clone(),
         status: peer.status,
         metadata: peer.metadata.clone(),
+        custody: peer
+            .columns
+            .as_ref()
+            .map(|(_, columns)| Arc::clone(columns))
+            .unwrap_or_default(),
         score: peer.score.value(),
         gossip_score: peer.score.gossip(),
         banned: peer.standing() == Standing::Banned,
@@ -409,6 +414,19 @@ fn summary(id: &PeerId, peer: &Peer) -> PeerSummary {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::enr::CGC_KEY;
+    use crate::identity::NodeKey;
+    use crate::peers::Subnet;
+    use std::sync::Arc;
+    use types::ChainSpec;
+
+    fn custody() -> CustodyRules {
+        CustodyRules::new(Arc::new(ChainSpec::mainnet()))
+    }
+
+    fn table() -> PeerTable {
+        PeerTable::new([], custody())
+    }
 
     fn address() -> Multiaddr {
         "/ip4/127.0.0.1/tcp/9000".parse().unwrap()
@@ -421,31 +439,36 @@ mod tests {
     }
 
     #[test]
-    fn pruning_takes_the_worst_and_spares_the_trusted_and_the_only_provider() {
+    fn metadata_tells_of_the_custody_before_the_record_and_silence_is_the_least() {
         let now = Instant::now();
-        let trusted = PeerId::random();
-        let mut table = PeerTable::new([trusted]);
-        table.on_connected(trusted, ConnectionDirection::Inbound, address(), now);
-        table.penalise(trusted, Penalty::Fatal, now);
-        let outbound = connect(&mut table, ConnectionDirection::Outbound, now);
-        let inbound = connect(&mut table, ConnectionDirection::Inbound, now);
-        let provider = connect(&mut table, ConnectionDirection::Inbound, now);
-        let bad = connect(&mut table, ConnectionDirection::Outbound, now);
-        table.penalise(bad, Penalty::Moderate, now);
-        let mut metadata = MetaData::default();
-        metadata.attnets.set(3, true).unwrap();
-        table.get_mut(&provider).unwrap().metadata = Some(metadata);
-        let needed = [Subnet::Attestation(3)];
-        assert_eq!(table.excess(5, &needed), vec![]);
-        assert_eq!(table.excess(4, &needed), vec![bad]);
-        assert_eq!(table.excess(3, &needed), vec![bad, inbound]);
-        assert_eq!(table.excess(0, &needed), vec![bad, inbound, outbound]);
+        let key = NodeKey::generate();
+        let id = key.libp2p().unwrap().public().to_peer_id();
+        let mut table = table();
+        table.on_connected(id, ConnectionDirection::Inbound, address(), now);
+        let served = |table: &PeerTable| table.get(&id).unwrap().subnets();
+        let expected = |count| custody().column_subnets(node_id_of(&id).unwrap(), count);
+        assert_eq!(served(&table), expected(4), "CUSTODY_REQUIREMENT");
+        let record = Enr::builder().add_value(CGC_KEY, &8u64).build(&key.discv5().unwrap());
+        table.on_enr(id, record.unwrap(), now);
+        assert_eq!(served(&table), expected(8));
+        table.on_metadata(&id, MetaData::default());
+        assert_eq!(served(&table), expected(8), "metadata of version 2 does not tell");
+        let mut metadata = MetaData {
+            custody_group_count: Some(128),
+            ..MetaData::default()
+        };
+        metadata.syncnets.set(1, true).unwrap();
+        table.on_metadata(&id, metadata);
+        let sync = [Subnet::SyncCommittee(1)].into_iter().collect();
+        assert_eq!(served(&table), expected(128).union(sync));
+        table.on_disconnected(id, now);
+        assert_eq!(served(&table), expected(8), "it may come back with other metadata");
     }
 
     #[test]
     fn failed_dials_are_repeated_ever_more_slowly() {
         let start = Instant::now();
-        let mut table = PeerTable::default();
+        let mut table = table();
         let peer = PeerId::random();
         assert!(table.may_dial(&peer, start));
         table.on_dialling(peer, start);
@@ -461,7 +484,7 @@ mod tests {
     #[test]
     fn a_peer_that_sent_us_away_is_left_alone_for_a_while() {
         let now = Instant::now();
-        let mut table = PeerTable::default();
+        let mut table = table();
         let peer = connect(&mut table, ConnectionDirection::Outbound, now);
         table.do_not_dial(peer, Duration::from_secs(60), now);
         table.on_disconnected(peer, now);
@@ -474,7 +497,7 @@ mod tests {
     #[test]
     fn a_banned_peer_leaves_is_not_dialled_and_comes_back() {
         let now = Instant::now();
-        let mut table = PeerTable::default();
+        let mut table = table();
         let peer = connect(&mut table, ConnectionDirection::Outbound, now);
         assert_eq!(table.penalise(peer, Penalty::Fatal, now), Standing::Banned);
         assert_eq!(table.heartbeat(now).0, vec![(peer, Standing::Banned)]);
@@ -488,7 +511,7 @@ mod tests {
     #[test]
     fn the_table_does_not_grow_without_bound() {
         let now = Instant::now();
-        let mut table = PeerTable::default();
+        let mut table = table();
         let connected = connect(&mut table, ConnectionDirection::Inbound, now);
         for _ in 0..2 * MAX_REMEMBERED {
             table.on_dial_failed(PeerId::random(), now);

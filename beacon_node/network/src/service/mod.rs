@@ -19,7 +19,7 @@ use crate::enr::{BoundPorts, EnrError, EnrExt, build_local_enr, quic_address, tc
 use crate::gossip::{KnownDigests, ScoreClock, TopicKind};
 use crate::identity::{IdentityError, NodeKey};
 use crate::metrics::NetworkMetrics;
-use crate::peers::PeerTable;
+use crate::peers::{CustodyRules, PeerTable};
 use crate::rpc::{
     GoodbyeReason, MetaData, ProtocolKind, Request, RequestError, ResponseChunk, ResponseSink, StatusMessage,
 };
@@ -164,7 +164,10 @@ impl NetworkService {
                 config.response_bytes_in_flight,
                 metrics.clone(),
             ),
-            peers: PeerTable::new(config.trusted_peers.iter().copied()),
+            peers: PeerTable::new(
+                config.trusted_peers.iter().copied(),
+                CustodyRules::new(config.spec.clone()),
+            ),
             digests: BTreeSet::from([forks.current_digest()]),
             topics: BTreeSet::new(),
             publish_subnets: BTreeSet::new(),

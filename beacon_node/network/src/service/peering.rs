@@ -3,9 +3,9 @@
 use super::{Answer, Service};
 use crate::discovery::is_of_fork;
 use crate::enr::{Enr, EnrExt, is_global};
-use crate::gossip::{GossipTopic, TopicKind};
+use crate::gossip::GossipTopic;
 use crate::metrics::client_name;
-use crate::peers::{ConnectionDirection, PeerState, Penalty, Standing, Subnet};
+use crate::peers::{ConnectionDirection, PeerState, Penalty, Standing, Subnet, SubnetSet};
 use crate::rpc::{
     GoodbyeReason, ProtocolKind, Request, RequestError, ResponseChunk, ResponseSink, StatusMessage, response_channel,
 };
@@ -18,9 +18,7 @@ use libp2p::{Multiaddr, PeerId};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// Peers wanted on a subnet that we need.
-const PEERS_PER_SUBNET: usize = 3;
-/// Dials that one heartbeat starts.
+/// Dials that one heartbeat starts for subnets, and again for the total.
 const DIALS_PER_HEARTBEAT: usize = 8;
 const BOOT_DIAL_PAUSE: Duration = Duration::from_secs(10);
 /// A goodbye has this long to reach the peer.
@@ -29,6 +27,8 @@ const GOODBYE_TIME: Duration = Duration::from_millis(500);
 const STATUS_RETRY: Duration = Duration::from_secs(10);
 /// A peer of another fork is not dialled again before.
 const IRRELEVANT_PAUSE: Duration = Duration::from_secs(30);
+/// Nor is a peer that had to make a place: its record may promise more than the peer has kept.
+const PRUNED_PAUSE: Duration = Duration::from_secs(60);
 const METRICS_EVERY: u64 = 4;
 
 /// Something that happens later.
@@ -96,11 +96,7 @@ impl Service {
         match (kind, answer) {
             (_, Ok(ResponseChunk::Status(status))) => self.on_status(peer, status),
             (_, Ok(ResponseChunk::Pong(seq_number))) => self.refresh_metadata(peer, seq_number),
-            (_, Ok(ResponseChunk::MetaData(metadata))) => {
-                if let Some(entry) = self.peers.get_mut(&peer) {
-                    entry.metadata = Some(*metadata);
-                }
-            }
+            (_, Ok(ResponseChunk::MetaData(metadata))) => self.peers.on_metadata(&peer, *metadata),
             (ProtocolKind::Status, Err(RequestError::UnsupportedProtocol(_))) => {
                 self.leave(peer, GoodbyeReason::IrrelevantNetwork);
             }
@@ -126,7 +122,7 @@ impl Service {
         let Some(entry) = self.peers.get_mut(&peer) else { return };
         entry.on_handshake(status);
         entry.next_status = now + interval;
-        let needs_metadata = entry.metadata.is_none();
+        let needs_metadata = entry.metadata().is_none();
         if entry.state == PeerState::Connected {
             self.events.must(crate::api::NetworkEvent::PeerStatus { peer, status });
             if needs_metadata {
@@ -137,11 +133,7 @@ impl Service {
 
     pub(super) fn refresh_metadata(&mut self, peer: PeerId, seq_number: u64) {
         let Some(entry) = self.peers.get(&peer) else { return };
-        if entry
-            .metadata
-            .as_ref()
-            .is_none_or(|known| known.seq_number < seq_number)
-        {
+        if entry.metadata().is_none_or(|known| known.seq_number < seq_number) {
             self.ask(peer, Request::MetaData);
         }
     }
@@ -256,8 +248,10 @@ impl Service {
         self.update_scores(now);
         self.send_due_pings(now);
         self.dial_boot_nodes(now);
+        // First for subnets: whoever is dialled for one counts in the total as well.
+        let waiting = self.find_subnet_peers(now);
         self.find_peers(now);
-        self.prune();
+        self.prune(waiting, now);
         if self.heartbeats.is_multiple_of(METRICS_EVERY) {
             self.update_metrics();
         }
@@ -332,65 +326,79 @@ impl Service {
         }
     }
 
-    fn needed_subnets(&self) -> Vec<Subnet> {
+    /// Subnets that are followed or published on.
+    fn needed_subnets(&self) -> SubnetSet {
         let kinds = self.topics.union(&self.publish_subnets);
-        kinds
-            .filter_map(|kind| match kind {
-                TopicKind::BeaconAttestation(id) => Some(Subnet::Attestation(*id)),
-                TopicKind::SyncCommittee(id) => Some(Subnet::SyncCommittee(*id)),
-                _ => None,
-            })
-            .collect()
+        kinds.filter_map(|kind| Subnet::of_topic(*kind)).collect()
     }
 
-    /// Dials remembered records and starts queries while peers are missing, in total or on a subnet.
-    fn find_peers(&mut self, now: Instant) {
-        let digest = self.forks.current_digest();
-        let wanted = self.wants_peers();
-        if wanted > 0 {
-            let candidates = self.peers.dial_candidates(None, now);
-            for (peer, enr) in candidates.into_iter().take(wanted.min(DIALS_PER_HEARTBEAT)) {
-                if is_of_fork(&enr, digest) {
-                    self.dial(peer, self.addresses(&enr));
-                }
-            }
-            let lonely = self.peers.connected_count() == 0;
-            if let Some(discovery) = &mut self.discovery {
-                discovery.find_peers(digest, lonely, now);
-            }
+    fn may_be_dialled(&self, peer: &PeerId, enr: &Enr) -> bool {
+        is_of_fork(enr, self.forks.current_digest())
+            && !self.swarm.behaviour().gate.refuses(peer)
+            && !self.addresses(enr).is_empty()
+    }
+
+    fn dial_records(&mut self, records: Vec<(PeerId, Enr)>) {
+        for (peer, enr) in records {
+            let addresses = self.addresses(&enr);
+            self.dial(peer, addresses);
         }
-        let missing: Vec<Subnet> = self
-            .needed_subnets()
-            .into_iter()
-            .filter(|subnet| self.peers.serving(*subnet) < PEERS_PER_SUBNET)
-            .collect();
+    }
+
+    /// Dials remembered records and starts a query while peers are missing.
+    fn find_peers(&mut self, now: Instant) {
+        let wanted = self.wants_peers();
+        if wanted == 0 {
+            return;
+        }
+        let limit = wanted.min(DIALS_PER_HEARTBEAT);
+        let records = self
+            .peers
+            .dial_candidates(limit, |peer, enr| self.may_be_dialled(peer, enr), now);
+        self.dial_records(records);
+        let lonely = self.peers.connected_count() == 0;
+        if let Some(discovery) = &mut self.discovery {
+            discovery.find_peers(self.forks.current_digest(), lonely, now);
+        }
+    }
+
+    /// The same for subnets with fewer peers than wanted. Gives how many records of such peers wait for a place.
+    fn find_subnet_peers(&mut self, now: Instant) -> usize {
+        let missing = self.peers.lacking(self.needed_subnets());
+        if missing.is_empty() {
+            return 0;
+        }
+        let mut records = self.peers.subnet_candidates(
+            missing,
+            DIALS_PER_HEARTBEAT,
+            |peer, enr| self.may_be_dialled(peer, enr),
+            now,
+        );
         // Subnet peers may exceed the target up to the limit, where pruning removes others for them.
         let room = max_peers(self.config.target_peers)
             .saturating_sub(self.peers.connected_count() + self.peers.dialling_count());
-        let mut dials = room.min(DIALS_PER_HEARTBEAT);
-        for subnet in &missing {
-            for (peer, enr) in self
-                .peers
-                .dial_candidates(Some(*subnet), now)
-                .into_iter()
-                .take(PEERS_PER_SUBNET)
-            {
-                if dials > 0 && is_of_fork(&enr, digest) {
-                    dials -= 1;
-                    self.dial(peer, self.addresses(&enr));
-                }
-            }
-        }
+        let waiting = records.len().saturating_sub(room);
+        records.truncate(room);
+        self.dial_records(records);
         if let Some(discovery) = &mut self.discovery {
-            discovery.find_subnet_peers(missing, digest, now);
+            discovery.find_subnet_peers(missing, self.forks.current_digest(), now);
         }
+        waiting
     }
 
-    fn prune(&mut self) {
-        if self.peers.connected_count() <= max_peers(self.config.target_peers) {
-            return;
-        }
-        for peer in self.peers.excess(self.config.target_peers, &self.needed_subnets()) {
+    /// Comes down to the target from above the limit, and makes places for `waiting` subnet peers: connections that
+    /// come in take all up to the limit.
+    fn prune(&mut self, waiting: usize, now: Instant) {
+        let target = self.config.target_peers;
+        let limit = max_peers(target);
+        let connected = self.peers.connected_count();
+        let goal = if connected > limit {
+            target
+        } else {
+            connected.saturating_sub(waiting).max(target)
+        };
+        for peer in self.peers.excess(goal, limit, self.needed_subnets()) {
+            self.peers.do_not_dial(peer, PRUNED_PAUSE, now);
             self.leave(peer, GoodbyeReason::TooManyPeers);
         }
     }

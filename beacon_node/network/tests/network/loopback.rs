@@ -335,6 +335,56 @@ async fn a_boot_node_that_starts_late_is_found_and_keeps_its_identity() {
     eventually("they meet", || early.knows(&again) && again.knows(&early)).await;
 }
 
+fn keeping(custody_group_count: u64, target_peers: usize) -> impl FnOnce(&mut NetworkConfig) {
+    move |config| {
+        config.custody_group_count = custody_group_count;
+        config.target_peers = target_peers;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_is_found_for_a_column_subnet_although_there_are_enough_peers() {
+    let boot = Node::start_with(1, DIGEST, &[], keeping(0, 10)).await;
+    let other = Node::start_with(1, DIGEST, &[&boot], keeping(0, 10)).await;
+    let keeper = Node::start_with(1, DIGEST, &[&boot], keeping(128, 2)).await;
+    eventually("the keeper has its peers", || {
+        keeper.knows(&boot) && keeper.knows(&other)
+    })
+    .await;
+    let node = Node::start_with(1, DIGEST, &[&boot], keeping(4, 1)).await;
+    eventually("the node has its peer", || node.knows(&boot)).await;
+    assert!(!node.is_connected_to(&keeper));
+    let column = vec![TopicKind::DataColumnSidecar(7)];
+    node.handle.subscribe(column).await.unwrap();
+    eventually("it finds who keeps the column", || node.knows(&keeper)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_node_makes_a_place_for_the_peer_of_a_column_subnet() {
+    let boot = Node::start_with(1, DIGEST, &[], keeping(0, 10)).await;
+    let others = [
+        Node::start_with(1, DIGEST, &[&boot], keeping(0, 10)).await,
+        Node::start_with(1, DIGEST, &[&boot], keeping(0, 10)).await,
+    ];
+    let useless = [&boot, &others[0], &others[1]];
+    let keeper = Node::start_with(1, DIGEST, &[&boot], keeping(128, 3)).await;
+    eventually("the keeper has its peers", || {
+        useless.iter().all(|peer| keeper.knows(peer))
+    })
+    .await;
+    // With a target of one peer, three are the limit.
+    let node = Node::start_with(1, DIGEST, &[&boot], keeping(4, 1)).await;
+    for other in &others {
+        let address = other.handle.identity().p2p_addresses[0].clone();
+        node.handle.connect(address).await.unwrap();
+    }
+    eventually("the node is full", || useless.iter().all(|peer| node.knows(peer))).await;
+    let column = vec![TopicKind::DataColumnSidecar(7)];
+    node.handle.subscribe(column).await.unwrap();
+    eventually("it has who keeps the column", || node.knows(&keeper)).await;
+    assert!(node.handle.connected_peers() <= 3);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_without_discovery_connect_by_address() {
     let first = Node::start_with(1, DIGEST, &[], |config| config.disable_discovery = true).await;

@@ -1,6 +1,4 @@
-//! Nodes on loopback that begin where others have been for long: blocks and columns that came before them.
-
-#![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
+//! A chain that is long enough for some of it to be final, and nodes on loopback that have it, or begin with some of it.
 
 use beacon_chain::{Anchor, BeaconChain, ChainConfig};
 use block_production::BlockProducer;
@@ -9,9 +7,7 @@ use data_columns::get_data_column_sidecars_from_block;
 use gossip_validation::GossipValidator;
 use group_duties::Proposals;
 use intake::{Custody, Intake};
-use network::{
-    DataColumnsByRangeRequest, NetworkConfig, NetworkHandle, NetworkService, Request, RequestError, ResponseCode,
-};
+use network::{NetworkConfig, NetworkHandle, NetworkService};
 use operation_pool::OperationPool;
 use router::{Router, RouterConfig, RouterHandle, SyncPolicy, fork_context, status_message};
 use runtime::{ShutdownHandle, SlotClock, WorkerPool};
@@ -24,31 +20,37 @@ use storage::{ColumnsKept, Identity, Storage};
 use types::*;
 
 /// Slots of the chain: so many that some of them are final.
-const LENGTH: u64 = 42;
+pub(crate) const LENGTH: u64 = 42;
 /// A checkpoint: the block of this slot.
-const CHECKPOINT: u64 = 24;
+pub(crate) const CHECKPOINT: u64 = 24;
 /// Slots without a block.
 const EMPTY: std::ops::Range<u64> = 2..12;
+/// Slot of a block beside the chain.
+pub(crate) const BESIDE: u64 = 31;
 /// Every third block carries a blob.
 const BLOB_EVERY: u64 = 3;
 /// Columns are kept for so many epochs.
 const RETENTION_EPOCHS: u64 = 4;
+/// More blobs are allowed from this epoch on, behind the end of the chain: with another digest.
+pub(crate) const NEXT_DIGEST_EPOCH: u64 = 7;
 const VALIDATORS: u64 = 17;
-const ALL_GROUPS: u64 = 128;
+pub(crate) const ALL_GROUPS: u64 = 128;
 
 /// A chain with blocks of a group and of solo validators.
-struct History {
-    spec: Arc<ChainSpec>,
-    genesis: BeaconState<Minimal>,
-    checkpoint: Anchor<Minimal>,
-    blocks: Vec<SignedBeaconBlock<Minimal>>,
+pub(crate) struct History {
+    pub(crate) spec: Arc<ChainSpec>,
+    pub(crate) genesis: BeaconState<Minimal>,
+    pub(crate) checkpoint: Anchor<Minimal>,
+    pub(crate) blocks: Vec<SignedBeaconBlock<Minimal>>,
+    /// Another block in a slot of the chain.
+    pub(crate) beside: SignedBeaconBlock<Minimal>,
 }
 
 /// Of a blob in which all field elements are 1: the generator.
 const COMMITMENT: &str = "97f1d3a73197d7942695638c4fa9ac0fc3688c4f9774b905a14e3a3f171bac58\
                           6c55e83ff97a1aeffb3af00adb22c6bb";
 
-fn columns_of(block: &SignedBeaconBlock<Minimal>) -> Vec<DataColumnSidecar<Minimal>> {
+pub(crate) fn columns_of(block: &SignedBeaconBlock<Minimal>) -> Vec<DataColumnSidecar<Minimal>> {
     if block.message().body().blob_kzg_commitments().is_empty() {
         return Vec::new();
     }
@@ -63,17 +65,21 @@ fn columns_of(block: &SignedBeaconBlock<Minimal>) -> Vec<DataColumnSidecar<Minim
 }
 
 impl History {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut spec = ChainSpec::fulu_genesis(PresetName::Minimal);
         spec.dvt_fork_epoch = Epoch::new(0);
         spec.min_epochs_for_data_column_sidecars_requests = RETENTION_EPOCHS;
         // Pauses are slots.
         spec.slot_duration_ms = 1000;
+        spec.blob_schedule = vec![BlobParameters {
+            epoch: Epoch::new(NEXT_DIGEST_EPOCH),
+            max_blobs_per_block: 12,
+        }];
         let mut validators = vec![group_of(0, 3, 4, 512)];
         validators.extend((1..VALIDATORS).map(|validator| solo(validator, 128)));
         let mut chain = Chain::<Minimal>::new(&validators, Keys::new(VALIDATORS, &[0], 4), spec);
         let genesis = chain.state.clone();
-        let (mut blocks, mut checkpoint) = (Vec::new(), None);
+        let (mut blocks, mut checkpoint, mut beside) = (Vec::new(), None, None);
         for slot in 1..=LENGTH {
             let is_there = |_, at: Slot| !EMPTY.contains(&at.as_u64());
             let plan = BlockPlan {
@@ -83,6 +89,13 @@ impl History {
                 },
                 ..BlockPlan::default()
             };
+            if slot == BESIDE {
+                let other = BlockPlan {
+                    vote_slots: 0,
+                    ..BlockPlan::default()
+                };
+                beside = chain.build(&is_there, other);
+            }
             let Some(block) = chain.step(&is_there, plan) else {
                 continue;
             };
@@ -97,11 +110,12 @@ impl History {
             genesis,
             checkpoint: checkpoint.unwrap(),
             blocks,
+            beside: beside.unwrap(),
         }
     }
 
     /// Blocks with blobs whose columns have to be kept.
-    fn with_kept_columns(&self) -> Vec<&SignedBeaconBlock<Minimal>> {
+    pub(crate) fn with_kept_columns(&self) -> Vec<&SignedBeaconBlock<Minimal>> {
         let from = (Slot::new(LENGTH).epoch::<Minimal>().as_u64() - RETENTION_EPOCHS) * Minimal::slots_per_epoch();
         let has_blobs = |block: &&SignedBeaconBlock<Minimal>| !block.message().body().blob_kzg_commitments().is_empty();
         let blocks = self.blocks.iter().filter(has_blobs);
@@ -109,24 +123,25 @@ impl History {
     }
 }
 
-struct Node {
-    chain: Arc<BeaconChain<Minimal>>,
-    intake: Arc<Intake<Minimal>>,
-    network: NetworkHandle,
+pub(crate) struct Node {
+    pub(crate) chain: Arc<BeaconChain<Minimal>>,
+    pub(crate) clock: SlotClock,
+    pub(crate) intake: Arc<Intake<Minimal>>,
+    pub(crate) network: NetworkHandle,
     _router: RouterHandle,
     _shutdown: ShutdownHandle,
     _dir: tempfile::TempDir,
 }
 
 impl Node {
-    async fn start(history: &History, anchor: Anchor<Minimal>, group_count: u64) -> Self {
+    pub(crate) async fn start(history: &History, anchor: Anchor<Minimal>, group_count: u64) -> Self {
         let clock = SlotClock::manual(history.genesis.genesis_time(), &history.spec);
         clock.set_slot(Slot::new(LENGTH));
         // A checkpoint comes without the columns of its block.
         let from = anchor.block.slot().saturating_add(1u64);
         let config = ChainConfig {
             spec: Arc::clone(&history.spec),
-            clock,
+            clock: clock.clone(),
             storage: Arc::new(Storage::in_memory(Identity::of(&history.genesis)).unwrap()),
             execution_layer: None,
             workers: WorkerPool::start(2).unwrap(),
@@ -165,6 +180,7 @@ impl Node {
         let router = Router::start(config, end).await;
         Self {
             chain,
+            clock,
             intake,
             network,
             _router: router,
@@ -174,7 +190,10 @@ impl Node {
     }
 
     /// A node that has been there from the start, with all columns.
-    async fn old(history: &History, change: impl Fn(SignedBeaconBlock<Minimal>) -> SignedBeaconBlock<Minimal>) -> Self {
+    pub(crate) async fn old(
+        history: &History,
+        change: impl Fn(SignedBeaconBlock<Minimal>) -> SignedBeaconBlock<Minimal>,
+    ) -> Self {
         let node = Self::start(history, Anchor::genesis(history.genesis.clone()).unwrap(), ALL_GROUPS).await;
         for block in &history.blocks {
             for column in columns_of(block) {
@@ -189,27 +208,27 @@ impl Node {
         node
     }
 
-    async fn connect(&self, other: &Self) {
+    pub(crate) async fn connect(&self, other: &Self) {
         let addresses = other.network.identity().p2p_addresses;
         let tcp = addresses.iter().find(|address| address.to_string().contains("/tcp/"));
         self.network.connect(tcp.unwrap().clone()).await.unwrap();
     }
 
-    fn oldest(&self) -> Slot {
+    pub(crate) fn oldest(&self) -> Slot {
         self.chain.storage().oldest_block().unwrap().unwrap().0
     }
 
-    fn columns(&self, block: &SignedBeaconBlock<Minimal>) -> BTreeSet<ColumnIndex> {
+    pub(crate) fn columns(&self, block: &SignedBeaconBlock<Minimal>) -> BTreeSet<ColumnIndex> {
         let indices = self.chain.storage().data_column_indices(&block.block_root()).unwrap();
         indices.into_iter().collect()
     }
 
-    fn columns_from(&self) -> Slot {
+    pub(crate) fn columns_from(&self) -> Slot {
         self.chain.columns_available_from().unwrap()
     }
 }
 
-async fn eventually(what: &str, condition: impl Fn() -> bool) {
+pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
     let wait = async {
         while !condition() {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -221,150 +240,15 @@ async fn eventually(what: &str, condition: impl Fn() -> bool) {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_begins_at_a_checkpoint_gets_what_came_before_with_the_columns_that_have_to_be_kept() {
-    let history = History::new();
-    let old = Node::old(&history, |block| block).await;
-    let node = Node::start(&history, history.checkpoint.clone(), 4).await;
-    assert_eq!(
-        status_message(&node.chain).earliest_available_slot,
-        Some(Slot::new(CHECKPOINT + 1))
-    );
-    node.connect(&old).await;
-    let head = history.blocks.last().unwrap().block_root();
-    eventually("the head is reached", || node.chain.head().root == head).await;
-    eventually("the genesis is reached", || node.oldest() == Slot::new(0)).await;
-    for block in &history.blocks {
-        let stored = node.chain.get_block(&block.block_root()).unwrap().unwrap();
-        assert_eq!(*stored, *block);
-        assert_eq!(
-            node.chain.canonical_root_at(block.slot()).unwrap(),
-            Some(block.block_root())
-        );
-    }
-    let kept_from = node.chain.columns_served_from();
-    eventually("the columns are complete", || node.columns_from() <= kept_from).await;
-    let custody = node.intake.custody().columns;
-    assert_eq!(custody.len(), 8, "as many as are sampled");
-    for block in &history.blocks {
-        let has_blobs = !block.message().body().blob_kzg_commitments().is_empty();
-        let expected = match has_blobs && block.slot() >= kept_from {
-            true => custody.clone(),
-            false => BTreeSet::new(),
-        };
-        assert_eq!(node.columns(block), expected, "slot {}", block.slot());
-    }
-    let before = history
-        .with_kept_columns()
-        .iter()
-        .filter(|block| block.slot().as_u64() < CHECKPOINT)
-        .count();
-    assert!(before > 0, "or nothing was tried");
-    assert_eq!(status_message(&node.chain).earliest_available_slot, Some(Slot::new(0)));
-    // Columns that nobody has to keep are not to be had, and that is said.
-    let request = Request::DataColumnsByRange(DataColumnsByRangeRequest {
-        start_slot: Slot::new(0),
-        count: kept_from.as_u64(),
-        columns: vec![0].try_into().unwrap(),
-    });
-    let answer = node
-        .network
-        .request(old.network.identity().peer_id, request)
-        .await
-        .unwrap();
-    assert!(matches!(
-        answer.collect().await.unwrap_err(),
-        RequestError::Rejected {
-            code: ResponseCode::ResourceUnavailable,
-            ..
-        }
-    ));
-    // A state from before the checkpoint cannot be had without one to begin with.
-    let early = history.blocks.first().unwrap().block_root();
-    assert_eq!(node.chain.state_after_block(&early).unwrap(), None);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn columns_of_old_blocks_follow_when_custody_grows() {
-    let history = History::new();
-    let old = Node::old(&history, |block| block).await;
-    let node = Node::start(&history, history.checkpoint.clone(), 4).await;
-    node.connect(&old).await;
-    let kept_from = node.chain.columns_served_from();
-    eventually("the columns are complete", || node.columns_from() <= kept_from).await;
-    let all = Custody::of_node::<Minimal>(node.network.node_id(), ALL_GROUPS, node.chain.spec()).unwrap();
-    let now = Slot::new(LENGTH);
-    node.intake.raise_custody(now, all);
-    let kept = ColumnsKept {
-        group_count: ALL_GROUPS,
-        from: now,
-    };
-    node.chain.storage().put_columns_kept(kept).unwrap();
-    eventually("all columns are complete", || node.columns_from() <= kept_from).await;
-    for block in history
-        .with_kept_columns()
-        .into_iter()
-        .filter(|block| block.slot() < now)
-    {
-        assert_eq!(node.columns(block).len(), 128, "slot {}", block.slot());
-    }
-}
+/// Slot of a block with a blob.
+pub(crate) const FORGED: u64 = 15;
 
 /// The hash of a block says nothing of its signature.
-fn forged(block: SignedBeaconBlock<Minimal>) -> SignedBeaconBlock<Minimal> {
+pub(crate) fn forged(block: SignedBeaconBlock<Minimal>) -> SignedBeaconBlock<Minimal> {
     let signature = bls::INFINITY_SIGNATURE;
     let (signers, proofs) = (block.signers(), SchemeProofs::empty());
-    match block.slot() == Slot::new(15) {
+    match block.slot() == Slot::new(FORGED) {
         true => SignedBeaconBlock::from_parts(block.message().cloned(), signature, signers, proofs),
         false => block,
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_old_block_whose_signature_is_forged_is_not_kept() {
-    let history = History::new();
-    let forger = Node::old(&history, forged).await;
-    let node = Node::start(&history, history.checkpoint.clone(), 4).await;
-    node.connect(&forger).await;
-    let root = history
-        .blocks
-        .iter()
-        .find(|block| block.slot() == Slot::new(15))
-        .unwrap()
-        .block_root();
-    let wait = async {
-        loop {
-            let peers = node.network.peers().await.unwrap();
-            if peers.iter().any(|peer| peer.score < -1.0) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), wait).await.unwrap();
-    assert!(node.oldest() > Slot::new(15));
-    assert_eq!(node.chain.get_block(&root).unwrap(), None);
-    let honest = Node::old(&history, |block| block).await;
-    node.connect(&honest).await;
-    eventually("the genesis is reached", || node.oldest() == Slot::new(0)).await;
-    let kept = node.chain.get_block(&root).unwrap().unwrap();
-    assert_eq!(
-        Some(&*kept),
-        history.blocks.iter().find(|block| block.slot() == Slot::new(15))
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_begins_at_genesis_gets_the_columns_with_the_blocks() {
-    let history = History::new();
-    let old = Node::old(&history, |block| block).await;
-    let genesis = Anchor::genesis(history.genesis.clone()).unwrap();
-    let node = Node::start(&history, genesis, 4).await;
-    node.connect(&old).await;
-    let head = history.blocks.last().unwrap().block_root();
-    eventually("the head is reached", || node.chain.head().root == head).await;
-    let custody = node.intake.custody().columns;
-    for block in history.with_kept_columns() {
-        assert_eq!(node.columns(block), custody, "slot {}", block.slot());
     }
 }

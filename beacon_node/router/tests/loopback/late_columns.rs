@@ -1,0 +1,77 @@
+//! Columns that nobody has all of.
+
+use crate::world::{ALL_GROUPS, History, LENGTH, Node, columns_of, eventually};
+use beacon_chain::ImportError;
+use router::status_message;
+use std::sync::Arc;
+use storage::ColumnsKept;
+use types::*;
+
+/// Less than half of all: only with those of another node can the rest be recovered.
+const FIRST: std::ops::Range<u64> = 0..60;
+const SECOND: std::ops::Range<u64> = 60..120;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_nodes_that_wait_for_different_columns_of_a_block_help_each_other() {
+    let mut history = History::new();
+    let last = Arc::new(history.blocks.pop().unwrap());
+    let root = last.block_root();
+    let columns = columns_of(&last);
+    assert_eq!(columns.len(), 128);
+    let mut nodes = Vec::new();
+    for part in [FIRST, SECOND] {
+        let node = Node::old(&history, |block| block).await;
+        for index in part {
+            node.intake.store_column(root, &columns[index as usize]);
+        }
+        let verified = node.intake.receive_block(Arc::clone(&last)).await.unwrap();
+        let error = node.intake.import(verified).await.unwrap_err();
+        assert!(matches!(error, ImportError::DataUnavailable(_)), "{error}");
+        nodes.push(node);
+    }
+    nodes[0].connect(&nodes[1]).await;
+    let is_imported = || {
+        // Waiting blocks are looked at by the clock.
+        for node in &nodes {
+            node.clock.set_ms(node.clock.now_ms() + 10);
+        }
+        nodes.iter().all(|node| node.chain.head().root == root)
+    };
+    eventually("both have imported the block", is_imported).await;
+    for node in &nodes {
+        assert_eq!(node.columns(&last).len(), 128);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_whose_custody_grows_at_the_same_time_fill_up_from_what_they_had_before() {
+    let history = History::new();
+    let mut nodes = Vec::new();
+    for part in [FIRST, SECOND] {
+        let node = Node::old(&history, |block| block).await;
+        let storage = node.chain.storage();
+        for block in history.with_kept_columns() {
+            let root = block.block_root();
+            storage.remove_data_columns(block.slot(), &root).unwrap();
+            let columns = columns_of(block);
+            for index in part.clone() {
+                node.intake.store_column(root, &columns[index as usize]);
+            }
+        }
+        let kept = ColumnsKept {
+            group_count: ALL_GROUPS,
+            from: Slot::new(LENGTH + 1),
+        };
+        storage.put_columns_kept(kept).unwrap();
+        node.network.set_status(status_message(&node.chain)).await.unwrap();
+        nodes.push(node);
+    }
+    nodes[0].connect(&nodes[1]).await;
+    for node in &nodes {
+        let kept_from = node.chain.columns_served_from();
+        eventually("the columns are complete", || node.columns_from() <= kept_from).await;
+        for block in history.with_kept_columns() {
+            assert_eq!(node.columns(block).len(), 128, "slot {}", block.slot());
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Nodes with real networks in one process.
+
+#![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
+mod late_columns;
+mod old_blocks;
+mod peers;
+mod world;
