@@ -69,7 +69,7 @@ fn verify_batch<P: Preset>(batch: Vec<Pending<P>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use types::{DataColumnSidecarFulu, Minimal};
+    use types::{BeaconBlockHeader, DataColumnSidecarFulu, Minimal, SignatureBytes, SignedBeaconBlockHeaderFulu};
 
     /// A column without cells, whose proofs hold.
     fn column() -> Arc<DataColumnSidecar<Minimal>> {
@@ -78,7 +78,10 @@ mod tests {
             column: Default::default(),
             kzg_commitments: Default::default(),
             kzg_proofs: Default::default(),
-            signed_block_header: Default::default(),
+            signed_block_header: SignedBeaconBlockHeaderFulu {
+                message: BeaconBlockHeader::default(),
+                signature: SignatureBytes::default(),
+            },
             kzg_commitments_inclusion_proof: Default::default(),
         }))
     }

@@ -1,7 +1,7 @@
 //! Driving range sync and parent lookups: requests, imports, and what peers say of themselves.
 
 use crate::columns::ColumnSource;
-use crate::fetched::{Setback, import_batch};
+use crate::fetched::{Branch, Setback, import_batch};
 use crate::forks::{DigestEpochs, fork_of_digest, status_message};
 use beacon_chain::{BeaconChain, ChainEvent};
 use intake::Intake;
@@ -12,10 +12,12 @@ use network::{
 use runtime::{Receiver, Sender};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use sync::{
-    BatchId, BatchOutcome, LookupAction, LookupFailure, ParentLookup, PeerChain, RangeAction, RangeFault, RangeSync,
+    BatchId, BatchOutcome, LookupAction, LookupFailure, MAX_LOOKUP_BLOCKS, ParentLookup, PeerChain, RangeAction,
+    RangeFault, RangeSync,
 };
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Semaphore, broadcast, watch};
 use types::{ForkVersioned as _, Preset, Root, SignedBeaconBlock, Slot};
 
 type Block<P> = Arc<SignedBeaconBlock<P>>;
@@ -62,6 +64,8 @@ pub(crate) struct CatchUpTask<P: Preset> {
     pub(crate) range: RangeSync<P, PeerId, Block<P>>,
     pub(crate) lookups: ParentLookup<PeerId, Block<P>>,
     pub(crate) peers: BTreeMap<PeerId, StatusMessage>,
+    /// Places for branches that are tried again.
+    pub(crate) retries: Arc<Semaphore>,
 }
 
 impl<P: Preset> CatchUpTask<P> {
@@ -136,8 +140,9 @@ impl<P: Preset> CatchUpTask<P> {
                 self.perform(actions).await;
             }
             CatchUp::UnknownParent { peer, block } => {
-                // Range sync brings what is far ahead.
-                if self.range.is_syncing() {
+                // Range sync brings what is far ahead. It may be kept busy by a chain whose columns nobody has.
+                let reach = self.chain().head().slot().saturating_add(MAX_LOOKUP_BLOCKS as u64);
+                if block.slot() > reach {
                     return;
                 }
                 let parent = block.parent_root();
@@ -202,7 +207,11 @@ impl<P: Preset> CatchUpTask<P> {
                             Err((_, Setback::Unlinked)) => BatchOutcome::Unlinked {
                                 finalized_slot: chain.head().finalized_checkpoint.epoch.start_slot::<P>(),
                             },
-                            Err((_, Setback::Later)) => BatchOutcome::Retry,
+                            Err((_, Setback::Later)) => {
+                                // An execution client has to have time to come back, columns to come.
+                                tokio::time::sleep(Duration::from_millis(chain.spec().slot_duration_ms)).await;
+                                BatchOutcome::Retry
+                            }
                         };
                         let _ = sender.send(CatchUp::BatchImported(batch, outcome)).await;
                     });
@@ -239,17 +248,15 @@ impl<P: Preset> CatchUpTask<P> {
                 });
             }
             Some(LookupAction::Import { blocks }) => {
-                let (senders, blocks): (Vec<_>, Vec<_>) = blocks.into_iter().unzip();
-                let import = import_batch(Arc::clone(&self.intake), self.columns.clone(), blocks);
-                let network = self.network.clone();
+                let branch = Branch {
+                    intake: Arc::clone(&self.intake),
+                    columns: self.columns.clone(),
+                    blocks,
+                };
+                let (network, retries) = (self.network.clone(), Arc::clone(&self.retries));
                 tokio::spawn(async move {
-                    let Err((place, Setback::Faulty)) = import.await else {
-                        return;
-                    };
-                    // The last one came by gossip, where blocks are passed on before they are executed.
-                    let is_ancestor = place.saturating_add(1) < senders.len();
-                    if let Some(peer) = senders.get(place).filter(|_| is_ancestor) {
-                        let _ = network.report_peer(*peer, Penalty::Severe, "invalid block").await;
+                    if let Some(peer) = branch.import(&retries).await {
+                        let _ = network.report_peer(peer, Penalty::Severe, "invalid block").await;
                     }
                 });
             }

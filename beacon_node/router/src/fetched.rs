@@ -3,10 +3,15 @@
 use crate::columns::{ColumnSource, RootedBlock};
 use beacon_chain::{BeaconChain, ImportError};
 use intake::Intake;
+use network::PeerId;
 use runtime::Priority;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use types::{Preset, Root, SignedBeaconBlock};
+
+/// How often a branch is tried of which something is missing.
+const BRANCH_ATTEMPTS: u32 = 6;
 
 /// Why not all blocks of a row were imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +22,40 @@ pub(crate) enum Setback {
     Faulty,
     /// Something is missing through nobody's fault.
     Later,
+}
+
+/// A branch that was looked up: blocks, parents first, with who sent them.
+pub(crate) struct Branch<P: Preset> {
+    pub(crate) intake: Arc<Intake<P>>,
+    pub(crate) columns: ColumnSource,
+    pub(crate) blocks: Vec<(PeerId, Arc<SignedBeaconBlock<P>>)>,
+}
+
+impl<P: Preset> Branch<P> {
+    /// Imports it. What is missing may come late: as long as there is a place, it is tried again after 1, 2, 4 slots and so
+    /// on. Gives whose fault it is, if it is anybody's.
+    pub(crate) async fn import(self, retries: &Semaphore) -> Option<PeerId> {
+        let (senders, blocks): (Vec<_>, Vec<_>) = self.blocks.into_iter().unzip();
+        let slot = Duration::from_millis(self.intake.chain().spec().slot_duration_ms);
+        let mut place_to_wait = None;
+        for attempt in 0..BRANCH_ATTEMPTS {
+            match import_batch(Arc::clone(&self.intake), self.columns.clone(), blocks.clone()).await {
+                Ok(()) | Err((_, Setback::Unlinked)) => return None,
+                Err((place, Setback::Faulty)) => {
+                    // The last one came by gossip, where blocks are passed on before they are executed.
+                    let is_ancestor = place.saturating_add(1) < senders.len();
+                    return senders.get(place).copied().filter(|_| is_ancestor);
+                }
+                Err((_, Setback::Later)) => {
+                    if place_to_wait.is_none() {
+                        place_to_wait = Some(retries.try_acquire().ok()?);
+                    }
+                    tokio::time::sleep(slot.saturating_mul(1 << attempt)).await;
+                }
+            }
+        }
+        None
+    }
 }
 
 /// Imports a row of blocks, of which nothing is verified yet. An error names the place of the block that it comes from.
@@ -86,9 +125,6 @@ async fn import_fetched<P: Preset>(
         // What the execution client says is not the peer's fault.
         Err(error) => {
             tracing::warn!(%slot, %error, "Fetched block is not imported for now");
-            // An execution client has to have time to come back, columns to come.
-            let slot = Duration::from_millis(intake.chain().spec().slot_duration_ms);
-            tokio::time::sleep(slot).await;
             Err(Setback::Later)
         }
     }

@@ -30,6 +30,8 @@ const MAX_GOSSIP_TASKS: usize = 256;
 const MAX_ANSWERS: usize = 16;
 const COMMAND_QUEUE: usize = 256;
 const CATCH_UP_QUEUE: usize = 1024;
+/// Branches of blocks with something missing that are tried again.
+const MAX_RETRIED_BRANCHES: usize = 16;
 /// Messages that wait to be looked at once more.
 const AGAIN_QUEUE: usize = 256;
 /// Epochs ahead of a fork at which its topics are joined, and after it at which those of the fork before are left.
@@ -153,6 +155,7 @@ impl Router {
             range: RangeSync::new(chain.head().slot()),
             lookups: ParentLookup::default(),
             peers: BTreeMap::new(),
+            retries: Arc::new(Semaphore::new(MAX_RETRIED_BRANCHES)),
         };
         let custody = intake.custody().columns;
         let router = RouterTask {

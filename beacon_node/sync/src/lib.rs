@@ -9,5 +9,5 @@
 mod parent_lookup;
 mod range;
 
-pub use parent_lookup::{Lookup, LookupAction, LookupFailure, ParentLookup};
+pub use parent_lookup::{Lookup, LookupAction, LookupFailure, MAX_LOOKUP_BLOCKS, ParentLookup};
 pub use range::{BatchId, BatchOutcome, PeerChain, RangeAction, RangeFault, RangeSync};

@@ -9,7 +9,7 @@ use types::Root;
 /// Lookups at once. A new one pushes the oldest out.
 const MAX_LOOKUPS: usize = 16;
 /// Blocks of one lookup; longer gaps are for range sync.
-const MAX_DEPTH: usize = 32;
+pub const MAX_LOOKUP_BLOCKS: usize = 32;
 /// Peers that are asked for one block.
 const MAX_ATTEMPTS: usize = 4;
 
@@ -146,7 +146,7 @@ impl<Peer: Clone + PartialEq, Block> ParentLookup<Peer, Block> {
             lookup.blocks.reverse();
             return Some(LookupAction::Import { blocks: lookup.blocks });
         }
-        if lookup.blocks.len() >= MAX_DEPTH {
+        if lookup.blocks.len() >= MAX_LOOKUP_BLOCKS {
             return Some(LookupAction::GiveUp {
                 root: parent_root,
                 reason: LookupFailure::TooDeep,
@@ -240,7 +240,7 @@ mod tests {
                 ..
             }
         ));
-        assert_eq!((1000 - number + 1) as usize, MAX_DEPTH);
+        assert_eq!((1000 - number + 1) as usize, MAX_LOOKUP_BLOCKS);
         assert!(lookups.is_empty());
     }
 

@@ -2,8 +2,12 @@
 
 use crate::world::{ALL_GROUPS, History, LENGTH, Node, columns_of, eventually};
 use beacon_chain::ImportError;
+use network::{ColumnFaults, GossipTopic, TopicKind};
 use router::status_message;
+use ssz::Encode as _;
+use state_transition::block::BlockSignatures;
 use std::sync::Arc;
+use std::time::Duration;
 use storage::ColumnsKept;
 use types::*;
 
@@ -41,6 +45,62 @@ async fn two_nodes_that_wait_for_different_columns_of_a_block_help_each_other() 
     for node in &nodes {
         assert_eq!(node.columns(&last).len(), 128);
     }
+}
+
+async fn publish_block(node: &Node, block: &SignedBeaconBlock<Minimal>) {
+    let digest = node.chain.fork_digest(block.slot().epoch::<Minimal>());
+    let topic = GossipTopic::new(digest, TopicKind::BeaconBlock);
+    let is_out = async {
+        while node.network.publish(topic, block.as_ssz_bytes()).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), is_out).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_child_of_a_block_whose_columns_come_late_is_imported_after_it() {
+    /// Of a block with a blob.
+    const PARENT: u64 = 39;
+    let mut history = History::new();
+    let mut late = history.blocks.split_off(
+        history
+            .blocks
+            .iter()
+            .position(|block| block.slot() == Slot::new(PARENT))
+            .unwrap(),
+    );
+    late.truncate(2);
+    let [parent, child] = &late[..] else {
+        panic!("the chain is longer")
+    };
+    let old = Node::old(&history, |block| block).await;
+    let node = Node::old(&history, |block| block).await;
+    let withheld = ColumnFaults {
+        withheld: (0..128).collect(),
+        ..ColumnFaults::default()
+    };
+    old.network.set_column_faults(withheld).await.unwrap();
+    node.connect(&old).await;
+    for block in &late {
+        for column in columns_of(block) {
+            old.intake.store_column(block.block_root(), &column);
+        }
+        let block = Arc::new(block.clone());
+        old.chain.process_block(block, BlockSignatures::None).await.unwrap();
+    }
+    publish_block(&old, parent).await;
+    eventually("the parent waits", || node.intake.is_waiting(&parent.block_root())).await;
+    publish_block(&old, child).await;
+    // For the parent once more, which its child has asked for.
+    let is_tried = || node.requests("beacon_blocks_by_root") >= 1 && node.requests("data_column_sidecars_by_root") >= 2;
+    eventually("their import is tried", is_tried).await;
+    old.network.set_column_faults(ColumnFaults::default()).await.unwrap();
+    let is_imported = || {
+        node.clock.set_ms(node.clock.now_ms() + 10);
+        node.chain.head().root == child.block_root()
+    };
+    eventually("both are imported", is_imported).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -128,6 +128,7 @@ pub(crate) struct Node {
     pub(crate) clock: SlotClock,
     pub(crate) intake: Arc<Intake<Minimal>>,
     pub(crate) network: NetworkHandle,
+    registry: prometheus::Registry,
     _router: RouterHandle,
     _shutdown: ShutdownHandle,
     _dir: tempfile::TempDir,
@@ -183,6 +184,7 @@ impl Node {
             clock,
             intake,
             network,
+            registry,
             _router: router,
             _shutdown: shutdown,
             _dir: dir,
@@ -212,6 +214,17 @@ impl Node {
         let addresses = other.network.identity().p2p_addresses;
         let tcp = addresses.iter().find(|address| address.to_string().contains("/tcp/"));
         self.network.connect(tcp.unwrap().clone()).await.unwrap();
+    }
+
+    /// Requests of a kind that this node has made.
+    pub(crate) fn requests(&self, kind: &str) -> u64 {
+        let families = self.registry.gather();
+        let requests = families
+            .iter()
+            .filter(|family| family.name() == "libp2p_rpc_requests_total");
+        let mut counters = requests.flat_map(|family| family.get_metric());
+        let of_kind = counters.find(|counter| counter.get_label().iter().any(|label| label.value() == kind));
+        of_kind.map_or(0, |counter| counter.get_counter().get_value() as u64)
     }
 
     pub(crate) fn oldest(&self) -> Slot {
