@@ -26,7 +26,7 @@ macro_rules! metric {
 
 metric!(
     REQUEST_TIMES: HistogramVec = HistogramVec::new(
-        HistogramOpts::new("execution_layer_request_times", "Duration of calls to ELs").buckets(SECONDS.to_vec()),
+        HistogramOpts::new("execution_layer_request_times", "Seconds until the execution client has answered, by method").buckets(SECONDS.to_vec()),
         &["method"],
     )
 );
@@ -40,7 +40,7 @@ metric!(
     PAYLOAD_STATUS: IntCounterVec = IntCounterVec::new(
         Opts::new(
             "execution_layer_payload_status",
-            "Indicates the payload status returned for a particular method",
+            "What the execution client said of payloads",
         ),
         &["method", "status"],
     )
@@ -49,14 +49,14 @@ metric!(
     GET_PAYLOAD_OUTCOME: IntCounterVec = IntCounterVec::new(
         Opts::new(
             "execution_layer_get_payload_outcome",
-            "The success/failure outcomes from calling get_payload",
+            "Payloads asked for, by whether they came",
         ),
         &["outcome"],
     )
 );
 metric!(
     GET_PAYLOAD_SOURCE: IntCounterVec = IntCounterVec::new(
-        Opts::new("execution_layer_get_payload_source", "The source of each payload returned from get_payload"),
+        Opts::new("execution_layer_get_payload_source", "Payloads of blocks, by where they are from"),
         &["source"],
     )
 );
@@ -64,7 +64,7 @@ metric!(
     PRE_PREPARED_PAYLOAD_ID: IntCounterVec = IntCounterVec::new(
         Opts::new(
             "execution_layer_pre_prepared_payload_id",
-            "Indicates hits or misses for already having prepared a payload id before payload production",
+            "Payloads asked for, by whether they had been begun ahead",
         ),
         &["event"],
     )
@@ -73,19 +73,19 @@ metric!(
     PAYLOAD_ATTRIBUTES_LOOKAHEAD: Histogram = Histogram::with_opts(
         HistogramOpts::new(
             "execution_layer_payload_attributes_lookahead",
-            "Duration between an fcU call with PayloadAttributes and when the block should be produced",
+            "Seconds from the beginning of a payload to its slot",
         )
         .buckets(vec![0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0]),
     )
 );
 metric!(
     PROPOSER_INSERTED: IntCounter =
-        IntCounter::new("execution_layer_proposer_inserted", "Count of times a new proposer is known")
+        IntCounter::new("execution_layer_proposer_inserted", "Proposers whose fee recipient was named the first time")
 );
 metric!(
     PROPOSER_DATA_UPDATED: IntCounter = IntCounter::new(
         "execution_layer_proposer_data_updated",
-        "Count of times new proposer data is supplied",
+        "Fee recipients that clients named",
     )
 );
 metric!(

@@ -57,56 +57,35 @@ impl NetworkMetrics {
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
         let r = registry;
         Ok(Self {
-            peers: gauge(r, "libp2p_peers", "Count of libp2p peers currently connected")?,
-            peers_multi: gauges(
-                r,
-                "libp2p_peers_multi",
-                "Count of libp2p peers currently connected",
-                &["direction", "transport"],
-            )?,
+            peers: gauge(r, "libp2p_peers", "Connected peers")?,
+            peers_multi: gauges(r, "libp2p_peers_multi", "Connected peers", &["direction", "transport"])?,
             peers_per_client: gauges(
                 r,
                 "libp2p_peers_per_client",
-                "The connected peers via client implementation",
+                "Connected peers, by what they call themselves",
                 &["Client"],
             )?,
-            connects: counter(
-                r,
-                "libp2p_peer_connect_event_total",
-                "Count of libp2p peer connect events",
-            )?,
-            disconnects: counter(
-                r,
-                "libp2p_peer_disconnect_event_total",
-                "Count of libp2p peer disconnect events",
-            )?,
+            connects: counter(r, "libp2p_peer_connect_event_total", "Connections that were made")?,
+            disconnects: counter(r, "libp2p_peer_disconnect_event_total", "Connections that ended")?,
             address_updates: counter(
                 r,
                 "libp2p_address_update_total",
-                "Count of changes of our address as seen by others",
+                "Changes of this node's address as others see it",
             )?,
-            discovery_bytes: gauges(
+            discovery_bytes: gauges(r, "discovery_bytes", "Bytes of discovery", &["direction"])?,
+            discovery_queue: gauge(r, "discovery_queue_size", "Queries of discovery under way")?,
+            discovery_requests: gauge(r, "discovery_requests", "Requests that discovery gets, per second")?,
+            discovery_sessions: gauge(r, "discovery_sessions", "Sessions of discovery")?,
+            rpc_requests: counters(
                 r,
-                "discovery_bytes",
-                "The number of bytes sent and received in discovery",
-                &["direction"],
+                "libp2p_rpc_requests_total",
+                "Requests that this node made",
+                &["type"],
             )?,
-            discovery_queue: gauge(r, "discovery_queue_size", "The number of discovery queries under way")?,
-            discovery_requests: gauge(
-                r,
-                "discovery_requests",
-                "The number of unsolicited discovery requests per second",
-            )?,
-            discovery_sessions: gauge(
-                r,
-                "discovery_sessions",
-                "The number of active discovery sessions with peers",
-            )?,
-            rpc_requests: counters(r, "libp2p_rpc_requests_total", "RPC requests total", &["type"])?,
             rpc_errors: counters(
                 r,
                 "libp2p_rpc_errors_per_client",
-                "RPC errors per client",
+                "Requests that failed",
                 &["client", "rpc_error", "direction"],
             )?,
             rpc_rate_limited: counters(
@@ -118,25 +97,20 @@ impl NetworkMetrics {
             peer_actions: counters(
                 r,
                 "libp2p_peer_actions_per_client",
-                "Score reports per client",
+                "Penalties, by client",
                 &["client", "action", "source"],
             )?,
-            report_messages: counters(
-                r,
-                "libp2p_report_peer_msgs_total",
-                "Number of peer reports per msg",
-                &["msg"],
-            )?,
+            report_messages: counters(r, "libp2p_report_peer_msgs_total", "Penalties, by reason", &["msg"])?,
             unaccepted: counters(
                 r,
                 "gossipsub_unaccepted_messages_per_client",
-                "Gossipsub messages that we did not accept, per client",
+                "Messages of gossip that were ignored or rejected, by client",
                 &["client", "validation_result"],
             )?,
             failed_publishes: counters(
                 r,
                 "gossipsub_failed_publishes_per_main_topic",
-                "Failed gossip publishes",
+                "Messages that did not go out",
                 &["topic_hash"],
             )?,
             dropped: counters(

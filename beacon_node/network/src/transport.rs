@@ -32,13 +32,17 @@ pub(crate) struct NodeBehaviour {
 #[error("libp2p node: {0}")]
 pub struct TransportError(pub(crate) String);
 
-/// Peers accepted beyond the target before the table prunes: a tenth, at least two.
+/// Peers accepted before the table prunes: a tenth more than the target, at least two, and none if none are wanted.
 pub(crate) fn max_peers(target: usize) -> usize {
-    target + (target / 10).max(2)
+    match target {
+        0 => 0,
+        _ => target + (target / 10).max(2),
+    }
 }
 
 fn limits(target: usize) -> connection_limits::ConnectionLimits {
-    let peers = u32::try_from(max_peers(target)).unwrap_or(u32::MAX);
+    // Trusted peers come in any case.
+    let peers = u32::try_from(max_peers(target.max(1))).unwrap_or(u32::MAX);
     connection_limits::ConnectionLimits::default()
         .with_max_pending_incoming(Some(32))
         .with_max_pending_outgoing(Some(32))
@@ -124,6 +128,6 @@ mod tests {
 
     #[test]
     fn some_room_is_left_above_the_target() {
-        assert_eq!((max_peers(3), max_peers(100)), (5, 110));
+        assert_eq!((max_peers(0), max_peers(3), max_peers(100)), (0, 5, 110));
     }
 }

@@ -122,3 +122,66 @@ fn a_file_holds_one_idea() {
 
 /// Past this, a file is probably two.
 const MAX_LINES: usize = 700;
+
+/// Files below a folder that are called so.
+fn files_called(folder: &Path, is_wanted: &dyn Fn(&str) -> bool, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files_called(&path, is_wanted, found);
+        } else if is_wanted(path.file_name().unwrap().to_str().unwrap()) {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_metric_is_described_and_nothing_else() {
+    /// Of our own metrics, as far as they are in literals.
+    const FAMILIES: [&str; 15] = [
+        "beacon_",
+        "channel_",
+        "discovery_",
+        "dvt_",
+        "execution_layer_",
+        "gossipsub_",
+        "http_api_",
+        "lighthouse_",
+        "sync_slots_",
+        "libp2p_",
+        "network_",
+        "process_",
+        "slotclock_",
+        "store_",
+        "vc_",
+    ];
+    let is_name = |text: &&str| {
+        FAMILIES.iter().any(|family| text.starts_with(family))
+            && text
+                .chars()
+                .all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_')
+    };
+    let mut files = Vec::new();
+    let may_have_metrics =
+        |name: &str| name.ends_with("metrics.rs") || ["workers.rs", "channels.rs", "start.rs"].contains(&name);
+    for folder in ["beacon_node", "validator_client", "platform"] {
+        files_called(&workspace().join(folder), &may_have_metrics, &mut files);
+    }
+    let sources: Vec<String> = files
+        .iter()
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    let in_sources: BTreeSet<&str> = sources
+        .iter()
+        .flat_map(|source| source.split('"').skip(1).step_by(2))
+        .filter(is_name)
+        .collect();
+    let text = std::fs::read_to_string(workspace().join("docs/metrics.md")).unwrap();
+    let rows = text.lines().filter(|line| line.starts_with("| `"));
+    let described: BTreeSet<&str> = rows
+        .filter_map(|row| row.split('|').nth(1))
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .filter(is_name)
+        .collect();
+    assert_eq!(in_sources, described, "left the sources, right docs/metrics.md");
+}

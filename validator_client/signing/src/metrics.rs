@@ -14,52 +14,52 @@ const COUNTERS: [(&str, &str, &str); 10] = [
     (
         "block",
         "vc_signed_beacon_blocks_total",
-        "Total count of attempted block signings",
+        "Blocks that were to be signed",
     ),
     (
         "attestation",
         "vc_signed_attestations_total",
-        "Total count of attempted Attestation signings",
+        "Votes that were to be signed",
     ),
     (
         "aggregate_and_proof",
         "vc_signed_aggregates_total",
-        "Total count of attempted SignedAggregateAndProof signings",
+        "Aggregates that were to be signed",
     ),
     (
         "randao_reveal",
         "vc_signed_randao_reveals_total",
-        "Total count of attempted RANDAO reveal signings",
+        "RANDAO reveals that were to be signed",
     ),
     (
         "selection_proof",
         "vc_signed_selection_proofs_total",
-        "Total count of attempted SelectionProof signings",
+        "Selection proofs that were to be signed",
     ),
     (
         "sync_committee_message",
         "vc_signed_sync_committee_messages_total",
-        "Total count of attempted SyncCommitteeMessage signings",
+        "Sync committee messages that were to be signed",
     ),
     (
         "contribution_and_proof",
         "vc_signed_sync_committee_contributions_total",
-        "Total count of attempted ContributionAndProof signings",
+        "Contributions that were to be signed",
     ),
     (
         "sync_selection_proof",
         "vc_signed_sync_selection_proofs_total",
-        "Total count of attempted SyncSelectionProof signings",
+        "Selection proofs of sync committees that were to be signed",
     ),
     (
         "voluntary_exit",
         "vc_signed_voluntary_exits_total",
-        "Total count of VoluntaryExit signings",
+        "Voluntary exits that were to be signed",
     ),
     (
         "key_set_change",
         "vc_signed_key_set_changes_total",
-        "Total count of KeySetChange signings",
+        "Changes of key sets that were to be signed",
     ),
 ];
 
@@ -74,7 +74,11 @@ static SIGNED: LazyLock<Vec<(&str, IntCounterVec)>> = LazyLock::new(|| {
 
 static SIGNING_TIMES: LazyLock<Option<HistogramVec>> = LazyLock::new(|| {
     registered(HistogramVec::new(
-        HistogramOpts::new("vc_signing_times_seconds", "Duration to obtain a signature").buckets(SECONDS.to_vec()),
+        HistogramOpts::new(
+            "vc_signing_times_seconds",
+            "Seconds until a signature is there, by what is signed",
+        )
+        .buckets(SECONDS.to_vec()),
         &["type"],
     ))
 });
