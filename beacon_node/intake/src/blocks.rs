@@ -56,13 +56,8 @@ impl<P: Preset> Intake<P> {
         self.executed.kept.lock().peek(root).is_some()
     }
 
-    /// Executes a block, unless that is done.
-    async fn execute(
-        &self,
-        block: &Arc<SignedBeaconBlock<P>>,
-        root: Root,
-        signatures: BlockSignatures,
-    ) -> Result<(), ImportError> {
+    /// Executes a block whose proposer's signature was verified, unless that is done.
+    async fn execute(&self, block: &Arc<SignedBeaconBlock<P>>, root: Root) -> Result<(), ImportError> {
         let turn = self.executed.turn(root);
         let _turn = turn.lock().await;
         if self.is_executed(&root) {
@@ -70,7 +65,11 @@ impl<P: Preset> Intake<P> {
         }
         let executed = self
             .chain()
-            .execute(Arc::clone(block), signatures, Priority::BlockImport)
+            .execute(
+                Arc::clone(block),
+                BlockSignatures::AllButProposer,
+                Priority::BlockImport,
+            )
             .await?;
         self.keep_executed(executed);
         Ok(())
@@ -100,10 +99,7 @@ impl<P: Preset> Intake<P> {
     }
 
     async fn import_verified(&self, block: Arc<SignedBeaconBlock<P>>, root: Root) -> Result<Root, ImportError> {
-        let (executed, available) = tokio::join!(
-            self.execute(&block, root, BlockSignatures::AllButProposer),
-            self.wait_until_available(&block, root)
-        );
+        let (executed, available) = tokio::join!(self.execute(&block, root), self.wait_until_available(&block, root));
         if let Err(error) = &executed
             && (error.is_invalid_block() || error.is_invalid_payload())
         {
@@ -131,7 +127,8 @@ impl<P: Preset> Intake<P> {
         }
         if let Err(unavailable) = self.check_available(&block, &root) {
             // Columns that nobody has to have are not missing: anybody can name commitments in a block that is none.
-            self.execute(&block, root, BlockSignatures::All).await?;
+            let executed = self.chain().execute(block, BlockSignatures::All, Priority::BlockImport);
+            executed.await?;
             return Err(unavailable);
         }
         let imported = self.chain().process_block(block, BlockSignatures::All).await;

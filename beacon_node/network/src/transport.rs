@@ -41,8 +41,7 @@ pub(crate) fn max_peers(target: usize) -> usize {
 }
 
 fn limits(target: usize) -> connection_limits::ConnectionLimits {
-    // Trusted peers come in any case.
-    let peers = u32::try_from(max_peers(target.max(1))).unwrap_or(u32::MAX);
+    let peers = u32::try_from(max_peers(target)).unwrap_or(u32::MAX);
     connection_limits::ConnectionLimits::default()
         .with_max_pending_incoming(Some(32))
         .with_max_pending_outgoing(Some(32))
@@ -66,9 +65,13 @@ pub(crate) fn build_swarm(
     let identify = identify::Config::new(IDENTIFY_PROTOCOL.to_owned(), keypair.public())
         .with_agent_version(config.agent.clone())
         .with_cache_size(0);
+    let mut limits = connection_limits::Behaviour::new(limits(config.target_peers));
+    for trusted in &config.trusted_peers {
+        limits.bypass_peer_id(trusted);
+    }
     let behaviour = NodeBehaviour {
         gate: Gate::default(),
-        limits: connection_limits::Behaviour::new(limits(config.target_peers)),
+        limits,
         gossipsub: gossipsub(clock, known_digests, registry).map_err(|e| error(&e))?,
         rpc: rpc::Behaviour::new(response_delay),
         identify: identify::Behaviour::new(identify),

@@ -59,6 +59,8 @@ pub(crate) struct Backfill<P: Preset> {
     pub(crate) sync_status: watch::Receiver<SyncStatus>,
     /// Down to the genesis, beyond what every node keeps.
     pub(crate) to_genesis: bool,
+    /// Columns that nobody has are left alone while blocks come.
+    pub(crate) columns_rest_until: Instant,
 }
 
 impl<P: Preset> Backfill<P> {
@@ -105,8 +107,7 @@ impl<P: Preset> Backfill<P> {
                 }
                 Step::Stuck => pause = pause.saturating_mul(2).min(MAX_PAUSE_SLOTS),
             }
-            let slot = Duration::from_millis(self.chain().spec().slot_duration_ms);
-            let pause = sleep(slot.saturating_mul(u32::try_from(pause).unwrap_or(1)));
+            let pause = sleep(self.slots(pause));
             let before = *self.sync_status.borrow();
             // Another peer, or the head is reached. How far the head is away changes in every slot.
             let is_news =
@@ -115,6 +116,7 @@ impl<P: Preset> Backfill<P> {
                 () = pause => {}
                 news = self.sync_status.wait_for(is_news) => if news.is_err() { return },
             }
+            self.columns_rest_until = Instant::now();
         }
     }
 
@@ -125,16 +127,30 @@ impl<P: Preset> Backfill<P> {
         tracing::info!(%blocks_from, %columns_from, "{text}");
     }
 
-    /// Columns first: others need them sooner than old blocks.
-    async fn step(&self, keys: &Arc<BeaconState<P>>) -> Result<Step, ChainError> {
-        let columns = self.fill_columns().await?;
+    /// Columns first: others need them sooner than old blocks. What nobody has is not asked for with each step.
+    async fn step(&mut self, keys: &Arc<BeaconState<P>>) -> Result<Step, ChainError> {
+        let columns = if self.columns_rest_until > Instant::now() {
+            Step::Stuck
+        } else {
+            self.fill_columns().await?
+        };
         if columns == Step::Progress {
             return Ok(columns);
         }
-        Ok(match self.fill_blocks(keys).await? {
+        let blocks = self.fill_blocks(keys).await?;
+        let is_first = self.columns_rest_until <= Instant::now();
+        if (columns, blocks) == (Step::Stuck, Step::Progress) && is_first {
+            self.columns_rest_until = Instant::now() + self.slots(MAX_PAUSE_SLOTS);
+        }
+        Ok(match blocks {
             Step::Done => columns,
             blocks => blocks,
         })
+    }
+
+    fn slots(&self, count: u64) -> Duration {
+        let slot = Duration::from_millis(self.chain().spec().slot_duration_ms);
+        slot.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX))
     }
 
     /// The columns of an epoch of blocks that are here.

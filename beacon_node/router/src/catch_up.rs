@@ -1,7 +1,7 @@
 //! Driving range sync and parent lookups: requests, imports, and what peers say of themselves.
 
 use crate::columns::ColumnSource;
-use crate::fetched::{Branch, Setback, import_batch};
+use crate::fetched::{Branch, Retries, Setback, import_batch};
 use crate::forks::{DigestEpochs, fork_of_digest, status_message};
 use beacon_chain::{BeaconChain, ChainEvent};
 use intake::Intake;
@@ -17,7 +17,7 @@ use sync::{
     BatchId, BatchOutcome, LookupAction, LookupFailure, MAX_LOOKUP_BLOCKS, ParentLookup, PeerChain, RangeAction,
     RangeFault, RangeSync,
 };
-use tokio::sync::{Semaphore, broadcast, watch};
+use tokio::sync::{broadcast, watch};
 use types::{ForkVersioned as _, Preset, Root, SignedBeaconBlock, Slot};
 
 type Block<P> = Arc<SignedBeaconBlock<P>>;
@@ -29,8 +29,13 @@ pub(crate) enum CatchUp<P: Preset> {
     PeerStatus(PeerId, StatusMessage),
     /// A peer is gone.
     PeerGone(PeerId),
-    /// A block came whose parent is unknown.
-    UnknownParent { peer: PeerId, block: Block<P> },
+    /// A block came whose parent is unknown; `None` if it is a proposal, which is imported when it is complete.
+    UnknownParent {
+        peer: PeerId,
+        slot: Slot,
+        parent: Root,
+        block: Option<Block<P>>,
+    },
     /// An answer by range; `None` if there was none.
     Batch(BatchId, Option<Vec<Block<P>>>),
     /// A batch was imported, or not.
@@ -62,10 +67,10 @@ pub(crate) struct CatchUpTask<P: Preset> {
     pub(crate) sender: Sender<CatchUp<P>>,
     pub(crate) status: watch::Sender<SyncStatus>,
     pub(crate) range: RangeSync<P, PeerId, Block<P>>,
-    pub(crate) lookups: ParentLookup<PeerId, Block<P>>,
+    pub(crate) lookups: ParentLookup<PeerId, Option<Block<P>>>,
     pub(crate) peers: BTreeMap<PeerId, StatusMessage>,
     /// Places for branches that are tried again.
-    pub(crate) retries: Arc<Semaphore>,
+    pub(crate) retries: Arc<Retries>,
 }
 
 impl<P: Preset> CatchUpTask<P> {
@@ -139,13 +144,17 @@ impl<P: Preset> CatchUpTask<P> {
                 let actions = self.range.on_peer_disconnected(&peer);
                 self.perform(actions).await;
             }
-            CatchUp::UnknownParent { peer, block } => {
+            CatchUp::UnknownParent {
+                peer,
+                slot,
+                parent,
+                block,
+            } => {
                 // Range sync brings what is far ahead. It may be kept busy by a chain whose columns nobody has.
                 let reach = self.chain().head().slot().saturating_add(MAX_LOOKUP_BLOCKS as u64);
-                if block.slot() > reach {
+                if slot > reach {
                     return;
                 }
-                let parent = block.parent_root();
                 let action = self.lookups.on_unknown_parent(peer, block, parent);
                 self.perform_lookup(action).await;
             }
@@ -169,7 +178,7 @@ impl<P: Preset> CatchUpTask<P> {
             } => {
                 let parent = block.parent_root();
                 let is_parent_known = self.chain().contains_block(&parent);
-                let action = self.lookups.on_block(peer, &root, block, parent, is_parent_known);
+                let action = self.lookups.on_block(peer, &root, Some(block), parent, is_parent_known);
                 self.perform_lookup(action).await;
             }
             CatchUp::Found { root, block: None, .. } => {
@@ -232,7 +241,7 @@ impl<P: Preset> CatchUpTask<P> {
         }
     }
 
-    async fn perform_lookup(&mut self, action: Option<LookupAction<PeerId, Block<P>>>) {
+    async fn perform_lookup(&mut self, action: Option<LookupAction<PeerId, Option<Block<P>>>>) {
         match action {
             None => {}
             Some(LookupAction::Request { peer, root }) => {

@@ -6,6 +6,7 @@ use data_columns::{
     verify_data_column_sidecar, verify_data_column_sidecar_inclusion_proof, verify_data_column_sidecars_kzg_proofs,
     with_block_header,
 };
+use futures::future::join_all;
 use intake::Intake;
 use network::{
     DataColumnsByRootIdentifier, DataColumnsByRootRequest, NetworkHandle, PeerId, PeerState, PeerSummary, Penalty,
@@ -15,6 +16,7 @@ use runtime::Priority;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::time::{Duration, Instant};
 use tree_hash::TreeHash as _;
 use types::{
     ChainSpec, ColumnIndex, DataColumnSidecar, ForkName, ForkVersioned as _, Preset, Root, SignedBeaconBlock, Slot,
@@ -24,6 +26,11 @@ use types::{
 const MAX_COLUMN_PEERS: usize = 16;
 /// Columns that are asked for at once. Of blocks with nine blobs they are some ten megabytes.
 const MAX_COLUMNS_PER_REQUEST: usize = 512;
+/// What a peer may take for an answer, and for each column of it.
+const ANSWER_TIME: Duration = Duration::from_secs(5);
+const ANSWER_TIME_PER_COLUMN: Duration = Duration::from_millis(100);
+/// Blocks that wait whose columns are fetched at once.
+const MAX_FETCHED_AT_ONCE: usize = 4;
 /// How often in a slot blocks that wait for columns are looked at. A column has that part of a slot to come by gossip.
 const LOOKS_PER_SLOT: u64 = 4;
 
@@ -61,23 +68,27 @@ impl ColumnSource {
         }
     }
 
-    /// Connected peers; none if the network has stopped. The first `count` are others in every turn, as far as there are.
+    /// Connected peers; none if the network has stopped. The first `count` are others in every turn, and with fewer peers
+    /// the first one is another.
     pub(crate) async fn peers_in_turn(&self, count: usize) -> Vec<PeerSummary> {
-        let turn = self.turn.fetch_add(count, Ordering::Relaxed);
         let mut peers = self.network.peers().await.unwrap_or_default();
         peers.retain(|peer| peer.state == PeerState::Connected);
+        let step = if peers.len() > count { count } else { 1 };
+        let turn = self.turn.fetch_add(step, Ordering::Relaxed);
         let first = turn.checked_rem(peers.len()).unwrap_or_default();
         peers.rotate_left(first);
         peers
     }
 
-    /// Fetches what is missing of blocks, verifies and stores it. A peer is asked for what it is to keep.
+    /// Fetches what is missing of blocks, verifies and stores it. A peer is asked for what it is to keep. Gives what has
+    /// come.
     pub(crate) async fn fetch<P: Preset>(
         &self,
         intake: &Arc<Intake<P>>,
         blocks: &[RootedBlock<P>],
         priority: Priority,
-    ) {
+    ) -> Vec<(Root, ColumnIndex)> {
+        let mut fetched = Vec::new();
         let mut wanted = BTreeMap::new();
         for (root, block) in blocks {
             let missing = intake.missing_custody(block, root).unwrap_or_default();
@@ -88,7 +99,7 @@ impl ColumnSource {
             }
         }
         let Some(oldest) = wanted.values().map(|wanted| wanted.block.slot()).min() else {
-            return;
+            return fetched;
         };
         let mut peers = self.peers_in_turn(MAX_COLUMN_PEERS).await;
         // Who has not got all columns that it names may still have some.
@@ -102,11 +113,12 @@ impl ColumnSource {
             while !share.is_empty() {
                 let part = first_part(&mut share);
                 let answer = self.ask(intake, peer.peer_id, &part, &wanted, priority).await;
-                for (root, index) in answer.received {
-                    if let Some(wanted) = wanted.get_mut(&root) {
-                        wanted.columns.remove(&index);
+                for (root, index) in &answer.received {
+                    if let Some(wanted) = wanted.get_mut(root) {
+                        wanted.columns.remove(index);
                     }
                 }
+                fetched.extend(answer.received);
                 if !answer.is_whole {
                     break;
                 }
@@ -114,9 +126,10 @@ impl ColumnSource {
             wanted.retain(|_, wanted| !wanted.columns.is_empty());
             asked = asked.saturating_add(1);
             if wanted.is_empty() || asked == MAX_COLUMN_PEERS {
-                return;
+                break;
             }
         }
+        fetched
     }
 
     /// Asks a peer for columns of blocks. What comes before an error counts.
@@ -175,7 +188,16 @@ impl ColumnSource {
         let Ok(mut stream) = self.network.request(peer, message).await else {
             return (sidecars, End::Broken);
         };
-        while let Some(chunk) = stream.next().await {
+        let columns = u32::try_from(expected.len()).unwrap_or(u32::MAX);
+        let deadline = Instant::now() + ANSWER_TIME + ANSWER_TIME_PER_COLUMN.saturating_mul(columns);
+        loop {
+            let Ok(chunk) = tokio::time::timeout_at(deadline, stream.next()).await else {
+                tracing::debug!(%peer, "Peer is too slow with its columns");
+                return (sidecars, End::Broken);
+            };
+            let Some(chunk) = chunk else {
+                return (sidecars, End::Whole);
+            };
             let (fork_digest, ssz) = match chunk {
                 Ok(ResponseChunk::Object { fork_digest, ssz }) => (fork_digest, ssz),
                 Ok(_) => continue,
@@ -190,7 +212,6 @@ impl ColumnSource {
                 None => return (sidecars, End::Wrong),
             }
         }
-        (sidecars, End::Whole)
     }
 }
 
@@ -318,12 +339,16 @@ impl<P: Preset> LateColumns<P> {
         let waiting = self.intake.waiting_blocks();
         self.looks
             .retain(|root, _| waiting.iter().any(|(waits, _)| waits == root));
+        let mut due = Vec::new();
         for block in waiting {
             let looks = self.looks.entry(block.0).or_default();
             *looks = looks.saturating_add(1);
             if *looks >= 2 && looks.is_power_of_two() {
-                self.fetch(block).await;
+                due.push(block);
             }
+        }
+        for some in due.chunks(MAX_FETCHED_AT_ONCE) {
+            join_all(some.iter().map(|block| self.fetch(block.clone()))).await;
         }
     }
 

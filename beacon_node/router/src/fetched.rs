@@ -1,22 +1,27 @@
 //! Blocks that were asked for, of which nothing is verified yet: they are imported in a row, with their columns.
 
 use crate::columns::{ColumnSource, RootedBlock};
-use beacon_chain::{BeaconChain, ImportError};
+use beacon_chain::ImportError;
 use intake::Intake;
 use network::PeerId;
+use parking_lot::Mutex;
 use runtime::Priority;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
-use types::{Preset, Root, SignedBeaconBlock};
+use types::{ColumnIndex, Preset, Root, SignedBeaconBlock};
 
 /// How often a branch is tried of which something is missing.
 const BRANCH_ATTEMPTS: u32 = 6;
+/// Branches that wait to be tried again.
+const MAX_RETRIES: usize = 16;
+/// Of these, such as lack something of the same block: anybody can name it as a parent.
+const MAX_RETRIES_PER_BLOCK: usize = 4;
 
 /// Why not all blocks of a row were imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Setback {
-    /// The parent of the first is not known.
+    /// A parent is not known.
     Unlinked,
     /// A block is invalid, or not the child of the one before it.
     Faulty,
@@ -24,34 +29,74 @@ pub(crate) enum Setback {
     Later,
 }
 
-/// A branch that was looked up: blocks, parents first, with who sent them.
+/// Places for branches that wait, by the block that something is missing of.
+#[derive(Debug, Default)]
+pub(crate) struct Retries(Mutex<HashMap<Root, usize>>);
+
+/// A place, until it is dropped.
+#[must_use]
+struct Place<'a> {
+    retries: &'a Retries,
+    root: Root,
+}
+
+impl Retries {
+    fn take(&self, root: Root) -> Option<Place<'_>> {
+        let mut taken = self.0.lock();
+        let all: usize = taken.values().sum();
+        let of_block = taken.get(&root).copied().unwrap_or_default();
+        if all >= MAX_RETRIES || of_block >= MAX_RETRIES_PER_BLOCK {
+            return None;
+        }
+        *taken.entry(root).or_default() += 1;
+        Some(Place { retries: self, root })
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut taken = self.retries.0.lock();
+        if let Some(count) = taken.get_mut(&self.root) {
+            *count = count.saturating_sub(1);
+        }
+        taken.retain(|_, count| *count > 0);
+    }
+}
+
+/// A branch that was looked up: blocks, parents first, with who sent them. The last one came by gossip; it is none if it is a
+/// proposal, whose signature is not complete.
 pub(crate) struct Branch<P: Preset> {
     pub(crate) intake: Arc<Intake<P>>,
     pub(crate) columns: ColumnSource,
-    pub(crate) blocks: Vec<(PeerId, Arc<SignedBeaconBlock<P>>)>,
+    pub(crate) blocks: Vec<(PeerId, Option<Arc<SignedBeaconBlock<P>>>)>,
 }
 
 impl<P: Preset> Branch<P> {
     /// Imports it. What is missing may come late: as long as there is a place, it is tried again after 1, 2, 4 slots and so
     /// on. Gives whose fault it is, if it is anybody's.
-    pub(crate) async fn import(self, retries: &Semaphore) -> Option<PeerId> {
+    pub(crate) async fn import(self, retries: &Retries) -> Option<PeerId> {
         let (senders, blocks): (Vec<_>, Vec<_>) = self.blocks.into_iter().unzip();
+        let blocks: Vec<_> = blocks.into_iter().flatten().collect();
         let slot = Duration::from_millis(self.intake.chain().spec().slot_duration_ms);
-        let mut place_to_wait = None;
-        for attempt in 0..BRANCH_ATTEMPTS {
-            match import_batch(Arc::clone(&self.intake), self.columns.clone(), blocks.clone()).await {
+        let mut waits: Option<Place<'_>> = None;
+        for attempt in 1..=BRANCH_ATTEMPTS {
+            let imported = import_batch(Arc::clone(&self.intake), self.columns.clone(), blocks.clone());
+            match imported.await {
                 Ok(()) | Err((_, Setback::Unlinked)) => return None,
                 Err((place, Setback::Faulty)) => {
-                    // The last one came by gossip, where blocks are passed on before they are executed.
+                    // By gossip, blocks are passed on before they are executed.
                     let is_ancestor = place.saturating_add(1) < senders.len();
                     return senders.get(place).copied().filter(|_| is_ancestor);
                 }
-                Err((_, Setback::Later)) => {
-                    if place_to_wait.is_none() {
-                        place_to_wait = Some(retries.try_acquire().ok()?);
+                Err((place, Setback::Later)) => {
+                    let root = blocks.get(place)?.block_root();
+                    if waits.as_ref().is_none_or(|place| place.root != root) {
+                        waits = Some(retries.take(root)?);
                     }
-                    tokio::time::sleep(slot.saturating_mul(1 << attempt)).await;
                 }
+            }
+            if attempt < BRANCH_ATTEMPTS {
+                tokio::time::sleep(slot.saturating_mul(1 << (attempt - 1))).await;
             }
         }
         None
@@ -65,60 +110,65 @@ pub(crate) async fn import_batch<P: Preset>(
     blocks: Vec<Arc<SignedBeaconBlock<P>>>,
 ) -> Result<(), (usize, Setback)> {
     let blocks: Vec<RootedBlock<P>> = blocks.into_iter().map(|block| (block.block_root(), block)).collect();
-    check_links(intake.chain(), &blocks)?;
-    columns.fetch(&intake, &blocks, Priority::BlockImport).await;
-    for (place, rooted) in blocks.iter().enumerate() {
-        if let Err(setback) = import_fetched(&intake, &columns, rooted).await {
+    let (linked, end) = linked(&intake, &blocks);
+    let mut fetched = columns.fetch(&intake, linked, Priority::BlockImport).await;
+    for (place, rooted) in linked.iter().enumerate() {
+        if let Err(setback) = import_fetched(&intake, &columns, rooted, &mut fetched).await {
             // Nobody has looked at whether those behind a block that is not imported are signed.
             let of_no_use = place.saturating_add(usize::from(setback == Setback::Later));
-            forget_columns(&intake, blocks.get(of_no_use..).unwrap_or_default());
+            forget_columns(&intake, linked.get(of_no_use..).unwrap_or_default(), &fetched);
             return Err((place, setback));
         }
     }
-    Ok(())
+    end.map_or(Ok(()), |setback| Err((linked.len(), setback)))
 }
 
-/// Whether the columns of blocks are worth asking for: a row that begins at a block that is known, after what is final,
-/// and does not reach beyond the clock.
-fn check_links<P: Preset>(chain: &BeaconChain<P>, blocks: &[RootedBlock<P>]) -> Result<(), (usize, Setback)> {
+/// The blocks whose columns are worth asking for: a row that begins at a block that is known, after what is final, and does
+/// not reach beyond the clock. And what is wrong with the next one.
+fn linked<'a, P: Preset>(intake: &Intake<P>, blocks: &'a [RootedBlock<P>]) -> (&'a [RootedBlock<P>], Option<Setback>) {
+    let chain = intake.chain();
     let Some((_, first)) = blocks.first() else {
-        return Ok(());
+        return (blocks, None);
     };
     if !chain.contains_block(&first.parent_root()) {
-        return Err((0, Setback::Unlinked));
+        return (&[], Some(Setback::Unlinked));
     }
     let mut after = chain.head().finalized_checkpoint.epoch.start_slot::<P>();
     let mut parent = first.parent_root();
     for (place, (root, block)) in blocks.iter().enumerate() {
-        let is_in_order = block.slot() > after && block.slot() <= chain.current_slot();
+        let before = blocks.get(..place).unwrap_or_default();
         // What is known may be as old as it likes.
-        if block.parent_root() != parent || !(is_in_order || chain.contains_block(root)) {
-            return Err((place, Setback::Faulty));
+        let is_in_order = block.slot() > after || chain.contains_block(root);
+        if block.parent_root() != parent || !is_in_order {
+            return (before, Some(Setback::Faulty));
+        }
+        if intake.gossip().check_not_future(block.slot()).is_err() {
+            return (before, Some(Setback::Later));
         }
         (after, parent) = (block.slot(), *root);
     }
-    Ok(())
+    (blocks, None)
 }
 
+/// With the columns of the block that were fetched for it.
 async fn import_fetched<P: Preset>(
     intake: &Arc<Intake<P>>,
     columns: &ColumnSource,
     rooted: &RootedBlock<P>,
+    fetched: &mut Vec<(Root, ColumnIndex)>,
 ) -> Result<(), Setback> {
     let slot = rooted.1.slot();
     let mut imported = intake.import_unverified(Arc::clone(&rooted.1)).await;
     if matches!(imported, Err(ImportError::DataUnavailable(_))) {
-        columns
-            .fetch(intake, std::slice::from_ref(rooted), Priority::BlockImport)
-            .await;
+        let late = columns.fetch(intake, std::slice::from_ref(rooted), Priority::BlockImport);
+        fetched.extend(late.await);
         imported = intake.import_unverified(Arc::clone(&rooted.1)).await;
     }
     match imported {
         Ok(_) | Err(ImportError::AlreadyKnown(_)) => Ok(()),
-        Err(error)
-            if !error.is_invalid_payload()
-                && (error.is_invalid_block() || matches!(error, ImportError::UnknownParent(_))) =>
-        {
+        // Known when it was asked for: what is final has moved.
+        Err(ImportError::UnknownParent(_)) => Err(Setback::Unlinked),
+        Err(error) if error.is_invalid_block() && !error.is_invalid_payload() => {
             tracing::warn!(%slot, %error, "Fetched block is not imported");
             Err(Setback::Faulty)
         }
@@ -130,12 +180,40 @@ async fn import_fetched<P: Preset>(
     }
 }
 
-/// Anybody can make columns for blocks that nobody signed: they are not to fill the disk.
-fn forget_columns<P: Preset>(intake: &Intake<P>, blocks: &[RootedBlock<P>]) {
-    let is_of_use = |root: &Root| intake.chain().contains_block(root) || intake.is_waiting(root);
+/// Anybody can make columns for blocks that nobody signed: they are not to fill the disk. Columns that came otherwise stay.
+fn forget_columns<P: Preset>(intake: &Intake<P>, blocks: &[RootedBlock<P>], fetched: &[(Root, ColumnIndex)]) {
+    let is_of_use = |root: &Root| intake.chain().contains_block(root) || intake.is_being_imported(root);
     for (root, block) in blocks.iter().filter(|(root, _)| !is_of_use(root)) {
-        if let Err(error) = intake.chain().storage().remove_data_columns(block.slot(), root) {
+        let of_block = fetched.iter().filter(|(of, _)| of == root);
+        let indices: Vec<ColumnIndex> = of_block.map(|(_, index)| *index).collect();
+        let removed = intake
+            .chain()
+            .storage()
+            .remove_data_columns(block.slot(), root, &indices);
+        if let Err(error) = removed {
             tracing::error!(%root, %error, "Columns of an invalid block are not removed");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn branches_that_lack_the_same_block_leave_places_for_others() {
+        let retries = Retries::default();
+        let root = Root::repeat_byte;
+        let of_one: Vec<_> = std::iter::repeat_with(|| retries.take(root(1)))
+            .take(2 * MAX_RETRIES)
+            .flatten()
+            .collect();
+        assert_eq!(of_one.len(), MAX_RETRIES_PER_BLOCK);
+        let others: Vec<_> = (2..=u8::MAX).filter_map(|number| retries.take(root(number))).collect();
+        assert_eq!(others.len(), MAX_RETRIES - MAX_RETRIES_PER_BLOCK);
+        drop(of_one);
+        assert!(retries.take(root(1)).is_some());
+        drop(others);
+        assert!(retries.0.lock().is_empty());
     }
 }

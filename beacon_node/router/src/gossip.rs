@@ -188,7 +188,7 @@ impl<P: Preset> Gossip<P> {
                 if let Err(error) = &result
                     && error.unknown_block().is_some()
                 {
-                    self.look_up(message.source, block).await;
+                    self.look_up(message.source, block, false).await;
                 }
                 outcome!(topic, result)
             }
@@ -243,7 +243,7 @@ impl<P: Preset> Gossip<P> {
             }
             Err(error) => {
                 if error.unknown_block().is_some() || self.is_refused_parent(&error) {
-                    self.look_up(source, block).await;
+                    self.look_up(source, block, true).await;
                 }
                 log_refusal(&message.topic, error.verdict(), &error);
                 self.conclude(message, verdict(error.verdict())).await;
@@ -265,7 +265,7 @@ impl<P: Preset> Gossip<P> {
         let block = Arc::clone(&verified.block);
         match self.intake.import(verified).await {
             Ok(_) | Err(ImportError::AlreadyKnown(_)) => {}
-            Err(ImportError::UnknownParent(_)) => self.look_up(source, block).await,
+            Err(ImportError::UnknownParent(_)) => self.look_up(source, block, true).await,
             Err(error @ ImportError::DataUnavailable(_)) => {
                 tracing::debug!(%slot, %root, %error, "Block waits for its columns");
             }
@@ -280,8 +280,14 @@ impl<P: Preset> Gossip<P> {
         }
     }
 
-    async fn look_up(&self, peer: PeerId, block: Arc<SignedBeaconBlock<P>>) {
-        if let Err(error) = self.catch_up.try_send(CatchUp::UnknownParent { peer, block }) {
+    async fn look_up(&self, peer: PeerId, block: Arc<SignedBeaconBlock<P>>, is_complete: bool) {
+        let message = CatchUp::UnknownParent {
+            peer,
+            slot: block.slot(),
+            parent: block.parent_root(),
+            block: is_complete.then_some(block),
+        };
+        if let Err(error) = self.catch_up.try_send(message) {
             tracing::debug!(%error, "Parent is not looked up");
         }
     }

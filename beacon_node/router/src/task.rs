@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use sync::{ParentLookup, RangeSync};
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
+use tokio::time::Instant;
 use types::{Epoch, ForkDigest, Preset, SingleAttestation, Slot};
 
 /// Gossip messages that are looked at at once, beside votes.
@@ -30,8 +31,6 @@ const MAX_GOSSIP_TASKS: usize = 256;
 const MAX_ANSWERS: usize = 16;
 const COMMAND_QUEUE: usize = 256;
 const CATCH_UP_QUEUE: usize = 1024;
-/// Branches of blocks with something missing that are tried again.
-const MAX_RETRIED_BRANCHES: usize = 16;
 /// Messages that wait to be looked at once more.
 const AGAIN_QUEUE: usize = 256;
 /// Epochs ahead of a fork at which its topics are joined, and after it at which those of the fork before are left.
@@ -144,6 +143,7 @@ impl Router {
             columns: columns.clone(),
             sync_status: status.clone(),
             to_genesis: backfill_to_genesis,
+            columns_rest_until: Instant::now(),
         };
         let catch_up_task = CatchUpTask {
             intake: Arc::clone(&intake),
@@ -155,7 +155,7 @@ impl Router {
             range: RangeSync::new(chain.head().slot()),
             lookups: ParentLookup::default(),
             peers: BTreeMap::new(),
-            retries: Arc::new(Semaphore::new(MAX_RETRIED_BRANCHES)),
+            retries: Arc::default(),
         };
         let custody = intake.custody().columns;
         let router = RouterTask {

@@ -68,11 +68,16 @@ impl<P: Preset> Storage<P> {
             .collect()
     }
 
-    /// Removes the data columns of a block that turned out to be none.
-    pub fn remove_data_columns(&self, slot: Slot, root: &Root) -> Result<(), StorageError> {
+    /// Removes data columns of a block, which turned out to be none.
+    pub fn remove_data_columns(&self, slot: Slot, root: &Root, indices: &[ColumnIndex]) -> Result<(), StorageError> {
         let mut batch = Batch::default();
-        self.delete_data_columns(&mut batch, root)?;
-        batch.delete(Column::ColumnBlock, &hot_block_key(slot, root));
+        for index in indices {
+            batch.delete(Column::DataColumn, &data_column_key(root, *index));
+        }
+        let stored = self.data_column_indices(root)?;
+        if stored.iter().all(|index| indices.contains(index)) {
+            batch.delete(Column::ColumnBlock, &hot_block_key(slot, root));
+        }
         self.store.write(batch, false)
     }
 

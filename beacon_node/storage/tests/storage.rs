@@ -388,7 +388,9 @@ fn columns_go_with_what_is_not_canonical_and_when_they_are_old() {
     assert_eq!([columns(1), columns(3)], [vec![0, 5, 300], vec![]]);
     assert_eq!(storage.get_data_column(&root(1), 5).unwrap(), Some(sidecar(1, 5)));
     assert_eq!(columns(9).len(), 3);
-    storage.remove_data_columns(Slot::new(9), &root(9)).unwrap();
+    storage.remove_data_columns(Slot::new(9), &root(9), &[5]).unwrap();
+    assert_eq!(columns(9), [0, 300]);
+    storage.remove_data_columns(Slot::new(9), &root(9), &[0, 300]).unwrap();
     assert_eq!(columns(9).len(), 0);
 
     assert_eq!(storage.prune_data_columns_before(Slot::new(2)).unwrap(), 1);

@@ -59,8 +59,18 @@ pub struct Lookup<Peer, Block> {
 }
 
 impl<Peer, Block> Lookup<Peer, Block> {
-    fn into_sources(self) -> Vec<Peer> {
-        self.blocks.into_iter().map(|(peer, _)| peer).collect()
+    /// Each peer once.
+    fn into_sources(self) -> Vec<Peer>
+    where
+        Peer: PartialEq,
+    {
+        let mut sources = Vec::new();
+        for (peer, _) in self.blocks {
+            if !sources.contains(&peer) {
+                sources.push(peer);
+            }
+        }
+        sources
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! The stretch between our head and the best peer's is cut into batches of one epoch. A few batches are on their way
 //! at once, from different peers; they are imported in order, one at a time. A batch that fails is asked from another
-//! peer; when all attempts are used up, the sync begins anew, with those peers first that have failed least. Where our
-//! chain has parted from the peers', it goes back, ever farther, at most to what is final.
+//! peer; when all attempts are used up, the sync begins anew, with those peers first that have failed least. Where a batch
+//! does not connect, the chain of its peer is followed from farther back, at most from what is final.
 
 use std::collections::{BTreeMap, BTreeSet};
 use types::{Preset, Slot};
@@ -97,6 +97,7 @@ enum State<Peer, Block> {
     },
     Importing {
         peer: Peer,
+        has_blocks: bool,
     },
 }
 
@@ -122,6 +123,8 @@ pub struct RangeSync<P: Preset, Peer, Block> {
     failures: BTreeMap<Peer, u32>,
     /// Who served the batch that was imported last.
     last_served: Option<Peer>,
+    /// Whose chain is followed until it has a batch from this slot on: one of its batches did not connect.
+    guide: Option<(Peer, Slot)>,
     /// Epochs to go back when our chain has parted from the peers'.
     step_back: u64,
     _preset: std::marker::PhantomData<P>,
@@ -138,6 +141,7 @@ impl<P: Preset, Peer: Ord + Clone, Block> RangeSync<P, Peer, Block> {
             next_slot: head_slot.saturating_add(1u64),
             failures: BTreeMap::new(),
             last_served: None,
+            guide: None,
             step_back: 1,
             _preset: std::marker::PhantomData,
         }
@@ -169,6 +173,14 @@ impl<P: Preset, Peer: Ord + Clone, Block> RangeSync<P, Peer, Block> {
     /// A peer said where it is.
     pub fn on_peer_status(&mut self, peer: Peer, chain: PeerChain) -> Vec<RangeAction<Peer, Block>> {
         self.peers.insert(peer, chain);
+        if self.batches.is_empty() && self.is_syncing() {
+            // All was asked for, and the head is not there: somebody has kept something back.
+            if let Some(suspect) = self.last_served.take() {
+                self.note_failure(suspect);
+            }
+            self.next_slot = self.head_slot.saturating_add(1u64);
+            self.guide = None;
+        }
         self.proceed()
     }
 
@@ -176,6 +188,7 @@ impl<P: Preset, Peer: Ord + Clone, Block> RangeSync<P, Peer, Block> {
     pub fn on_peer_disconnected(&mut self, peer: &Peer) -> Vec<RangeAction<Peer, Block>> {
         self.peers.remove(peer);
         self.failures.remove(peer);
+        self.guide.take_if(|(guide, _)| guide == peer);
         for batch in self.batches.values_mut() {
             if matches!(&batch.state, State::Requested { peer: asked } if asked == peer) {
                 batch.state = State::Waiting;
@@ -189,6 +202,9 @@ impl<P: Preset, Peer: Ord + Clone, Block> RangeSync<P, Peer, Block> {
         self.head_slot = head_slot;
         if self.batches.is_empty() {
             self.next_slot = head_slot.saturating_add(1u64);
+        }
+        if !self.is_syncing() {
+            self.failures.clear();
         }
         self.proceed()
     }
@@ -228,42 +244,45 @@ impl<P: Preset, Peer: Ord + Clone, Block> RangeSync<P, Peer, Block> {
         let Some(batch) = self.batches.get(&id) else {
             return Vec::new();
         };
-        let State::Importing { peer } = &batch.state else {
+        let State::Importing { peer, has_blocks } = &batch.state else {
             return Vec::new();
         };
-        let (peer, start_slot) = (peer.clone(), batch.start_slot);
         match outcome {
             BatchOutcome::Imported => {
-                self.batches.remove(&id);
-                self.last_served = Some(peer);
-                if self.batches.is_empty() && self.next_slot > self.target_slot() {
-                    // All that there was is here.
-                    self.failures.clear();
+                self.last_served = Some(peer.clone());
+                if *has_blocks {
                     self.step_back = 1;
                 }
+                self.guide.take_if(|(_, until)| *until <= batch.start_slot);
+                self.batches.remove(&id);
                 self.proceed()
             }
-            // What was asked for before it was final here proves nothing.
-            BatchOutcome::Unlinked { finalized_slot } if start_slot != finalized_slot.saturating_add(1u64) => {
-                self.go_back(peer, start_slot, finalized_slot)
-            }
-            BatchOutcome::Faulty | BatchOutcome::Unlinked { .. } => self.fail(id, Some(RangeFault::InvalidBlocks)),
+            BatchOutcome::Unlinked { finalized_slot } => self.unlinked(id, finalized_slot),
+            BatchOutcome::Faulty => self.fail(id, Some(RangeFault::InvalidBlocks)),
             BatchOutcome::Retry => self.fail(id, None),
         }
     }
 
-    /// Begins anew before a batch that does not connect: our chain has parted from its peer's, or whoever served the batch
-    /// before it has kept something back. Nobody is to blame for sure, but others are asked first.
-    fn go_back(&mut self, peer: Peer, start_slot: Slot, finalized_slot: Slot) -> Vec<RangeAction<Peer, Block>> {
-        for suspect in self.last_served.take().into_iter().chain([peer]) {
-            self.note_failure(suspect);
+    /// A batch does not connect: its peer sends anything, or who served the one before has kept something back, or our chain
+    /// has parted from theirs. The peer shows which it is: all comes from it, from ever farther back, until it connects. Where
+    /// nothing can be missing before it, it is the peer's fault.
+    fn unlinked(&mut self, id: BatchId, finalized_slot: Slot) -> Vec<RangeAction<Peer, Block>> {
+        let first = finalized_slot.saturating_add(1u64);
+        let Some(batch) = self.batches.get(&id) else {
+            return Vec::new();
+        };
+        let start_slot = batch.start_slot;
+        if start_slot == first {
+            return self.fail(id, Some(RangeFault::InvalidBlocks));
+        }
+        if let State::Importing { peer, .. } = &batch.state {
+            let until = self.guide.take().map_or(start_slot, |(_, until)| until.max(start_slot));
+            self.guide = Some((peer.clone(), until));
         }
         let slots = P::slots_per_epoch().saturating_mul(self.step_back);
         self.step_back = self.step_back.saturating_mul(2);
         self.batches.clear();
-        self.next_slot = start_slot
-            .saturating_sub(slots)
-            .max(finalized_slot.saturating_add(1u64));
+        self.next_slot = start_slot.saturating_sub(slots).max(first);
         self.proceed()
     }
 
@@ -280,13 +299,14 @@ impl<P: Preset, Peer: Ord + Clone, Block> RangeSync<P, Peer, Block> {
             return Vec::new();
         };
         let state = std::mem::replace(&mut batch.state, State::Waiting);
-        let (State::Requested { peer } | State::Received { peer, .. } | State::Importing { peer }) = state else {
+        let (State::Requested { peer } | State::Received { peer, .. } | State::Importing { peer, .. }) = state else {
             return Vec::new();
         };
         let mut actions = Vec::new();
         batch.tried.push(peer.clone());
         let attempts = batch.tried.len();
         self.note_failure(peer.clone());
+        self.guide.take_if(|(guide, _)| *guide == peer);
         if let Some(fault) = fault {
             actions.push(RangeAction::Report {
                 peer: peer.clone(),
@@ -336,10 +356,17 @@ impl<P: Preset, Peer: Ord + Clone, Block> RangeSync<P, Peer, Block> {
             }
             // One batch for each peer at a time. Who failed it is asked again only if nobody else could serve it: a peer
             // that is busy now is worth waiting for.
-            let can_serve = |chain: &PeerChain| {
-                chain.head_slot >= batch.start_slot && chain.earliest_available_slot <= batch.start_slot
+            let guide = self.guide.as_ref().map(|(guide, _)| guide);
+            let guide = guide.filter(|guide| {
+                self.peers
+                    .get(guide)
+                    .is_some_and(|chain| can_serve(chain, batch.start_slot))
+            });
+            let is_followed = |peer: &Peer| guide.is_none_or(|guide| guide == peer);
+            let able = || {
+                let peers = self.peers.iter().filter(|(peer, _)| is_followed(peer));
+                peers.filter(|(_, chain)| can_serve(chain, batch.start_slot))
             };
-            let able = || self.peers.iter().filter(|(_, chain)| can_serve(chain));
             let is_new = |peer: &Peer| !batch.tried.contains(peer);
             let has_new = able().any(|(peer, _)| is_new(peer));
             let fresh = able().filter(|(peer, _)| !busy.contains(*peer) && (!has_new || is_new(peer)));
@@ -361,7 +388,8 @@ impl<P: Preset, Peer: Ord + Clone, Block> RangeSync<P, Peer, Block> {
         if let Some((id, batch)) = self.batches.iter_mut().next() {
             match std::mem::replace(&mut batch.state, State::Waiting) {
                 State::Received { peer, blocks } => {
-                    batch.state = State::Importing { peer };
+                    let has_blocks = !blocks.is_empty();
+                    batch.state = State::Importing { peer, has_blocks };
                     actions.push(RangeAction::Import { batch: *id, blocks });
                 }
                 other => batch.state = other,
@@ -369,6 +397,10 @@ impl<P: Preset, Peer: Ord + Clone, Block> RangeSync<P, Peer, Block> {
         }
         actions
     }
+}
+
+fn can_serve(chain: &PeerChain, start_slot: Slot) -> bool {
+    chain.head_slot >= start_slot && chain.earliest_available_slot <= start_slot
 }
 
 #[cfg(test)]
@@ -485,12 +517,12 @@ mod tests {
     }
 
     /// Answers each request with one block, the number of the peer, in the first slot of its batch, until nothing is left to
-    /// do. `import` says what comes of it; the head is the end of the batch then. Gives who was asked from which slot on, and
-    /// whose fault it was.
+    /// do. `import` says what comes of it, and where the head is then. Gives who was asked from which slot on, and whose fault
+    /// it was.
     fn serve(
         sync: &mut Sync,
         start: Vec<Action>,
-        mut import: impl FnMut(u64, u64) -> BatchOutcome,
+        mut import: impl FnMut(u64, u64) -> (BatchOutcome, u64),
     ) -> (Vec<(u32, u64)>, Vec<u32>) {
         let (mut asked, mut at_fault) = (Vec::new(), Vec::new());
         let mut starts = BTreeMap::new();
@@ -509,18 +541,21 @@ mod tests {
                     actions.extend(sync.on_blocks(batch, &[start_slot], vec![u64::from(peer)]));
                 }
                 RangeAction::Import { batch, blocks } => {
-                    let outcome = import(blocks[0], starts[&batch]);
+                    let (outcome, head) = import(blocks[0], starts[&batch]);
                     actions.extend(sync.on_imported(batch, outcome));
-                    if outcome == BatchOutcome::Imported {
-                        let end = starts[&batch] + Minimal::slots_per_epoch() - 1;
-                        let head = sync.head_slot.max(Slot::new(end));
-                        actions.extend(sync.on_head(head));
+                    if Slot::new(head) > sync.head_slot {
+                        actions.extend(sync.on_head(Slot::new(head)));
                     }
                 }
                 RangeAction::Report { peer, .. } => at_fault.push(peer),
             }
         }
         (asked, at_fault)
+    }
+
+    /// The head when a batch is there as a whole.
+    fn end_of(start: u64) -> u64 {
+        start + Minimal::slots_per_epoch() - 1
     }
 
     #[test]
@@ -531,9 +566,9 @@ mod tests {
         for peer in 1..=honest {
             start.extend(sync.on_peer_status(peer, chain(8)));
         }
-        let import = |peer, _| match peer == u64::from(honest) {
-            true => BatchOutcome::Imported,
-            false => BatchOutcome::Retry,
+        let import = |peer, start| match peer == u64::from(honest) {
+            true => (BatchOutcome::Imported, end_of(start)),
+            false => (BatchOutcome::Retry, 0),
         };
         let (asked, at_fault) = serve(&mut sync, start, import);
         assert_eq!(asked.last(), Some(&(honest, 1)));
@@ -550,8 +585,8 @@ mod tests {
         let import = |_, start| {
             starts.push(start);
             match starts.iter().any(|start| *start <= 80) {
-                true => BatchOutcome::Imported,
-                false => BatchOutcome::Unlinked { finalized_slot },
+                true => (BatchOutcome::Imported, end_of(start)),
+                false => (BatchOutcome::Unlinked { finalized_slot }, 0),
             }
         };
         let (_, at_fault) = serve(&mut sync, start, import);
@@ -568,11 +603,63 @@ mod tests {
         let mut starts = Vec::new();
         let import = |_, start| {
             starts.push(start);
-            BatchOutcome::Unlinked { finalized_slot }
+            (BatchOutcome::Unlinked { finalized_slot }, 0)
         };
         let (_, at_fault) = serve(&mut sync, start, import);
         assert_eq!(starts, [101, 93, 81]);
         assert_eq!(at_fault, [1]);
+    }
+
+    /// What a peer sends.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Kind {
+        Honest,
+        /// Blocks of no chain.
+        Junk,
+        /// Nothing, though there is something.
+        Truncating,
+        /// Blocks whose columns nobody has.
+        Withholding,
+    }
+
+    proptest! {
+        #[test]
+        fn one_honest_peer_is_enough_whatever_the_others_send(
+            kinds in prop::collection::vec(
+                prop::sample::select(vec![Kind::Junk, Kind::Truncating, Kind::Withholding]), 0..8),
+            honest in 0usize..9,
+            head in 3u64..60,
+        ) {
+            let mut kinds = kinds;
+            kinds.insert(honest.min(kinds.len()), Kind::Honest);
+            let mut sync = Sync::new(Slot::new(0));
+            // The chain is here up to this slot.
+            let mut reached = 0;
+            // Peers tell where they are now and then.
+            for _ in 0..40 {
+                let mut start = Vec::new();
+                for peer in 0..kinds.len() as u32 {
+                    start.extend(sync.on_peer_status(peer, chain(head)));
+                }
+                serve(&mut sync, start, |peer, start| {
+                    let unlinked = BatchOutcome::Unlinked { finalized_slot: Slot::new(0) };
+                    match kinds[peer as usize] {
+                        Kind::Junk => (unlinked, 0),
+                        Kind::Truncating => (BatchOutcome::Imported, 0),
+                        Kind::Withholding => (BatchOutcome::Retry, 0),
+                        Kind::Honest if start <= reached + 1 => {
+                            reached = reached.max(end_of(start).min(head));
+                            (BatchOutcome::Imported, reached)
+                        }
+                        Kind::Honest => (unlinked, 0),
+                    }
+                });
+                if !sync.is_syncing() {
+                    break;
+                }
+            }
+            prop_assert!(!sync.is_syncing(), "{reached} of {head}");
+        }
     }
 
     #[test]

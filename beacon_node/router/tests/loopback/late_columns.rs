@@ -112,7 +112,8 @@ async fn nodes_whose_custody_grows_at_the_same_time_fill_up_from_what_they_had_b
         let storage = node.chain.storage();
         for block in history.with_kept_columns() {
             let root = block.block_root();
-            storage.remove_data_columns(block.slot(), &root).unwrap();
+            let all: Vec<ColumnIndex> = (0..ALL_GROUPS).collect();
+            storage.remove_data_columns(block.slot(), &root, &all).unwrap();
             let columns = columns_of(block);
             for index in part.clone() {
                 node.intake.store_column(root, &columns[index as usize]);

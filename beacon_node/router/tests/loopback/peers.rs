@@ -31,7 +31,10 @@ async fn a_forged_block_whose_columns_nobody_has_is_its_peers_fault_and_keeps_no
         .find(|block| block.slot() == Slot::new(FORGED))
         .unwrap();
     let storage = forger.chain.storage();
-    storage.remove_data_columns(block.slot(), &block.block_root()).unwrap();
+    let all: Vec<ColumnIndex> = (0..128).collect();
+    storage
+        .remove_data_columns(block.slot(), &block.block_root(), &all)
+        .unwrap();
     let genesis = || Anchor::genesis(history.genesis.clone()).unwrap();
     let node = Node::start(&history, genesis(), 4).await;
     node.connect(&forger).await;
