@@ -26,13 +26,13 @@ interop: build-tools ethereumjs
 	./target/release/fresnel devnet --scenario $(INTEROP) --el ethereumjs $(ARGS)
 
 # Blocks with blobs: on EthereumJS, and on the mock with columns that are cut off, lost or withheld. Nine processes of EthereumJS
-# verify each blob in JavaScript, hence the slots of eighteen seconds.
+# verify each blob in JavaScript, hence the slots of eighteen seconds. About 26 minutes.
 BLOBS := testing/devnet/scenarios/blobs
 blobs: build-tools ethereumjs
 	cargo build --release -p fresnel
 	./target/release/fresnel devnet --scenario $(BLOBS).yaml --el ethereumjs --slot-ms 18000 $(ARGS)
-	./target/release/fresnel devnet --scenario $(BLOBS)-cut-off.yaml $(ARGS)
-	./target/release/fresnel devnet --scenario $(BLOBS)-withheld.yaml $(ARGS)
+	./target/release/fresnel devnet --scenario $(BLOBS)-cut-off.yaml --slot-ms 6000 $(ARGS)
+	./target/release/fresnel devnet --scenario $(BLOBS)-withheld.yaml --slot-ms 6000 $(ARGS)
 
 # EthereumJS by npm, in the versions of its lock file. Nothing that comes with it is run to install it.
 ETHEREUMJS := target/ethereumjs

@@ -20,6 +20,14 @@ fn spec() -> ChainSpec {
     ChainSpec::fulu_genesis(PresetName::Minimal)
 }
 
+/// A chain of solo validators at its genesis, with its clock.
+fn producer() -> (Chain<Minimal>, SlotClock) {
+    let validators: Vec<_> = (0..VALIDATORS).map(|validator| solo(validator, 32)).collect();
+    let producer = Chain::<Minimal>::new(&validators, Keys::new(VALIDATORS, &[], 0), spec());
+    let clock = SlotClock::manual(producer.state.genesis_time(), &producer.spec);
+    (producer, clock)
+}
+
 fn intake(producer: &Chain<Minimal>, clock: &SlotClock) -> Arc<Intake<Minimal>> {
     let identity = Identity {
         genesis_time: producer.state.genesis_time(),
@@ -74,9 +82,7 @@ fn forged(block: &SignedBeaconBlock<Minimal>) -> Arc<SignedBeaconBlock<Minimal>>
 
 #[tokio::test]
 async fn a_block_with_a_blob_is_imported_when_the_last_column_of_the_custody_is_here() {
-    let validators: Vec<_> = (0..VALIDATORS).map(|validator| solo(validator, 32)).collect();
-    let producer = Chain::<Minimal>::new(&validators, Keys::new(VALIDATORS, &[], 0), spec());
-    let clock = SlotClock::manual(producer.state.genesis_time(), &producer.spec);
+    let (producer, clock) = producer();
     let intake = intake(&producer, &clock);
     let (block, sidecars) = block_with_blob(&producer);
     let root = block.block_root();
@@ -115,9 +121,7 @@ async fn a_block_with_a_blob_is_imported_when_the_last_column_of_the_custody_is_
 #[tokio::test]
 async fn more_custody_is_kept_at_once_and_needed_from_its_slot_on() {
     const MORE: [ColumnIndex; 3] = [3, 5, 127];
-    let validators: Vec<_> = (0..VALIDATORS).map(|validator| solo(validator, 32)).collect();
-    let producer = Chain::<Minimal>::new(&validators, Keys::new(VALIDATORS, &[], 0), spec());
-    let clock = SlotClock::manual(producer.state.genesis_time(), &producer.spec);
+    let (producer, clock) = producer();
     let (block, sidecars) = block_with_blob(&producer);
     let root = block.block_root();
     clock.set_slot(block.slot());
@@ -141,9 +145,7 @@ async fn more_custody_is_kept_at_once_and_needed_from_its_slot_on() {
 
 #[tokio::test]
 async fn a_block_of_which_nothing_was_verified_does_not_wait_for_its_columns_as_a_verified_one() {
-    let validators: Vec<_> = (0..VALIDATORS).map(|validator| solo(validator, 32)).collect();
-    let producer = Chain::<Minimal>::new(&validators, Keys::new(VALIDATORS, &[], 0), spec());
-    let clock = SlotClock::manual(producer.state.genesis_time(), &producer.spec);
+    let (producer, clock) = producer();
     let intake = intake(&producer, &clock);
     let (block, sidecars) = block_with_blob(&producer);
     clock.set_slot(block.slot());
@@ -166,9 +168,7 @@ async fn a_block_of_which_nothing_was_verified_does_not_wait_for_its_columns_as_
 
 #[tokio::test]
 async fn that_columns_are_missing_is_no_excuse_for_a_block_that_is_invalid() {
-    let validators: Vec<_> = (0..VALIDATORS).map(|validator| solo(validator, 32)).collect();
-    let producer = Chain::<Minimal>::new(&validators, Keys::new(VALIDATORS, &[], 0), spec());
-    let clock = SlotClock::manual(producer.state.genesis_time(), &producer.spec);
+    let (producer, clock) = producer();
     let intake = intake(&producer, &clock);
     let (block, _) = block_with_blob(&producer);
     clock.set_slot(block.slot());

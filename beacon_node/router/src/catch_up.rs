@@ -1,7 +1,7 @@
 //! Driving range sync and parent lookups: requests, imports, and what peers say of themselves.
 
 use crate::columns::ColumnSource;
-use crate::fetched::{Branch, Retries, Setback, import_batch};
+use crate::fetched::{Branch, Retries, Setback, import_batch, with_roots};
 use crate::forks::{DigestEpochs, fork_of_digest, status_message};
 use beacon_chain::{BeaconChain, ChainEvent};
 use intake::Intake;
@@ -207,10 +207,11 @@ impl<P: Preset> CatchUpTask<P> {
                     });
                 }
                 RangeAction::Import { batch, blocks } => {
-                    let import = import_batch(Arc::clone(&self.intake), self.columns.clone(), blocks);
-                    let (sender, chain) = (self.sender.clone(), Arc::clone(self.chain()));
+                    let (intake, columns, sender) =
+                        (Arc::clone(&self.intake), self.columns.clone(), self.sender.clone());
                     tokio::spawn(async move {
-                        let outcome = match import.await {
+                        let chain = intake.chain();
+                        let outcome = match import_batch(&intake, &columns, &with_roots(blocks)).await {
                             Ok(()) => BatchOutcome::Imported,
                             Err((_, Setback::Faulty)) => BatchOutcome::Faulty,
                             Err((_, Setback::Unlinked)) => BatchOutcome::Unlinked {

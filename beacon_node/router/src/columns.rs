@@ -33,6 +33,8 @@ const ANSWER_TIME_PER_COLUMN: Duration = Duration::from_millis(100);
 const MAX_FETCHED_AT_ONCE: usize = 4;
 /// How often in a slot blocks that wait for columns are looked at. A column has that part of a slot to come by gossip.
 const LOOKS_PER_SLOT: u64 = 4;
+/// After so many more looks at the latest, columns are asked for once more: four slots.
+const MAX_LOOKS_BETWEEN: u32 = 16;
 
 /// A block with its root.
 pub(crate) type RootedBlock<P> = (Root, Arc<SignedBeaconBlock<P>>);
@@ -307,6 +309,11 @@ fn has_valid_form<P: Preset>(sidecar: &DataColumnSidecar<P>, spec: &ChainSpec) -
     verify_data_column_sidecar(sidecar, spec).is_ok() && verify_data_column_sidecar_inclusion_proof(sidecar).is_ok()
 }
 
+/// At ever longer intervals, but not so long that a block becomes too old to be imported.
+fn is_look_due(looks: u32) -> bool {
+    looks >= 2 && (looks.is_power_of_two() || looks.is_multiple_of(MAX_LOOKS_BETWEEN))
+}
+
 /// Fetches columns of blocks that came without: from gossip, or put together here.
 pub(crate) struct LateColumns<P: Preset> {
     intake: Arc<Intake<P>>,
@@ -343,7 +350,7 @@ impl<P: Preset> LateColumns<P> {
         for block in waiting {
             let looks = self.looks.entry(block.0).or_default();
             *looks = looks.saturating_add(1);
-            if *looks >= 2 && looks.is_power_of_two() {
+            if is_look_due(*looks) {
                 due.push(block);
             }
         }
@@ -369,5 +376,16 @@ impl<P: Preset> LateColumns<P> {
         if !missing.is_empty() && self.intake.is_waiting(&root) && !self.intake.is_recovering(&root) {
             tracing::warn!(%slot, %root, ?missing, "Block is not imported: nobody has its columns");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_that_waits_is_looked_at_seldom_but_never_forgotten() {
+        let due: Vec<u32> = (0..70).filter(|looks| is_look_due(*looks)).collect();
+        assert_eq!(due, [2, 4, 8, 16, 32, 48, 64]);
     }
 }

@@ -1,7 +1,7 @@
 //! Blocks that were asked for, of which nothing is verified yet: they are imported in a row, with their columns.
 
 use crate::columns::{ColumnSource, RootedBlock};
-use beacon_chain::ImportError;
+use beacon_chain::{ChainEvent, ImportError};
 use intake::Intake;
 use network::PeerId;
 use parking_lot::Mutex;
@@ -9,6 +9,7 @@ use runtime::Priority;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::broadcast;
 use types::{ColumnIndex, Preset, Root, SignedBeaconBlock};
 
 /// How often a branch is tried of which something is missing.
@@ -29,37 +30,64 @@ pub(crate) enum Setback {
     Later,
 }
 
-/// Places for branches that wait, by the block that something is missing of.
+/// Places for branches that wait, by the block that something is missing of. Whoever has waited longest for a block tries
+/// again; the others wait until it is imported.
 #[derive(Debug, Default)]
-pub(crate) struct Retries(Mutex<HashMap<Root, usize>>);
+pub(crate) struct Retries(Mutex<Places>);
+
+#[derive(Debug, Default)]
+struct Places {
+    /// Numbers of places, ascending.
+    of_block: HashMap<Root, Vec<u64>>,
+    next: u64,
+}
 
 /// A place, until it is dropped.
 #[must_use]
 struct Place<'a> {
     retries: &'a Retries,
     root: Root,
+    number: u64,
 }
 
 impl Retries {
     fn take(&self, root: Root) -> Option<Place<'_>> {
-        let mut taken = self.0.lock();
-        let all: usize = taken.values().sum();
-        let of_block = taken.get(&root).copied().unwrap_or_default();
+        let mut places = self.0.lock();
+        let all: usize = places.of_block.values().map(Vec::len).sum();
+        let of_block = places.of_block.get(&root).map_or(0, Vec::len);
         if all >= MAX_RETRIES || of_block >= MAX_RETRIES_PER_BLOCK {
             return None;
         }
-        *taken.entry(root).or_default() += 1;
-        Some(Place { retries: self, root })
+        let number = places.next;
+        places.next = number.wrapping_add(1);
+        places.of_block.entry(root).or_default().push(number);
+        Some(Place {
+            retries: self,
+            root,
+            number,
+        })
+    }
+
+    fn is_waited_for(&self, root: &Root) -> bool {
+        self.0.lock().of_block.contains_key(root)
+    }
+}
+
+impl Place<'_> {
+    fn is_first(&self) -> bool {
+        let places = self.retries.0.lock();
+        let of_block = places.of_block.get(&self.root);
+        of_block.and_then(|numbers| numbers.first()) == Some(&self.number)
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut taken = self.retries.0.lock();
-        if let Some(count) = taken.get_mut(&self.root) {
-            *count = count.saturating_sub(1);
+        let mut places = self.retries.0.lock();
+        if let Some(numbers) = places.of_block.get_mut(&self.root) {
+            numbers.retain(|number| *number != self.number);
         }
-        taken.retain(|_, count| *count > 0);
+        places.of_block.retain(|_, numbers| !numbers.is_empty());
     }
 }
 
@@ -72,51 +100,78 @@ pub(crate) struct Branch<P: Preset> {
 }
 
 impl<P: Preset> Branch<P> {
-    /// Imports it. What is missing may come late: as long as there is a place, it is tried again after 1, 2, 4 slots and so
-    /// on. Gives whose fault it is, if it is anybody's.
+    /// Imports it. What is missing may come late: as long as there is a place, it is tried again when the block that lacks
+    /// something is imported, and after 1, 2, 4 slots and so on. Gives whose fault it is, if it is anybody's.
     pub(crate) async fn import(self, retries: &Retries) -> Option<PeerId> {
+        let chain = self.intake.chain();
         let (senders, blocks): (Vec<_>, Vec<_>) = self.blocks.into_iter().unzip();
-        let blocks: Vec<_> = blocks.into_iter().flatten().collect();
-        let slot = Duration::from_millis(self.intake.chain().spec().slot_duration_ms);
-        let mut waits: Option<Place<'_>> = None;
+        let blocks = with_roots(blocks.into_iter().flatten());
+        let slot = Duration::from_millis(chain.spec().slot_duration_ms);
+        let unknown = blocks.iter().find(|(root, _)| !chain.contains_block(root));
+        let mut place = match unknown {
+            Some((root, _)) if retries.is_waited_for(root) => Some(retries.take(*root)?),
+            _ => None,
+        };
         for attempt in 1..=BRANCH_ATTEMPTS {
-            let imported = import_batch(Arc::clone(&self.intake), self.columns.clone(), blocks.clone());
-            match imported.await {
-                Ok(()) | Err((_, Setback::Unlinked)) => return None,
-                Err((place, Setback::Faulty)) => {
-                    // By gossip, blocks are passed on before they are executed.
-                    let is_ancestor = place.saturating_add(1) < senders.len();
-                    return senders.get(place).copied().filter(|_| is_ancestor);
-                }
-                Err((place, Setback::Later)) => {
-                    let root = blocks.get(place)?.block_root();
-                    if waits.as_ref().is_none_or(|place| place.root != root) {
-                        waits = Some(retries.take(root)?);
+            let events = chain.subscribe();
+            let is_turn = |place: &Place<'_>| place.is_first() || chain.contains_block(&place.root);
+            if place.as_ref().is_none_or(is_turn) {
+                match import_batch(&self.intake, &self.columns, &blocks).await {
+                    Ok(()) | Err((_, Setback::Unlinked)) => return None,
+                    Err((failed, Setback::Faulty)) => {
+                        // By gossip, blocks are passed on before they are executed.
+                        let is_ancestor = failed.saturating_add(1) < senders.len();
+                        return senders.get(failed).copied().filter(|_| is_ancestor);
+                    }
+                    Err((failed, Setback::Later)) => {
+                        let (root, _) = blocks.get(failed)?;
+                        if place.as_ref().is_none_or(|place| place.root != *root) {
+                            place = Some(retries.take(*root)?);
+                        }
                     }
                 }
             }
+            let root = place.as_ref()?.root;
             if attempt < BRANCH_ATTEMPTS {
-                tokio::time::sleep(slot.saturating_mul(1 << (attempt - 1))).await;
+                let pause = slot.saturating_mul(1 << (attempt - 1));
+                tokio::select! { () = tokio::time::sleep(pause) => {}, () = until_imported(events, root) => {} }
             }
         }
         None
     }
 }
 
+/// Ends with the import of a block, or when nobody can tell of it any more.
+async fn until_imported(mut events: broadcast::Receiver<ChainEvent>, block: Root) {
+    loop {
+        match events.recv().await {
+            Ok(ChainEvent::Block { root, .. }) if root == block => return,
+            Ok(_) => {}
+            // Its event may be among those that were missed.
+            Err(broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
+
+pub(crate) fn with_roots<P: Preset>(
+    blocks: impl IntoIterator<Item = Arc<SignedBeaconBlock<P>>>,
+) -> Vec<RootedBlock<P>> {
+    blocks.into_iter().map(|block| (block.block_root(), block)).collect()
+}
+
 /// Imports a row of blocks, of which nothing is verified yet. An error names the place of the block that it comes from.
 pub(crate) async fn import_batch<P: Preset>(
-    intake: Arc<Intake<P>>,
-    columns: ColumnSource,
-    blocks: Vec<Arc<SignedBeaconBlock<P>>>,
+    intake: &Arc<Intake<P>>,
+    columns: &ColumnSource,
+    blocks: &[RootedBlock<P>],
 ) -> Result<(), (usize, Setback)> {
-    let blocks: Vec<RootedBlock<P>> = blocks.into_iter().map(|block| (block.block_root(), block)).collect();
-    let (linked, end) = linked(&intake, &blocks);
-    let mut fetched = columns.fetch(&intake, linked, Priority::BlockImport).await;
+    let (linked, end) = linked(intake, blocks);
+    let mut fetched = columns.fetch(intake, linked, Priority::BlockImport).await;
     for (place, rooted) in linked.iter().enumerate() {
-        if let Err(setback) = import_fetched(&intake, &columns, rooted, &mut fetched).await {
+        if let Err(setback) = import_fetched(intake, columns, rooted, &mut fetched).await {
             // Nobody has looked at whether those behind a block that is not imported are signed.
             let of_no_use = place.saturating_add(usize::from(setback == Setback::Later));
-            forget_columns(&intake, linked.get(of_no_use..).unwrap_or_default(), &fetched);
+            forget_columns(intake, linked.get(of_no_use..).unwrap_or_default(), &fetched);
             return Err((place, setback));
         }
     }
@@ -212,8 +267,22 @@ mod tests {
         let others: Vec<_> = (2..=u8::MAX).filter_map(|number| retries.take(root(number))).collect();
         assert_eq!(others.len(), MAX_RETRIES - MAX_RETRIES_PER_BLOCK);
         drop(of_one);
+        assert!(!retries.is_waited_for(&root(1)));
         assert!(retries.take(root(1)).is_some());
         drop(others);
-        assert!(retries.0.lock().is_empty());
+        assert!(retries.0.lock().of_block.is_empty());
+    }
+
+    #[test]
+    fn who_has_waited_longest_for_a_block_tries_again() {
+        let retries = Retries::default();
+        let take = |number| retries.take(Root::repeat_byte(number)).unwrap();
+        let (first, second, third, other) = (take(1), take(1), take(1), take(2));
+        let turns = |places: &[&Place<'_>]| places.iter().map(|place| place.is_first()).collect::<Vec<_>>();
+        assert_eq!(turns(&[&first, &second, &third, &other]), [true, false, false, true]);
+        drop(second);
+        assert_eq!(turns(&[&first, &third]), [true, false]);
+        drop(first);
+        assert_eq!(turns(&[&third]), [true]);
     }
 }

@@ -123,18 +123,6 @@ fn a_file_holds_one_idea() {
 /// Past this, a file is probably two.
 const MAX_LINES: usize = 700;
 
-/// Files below a folder that are called so.
-fn files_called(folder: &Path, is_wanted: &dyn Fn(&str) -> bool, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files_called(&path, is_wanted, found);
-        } else if is_wanted(path.file_name().unwrap().to_str().unwrap()) {
-            found.push(path);
-        }
-    }
-}
-
 #[test]
 fn every_metric_is_described_and_nothing_else() {
     /// Of our own metrics, as far as they are in literals.
@@ -162,13 +150,16 @@ fn every_metric_is_described_and_nothing_else() {
                 .all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_')
     };
     let mut files = Vec::new();
-    let may_have_metrics =
-        |name: &str| name.ends_with("metrics.rs") || ["workers.rs", "channels.rs", "start.rs"].contains(&name);
-    for folder in ["beacon_node", "validator_client", "platform"] {
-        files_called(&workspace().join(folder), &may_have_metrics, &mut files);
+    let may_have_metrics = |path: &&PathBuf| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        name.ends_with("metrics.rs") || ["workers.rs", "channels.rs", "start.rs"].contains(&name)
+    };
+    for area in ["beacon_node", "validator_client", "platform"] {
+        rust_files(&workspace().join(area), &mut files);
     }
     let sources: Vec<String> = files
         .iter()
+        .filter(may_have_metrics)
         .map(|path| std::fs::read_to_string(path).unwrap())
         .collect();
     let in_sources: BTreeSet<&str> = sources

@@ -30,6 +30,7 @@ mod keys;
 mod layout;
 mod leaves;
 mod length;
+mod machine;
 mod observe;
 mod ports;
 mod processes;

@@ -34,6 +34,8 @@ pub(crate) struct Record {
     pub(crate) votes_seen: BTreeMap<u64, u64>,
     /// Resident memory.
     pub(crate) processes: BTreeMap<String, ProcessRecord>,
+    /// Part of the processors' time that the machine's host gave to others, by slot: since the slot before was looked at.
+    pub(crate) stolen_percent: BTreeMap<u64, u64>,
     /// What the scenario did.
     pub(crate) events: Vec<String>,
     /// What each block of the chain does to balances, by slot.

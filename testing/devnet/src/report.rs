@@ -19,6 +19,9 @@ pub(crate) struct Report<'a> {
     pub(crate) record: &'a Record,
 }
 
+/// Part of the processors' time from which on it is said that others had it.
+const NOTABLE_PERCENT: u64 = 10;
+
 /// The figures that one looks for first.
 #[derive(Debug, Serialize)]
 pub(crate) struct Summary {
@@ -36,6 +39,10 @@ pub(crate) struct Summary {
     pub(crate) largest_validator_client_mb: u64,
     /// 0 if none is a process.
     pub(crate) largest_execution_client_mb: u64,
+    /// Part of the processors' time that the machine's host gave to others. `None` where the kernel does not tell.
+    pub(crate) stolen_percent: Option<u64>,
+    /// The slot in which that was most, and how much.
+    pub(crate) most_stolen: Option<(u64, u64)>,
     /// Numbers of both layers, for people.
     #[serde(skip)]
     pub(crate) books: Option<String>,
@@ -65,6 +72,7 @@ impl Summary {
             let largest = peaks.map(|(_, process)| process.peak_resident_kb).max();
             largest.unwrap_or(0).div_ceil(1024)
         };
+        let stolen = &record.stolen_percent;
         Self {
             outcome,
             slots: record.slots.len(),
@@ -83,6 +91,11 @@ impl Summary {
             largest_beacon_node_mb: largest("bn"),
             largest_validator_client_mb: largest("vc"),
             largest_execution_client_mb: largest("el"),
+            stolen_percent: stolen.values().sum::<u64>().checked_div(stolen.len() as u64),
+            most_stolen: stolen
+                .iter()
+                .map(|(slot, percent)| (*slot, *percent))
+                .max_by_key(|(_, percent)| *percent),
             books: books::text(record),
         }
     }
@@ -96,6 +109,7 @@ impl Summary {
             self.group_blocks(),
             self.memory(),
         ]);
+        lines.extend(self.machine());
         for difference in &self.reward_differences {
             lines.push(format!(
                 "epoch {}: head reward of the group {} Gwei, of its control {}: {}",
@@ -138,6 +152,17 @@ impl Summary {
             ranks.join(", "),
             times.samples
         )
+    }
+
+    /// Only if it may have had to do with what was seen.
+    fn machine(&self) -> Option<String> {
+        let (percent, (slot, most)) = (self.stolen_percent?, self.most_stolen?);
+        (most >= NOTABLE_PERCENT).then(|| {
+            format!(
+                "the host of this machine gave {percent} % of the processors' time to others, {most} % at worst, around slot \
+                 {slot}: what came late may have been late for that; a longer --slot-ms gives more room"
+            )
+        })
     }
 
     fn memory(&self) -> String {
@@ -252,6 +277,21 @@ mod tests {
             text.contains("group blocks: 1 of rank 1; threshold reached after 90 ms at best, 90 median"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn that_the_machine_was_used_by_others_is_said() {
+        let mut record = Record {
+            stolen_percent: BTreeMap::from([(1, 0), (2, 9)]),
+            ..Record::default()
+        };
+        let summary = Summary::new(&record, String::new());
+        assert_eq!((summary.stolen_percent, summary.most_stolen), (Some(4), Some((2, 9))));
+        assert!(!summary.text().contains("host"), "{}", summary.text());
+        record.stolen_percent.insert(3, 51);
+        let text = Summary::new(&record, String::new()).text();
+        let said = "gave 20 % of the processors' time to others, 51 % at worst, around slot 3";
+        assert!(text.contains(said), "{text}");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::key_change::{change_key, hand_over, make_key};
 use crate::keys::Keys;
 use crate::layout::{Layout, NodeNumber, Start};
 use crate::length::{MAX_EPOCHS, OBSERVE_BPS, RunLength};
+use crate::machine::ProcessorTime;
 use crate::observe::{Nodes, Observer};
 use crate::processes::{Key, Processes, Role, Settings, process_name};
 use crate::record::Record;
@@ -314,6 +315,7 @@ impl Devnet {
         self.start_all().await?;
         let mut events = in_order(&self.scenario.events).into_iter().peekable();
         let mut slot = 1;
+        let mut processor_time = ProcessorTime::read();
         loop {
             let observe_ms = self.clock.due_ms(Slot::new(slot), OBSERVE_BPS);
             let supply_ms = self.clock.due_ms(Slot::new(slot), SUPPLY_BPS);
@@ -333,6 +335,12 @@ impl Devnet {
             self.processes.check_running()?;
             // A slow event or a busy machine may have taken longer than a slot.
             let now = self.clock.now_slot().map_or(slot, Slot::as_u64).max(slot);
+            let time = ProcessorTime::read();
+            if let (Some(time), Some(earlier)) = (time, processor_time) {
+                let stolen = time.stolen_percent_since(earlier);
+                self.observer.record.stolen_percent.insert(now, stolen);
+            }
+            processor_time = time;
             self.look(now).await?;
             if self.length.is_reached(now) {
                 let nodes = self.nodes(now);

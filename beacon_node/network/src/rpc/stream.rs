@@ -130,15 +130,6 @@ impl ResponseStream {
             .await
             .unwrap_or_else(|| Err(RequestError::Invalid("empty answer".to_owned())))
     }
-
-    /// All chunks, for answers that are known to be small.
-    pub async fn collect(mut self) -> Result<Vec<ResponseChunk>, RequestError> {
-        let mut chunks = Vec::new();
-        while let Some(chunk) = self.next().await {
-            chunks.push(chunk?);
-        }
-        Ok(chunks)
-    }
 }
 
 #[derive(Debug)]

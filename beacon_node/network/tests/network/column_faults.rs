@@ -1,6 +1,6 @@
 //! Data columns that a fault on purpose stops.
 
-use crate::support::{DIGEST, Node, eventually, publish_when_followed};
+use crate::support::{DIGEST, Node, all_chunks, eventually, publish_when_followed};
 use network::{
     ColumnFaults, DataColumnsByRangeRequest, DataColumnsByRootIdentifier, DataColumnsByRootRequest, GossipTopic,
     Request, RequestError, ResponseChunk, TopicKind,
@@ -29,7 +29,7 @@ fn by_root(columns: &[u64]) -> Request {
 /// The columns that a node gets from another.
 async fn fetched(from: &Node, by: &Node, columns: &[u64]) -> Vec<u64> {
     let stream = by.handle.request(from.id(), by_range(columns)).await.unwrap();
-    let chunks = stream.collect().await.unwrap();
+    let chunks = all_chunks(stream).await.unwrap();
     let column = |chunk| match chunk {
         ResponseChunk::Object { ssz, .. } => u64::from_le_bytes(ssz.try_into().unwrap()),
         other => panic!("{other:?}"),
@@ -99,10 +99,10 @@ async fn stopped_columns_neither_come_nor_go_by_gossip_or_request() {
     let before = middle.seen.lock().unwrap().requests;
     assert_eq!(fetched(&middle, &last, &[5]).await, [0; 0]);
     let nothing = last.handle.request(middle.id(), by_root(&[5])).await.unwrap();
-    assert_eq!(nothing.collect().await, Ok(Vec::new()));
+    assert_eq!(all_chunks(nothing).await, Ok(Vec::new()));
     assert_eq!(middle.seen.lock().unwrap().requests, before, "it was not asked");
     let other = last.handle.request(middle.id(), by_root(&[3, 5])).await.unwrap();
-    let answer = other.collect().await;
+    let answer = all_chunks(other).await;
     assert!(
         matches!(answer, Err(RequestError::Rejected { .. })),
         "it was asked: {answer:?}"

@@ -1,7 +1,8 @@
 //! Several services in one process on loopback, as a devnet runs them.
 
 use crate::support::{
-    DIGEST, NEXT_DIGEST, Node, block, config, eventually, eventually_async, forks, publish_when_followed, status,
+    DIGEST, NEXT_DIGEST, Node, all_chunks, block, config, eventually, eventually_async, forks, publish_when_followed,
+    status,
 };
 use network::{
     BlocksByRangeRequest, GoodbyeReason, GossipTopic, NetworkConfig, NetworkService, ProtocolKind, PublishError,
@@ -157,45 +158,26 @@ async fn a_range_answer_is_streamed_no_faster_than_it_is_read() {
     let request = Request::BlocksByRoot(network::BlocksByRootRequest {
         roots: vec![types::Root::ZERO],
     });
-    let answer = client
-        .handle
-        .request(server.id(), request)
-        .await
-        .unwrap()
-        .collect()
-        .await;
+    let answer = client.handle.request(server.id(), request).await.unwrap();
     let expected = RequestError::Rejected {
         code: ResponseCode::ResourceUnavailable,
         message: "no such thing".to_owned(),
     };
-    assert_eq!(answer, Err(expected));
+    assert_eq!(all_chunks(answer).await, Err(expected));
 
     // More than the quota is withheld, not refused, for a client that keeps to two at a time.
     let start = Instant::now();
     for _ in 0..5 {
-        let count = client
-            .handle
-            .request(server.id(), blocks(128))
-            .await
-            .unwrap()
-            .collect()
-            .await
-            .unwrap()
-            .len();
-        assert_eq!(count, 128);
+        let answer = client.handle.request(server.id(), blocks(128)).await.unwrap();
+        assert_eq!(all_chunks(answer).await.unwrap().len(), 128);
     }
     assert!(start.elapsed() > Duration::from_secs(1));
     assert!(server.counter("network_rpc_rate_limited_total", "withheld") > 0);
 
     // Unknown peers fail at once.
-    let nobody = client
-        .handle
-        .request(network::PeerId::random(), blocks(1))
-        .await
-        .unwrap()
-        .collect()
-        .await;
-    assert_eq!(nobody, Err(RequestError::NotConnected));
+    let nobody = network::PeerId::random();
+    let answer = client.handle.request(nobody, blocks(1)).await.unwrap();
+    assert_eq!(all_chunks(answer).await, Err(RequestError::NotConnected));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -447,10 +429,10 @@ async fn no_more_than_two_requests_of_a_kind_are_under_way() {
     assert_eq!(server.seen.lock().unwrap().requests, 3);
     // Dropped responders end their answers; the next requests follow and are answered.
     server.seen.lock().unwrap().held = None;
-    assert_eq!(other.collect().await, Ok(vec![]));
+    assert_eq!(all_chunks(other).await, Ok(vec![]));
     let mut chunks = 0;
     for answer in answers {
-        chunks += answer.collect().await.unwrap().len();
+        chunks += all_chunks(answer).await.unwrap().len();
     }
     assert_eq!((chunks, server.seen.lock().unwrap().requests), (3, 6));
 }

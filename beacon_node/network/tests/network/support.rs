@@ -2,8 +2,8 @@
 
 use network::{
     BootNode, EnrForkId, ForkContext, GossipTopic, KnownFork, NetworkConfig, NetworkEvent, NetworkHandle,
-    NetworkService, PeerId, ProtocolKind, PublishError, Request, Responder, ResponseCode, ResponseEvent, StatusMessage,
-    Verdict,
+    NetworkService, PeerId, ProtocolKind, PublishError, Request, RequestError, Responder, ResponseChunk, ResponseCode,
+    ResponseEvent, ResponseStream, StatusMessage, Verdict,
 };
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -259,4 +259,13 @@ pub(crate) async fn publish_when_followed(node: &Node, topic: GossipTopic, data:
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// A whole answer.
+pub(crate) async fn all_chunks(mut answer: ResponseStream) -> Result<Vec<ResponseChunk>, RequestError> {
+    let mut chunks = Vec::new();
+    while let Some(chunk) = answer.next().await {
+        chunks.push(chunk?);
+    }
+    Ok(chunks)
 }

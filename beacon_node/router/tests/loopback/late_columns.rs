@@ -59,7 +59,7 @@ async fn publish_block(node: &Node, block: &SignedBeaconBlock<Minimal>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_child_of_a_block_whose_columns_come_late_is_imported_after_it() {
+async fn descendants_of_a_block_whose_columns_come_late_are_imported_after_it() {
     /// Of a block with a blob.
     const PARENT: u64 = 39;
     let mut history = History::new();
@@ -70,8 +70,8 @@ async fn the_child_of_a_block_whose_columns_come_late_is_imported_after_it() {
             .position(|block| block.slot() == Slot::new(PARENT))
             .unwrap(),
     );
-    late.truncate(2);
-    let [parent, child] = &late[..] else {
+    late.truncate(3);
+    let [parent, child, grandchild] = &late[..] else {
         panic!("the chain is longer")
     };
     let old = Node::old(&history, |block| block).await;
@@ -95,12 +95,16 @@ async fn the_child_of_a_block_whose_columns_come_late_is_imported_after_it() {
     // For the parent once more, which its child has asked for.
     let is_tried = || node.requests("beacon_blocks_by_root") >= 1 && node.requests("data_column_sidecars_by_root") >= 2;
     eventually("their import is tried", is_tried).await;
+    // It waits behind them.
+    publish_block(&old, grandchild).await;
+    let is_found = || node.requests("beacon_blocks_by_root") >= 3;
+    eventually("all ancestors of the grandchild are asked for", is_found).await;
     old.network.set_column_faults(ColumnFaults::default()).await.unwrap();
     let is_imported = || {
         node.clock.set_ms(node.clock.now_ms() + 10);
-        node.chain.head().root == child.block_root()
+        node.chain.head().root == grandchild.block_root()
     };
-    eventually("both are imported", is_imported).await;
+    eventually("all are imported", is_imported).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -56,13 +56,13 @@ async fn a_node_that_begins_at_a_checkpoint_gets_what_came_before_with_the_colum
         count: kept_from.as_u64(),
         columns: vec![0].try_into().unwrap(),
     });
-    let answer = node
+    let mut answer = node
         .network
         .request(old.network.identity().peer_id, request)
         .await
         .unwrap();
     assert!(matches!(
-        answer.collect().await.unwrap_err(),
+        answer.next().await.unwrap().unwrap_err(),
         RequestError::Rejected {
             code: ResponseCode::ResourceUnavailable,
             ..

@@ -1,6 +1,6 @@
 //! The binary as a user starts it: a short devnet, and afterwards one of its nodes alone on what is on disk.
-#![expect(clippy::unwrap_used, reason = "helpers of tests are not seen as tests")]
 
+use crate::run::{FRESNEL, run};
 use beacon_api::{BeaconClient, BlockId, ClientConfig, Health};
 use rustix::process::{Pid, Signal, kill_process};
 use std::net::TcpListener;
@@ -8,28 +8,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const FRESNEL: &str = env!("CARGO_BIN_EXE_fresnel");
 const EPOCHS: u64 = 3;
 const SLOTS_PER_EPOCH: u64 = 8;
 /// Twice the default: other tests may use the machine, too.
-const SLOT_MS: &str = "6000";
-
-fn run_devnet(dir: &Path, report: &Path) {
-    let output = Command::new(FRESNEL)
-        .args(["devnet", "--epochs", &EPOCHS.to_string(), "--slot-ms", SLOT_MS, "--dir"])
-        .arg(dir)
-        .arg("--report")
-        .arg(report)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}\n{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
+const SLOT_MS: u64 = 6000;
 
 /// Processes that have the directory on their command line.
 fn processes_of(dir: &Path) -> usize {
@@ -66,13 +48,10 @@ async fn answering(client: &BeaconClient) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_devnet_runs_ends_and_leaves_nodes_that_resume_from_disk() {
-    let temporary = tempfile::tempdir().unwrap();
-    let (dir, report) = (temporary.path().join("network"), temporary.path().join("report.json"));
-    run_devnet(&dir, &report);
+    let held = run(SLOT_MS, &["--epochs", &EPOCHS.to_string()]);
+    let dir = held.network();
     assert_eq!(processes_of(&dir), 0, "the devnet leaves no process behind");
-    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&report).unwrap()).unwrap();
-    let summary = &report["summary"];
-    assert_eq!(summary["outcome"], "everything held");
+    let summary = &held.report["summary"];
     assert!(
         summary["slots_with_block"].as_u64().unwrap() >= EPOCHS * SLOTS_PER_EPOCH * 95 / 100,
         "{summary}"

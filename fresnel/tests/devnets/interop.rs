@@ -1,14 +1,12 @@
 //! A short network on a real execution client, EthereumJS: transactions and a deposit, and what becomes of all balances.
 //! Left out, which it says, where Node.js or the client is missing: `make test` installs the client if Node.js is there.
-#![expect(clippy::unwrap_used, reason = "helpers of tests are not seen as tests")]
 
-mod scenario_run;
-
+use crate::run::{run, scenario};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Two thirds of the default.
-const SLOT_MS: &str = "2000";
+const SLOT_MS: u64 = 2000;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
@@ -31,15 +29,17 @@ fn a_deposit_and_transfers_go_through_a_real_execution_client() {
         return;
     }
     let dir = client.display().to_string();
+    let scenario = scenario("interop-short.yaml");
     let arguments = [
+        "--scenario",
+        &scenario,
         "--el=ethereumjs",
-        "--slot-ms",
-        SLOT_MS,
         "--genesis-delay=30",
         "--ethereumjs-dir",
         &dir,
     ];
-    let (text, report) = scenario_run::run("interop-short.yaml", &arguments);
+    let held = run(SLOT_MS, &arguments);
+    let (text, report) = (&held.text, &held.report);
     let sent = report["record"]["closing"]["sent"].as_array().unwrap();
     assert!(sent.iter().all(|sent| sent["outcome"]["succeeded"] == true), "{sent:?}");
     // One deposit of 32 ETH, which waits for finality.
