@@ -1,6 +1,6 @@
 //! Proofs of the cells of columns that come at the same time, verified together.
 
-use data_columns::{DataColumnError, verify_data_column_sidecar_kzg_proofs, verify_data_column_sidecars_kzg_proofs};
+use data_columns::{DataColumnError, verify_data_column_sidecars_kzg_proofs};
 use parking_lot::Mutex;
 use runtime::{PoolError, Priority, WorkerPool};
 use std::sync::Arc;
@@ -52,17 +52,22 @@ impl<P: Preset> ColumnProofs<P> {
     }
 }
 
-fn verify_batch<P: Preset>(batch: Vec<Pending<P>>) {
+/// Halves a batch with wrong proofs until it is known which they are: anybody can put a wrong cell under a right header.
+fn verify_batch<P: Preset>(mut batch: Vec<Pending<P>>) {
+    if batch.is_empty() {
+        return;
+    }
     let sidecars = batch.iter().map(|pending| pending.sidecar.as_ref());
-    let are_valid = !batch.is_empty() && verify_data_column_sidecars_kzg_proofs(sidecars).is_ok();
+    let result = verify_data_column_sidecars_kzg_proofs(sidecars);
+    if result.is_err() && batch.len() > 1 {
+        let second = batch.split_off(batch.len().div_ceil(2));
+        verify_batch(batch);
+        verify_batch(second);
+        return;
+    }
     for pending in batch {
-        let result = match are_valid {
-            true => Ok(()),
-            // One of them is wrong: which?
-            false => verify_data_column_sidecar_kzg_proofs(&pending.sidecar),
-        };
         // Whoever asked may have stopped waiting.
-        let _ = pending.reply.send(result);
+        let _ = pending.reply.send(result.clone());
     }
 }
 

@@ -128,11 +128,18 @@ impl<P: Preset> Proposals<P> {
             Err(error) => return Err(error.into()),
         };
         let import_first = validation != BroadcastValidation::Gossip;
-        if !import_first {
+        let (slot, root) = (block.slot(), verified.root);
+        let mut held_back = Some(columns);
+        if import_first {
+            for column in held_back.iter().flatten() {
+                self.intake.store_column(root, column);
+            }
+        } else {
             self.intake.publish(Outgoing::Block(Arc::clone(&block))).await;
+            self.intake
+                .publish_columns(root, held_back.take().unwrap_or_default(), None)
+                .await;
         }
-        self.intake.publish_columns(verified.root, columns, None).await;
-        let slot = block.slot();
         match self.intake.import(verified).await {
             Ok(root) => {
                 tracing::info!(%slot, proposer = %block.message().proposer_index(), %root, "Block published");
@@ -144,8 +151,9 @@ impl<P: Preset> Proposals<P> {
                 return Ok(Published::BroadcastOnly);
             }
         }
-        if import_first {
+        if let Some(columns) = held_back {
             self.intake.publish(Outgoing::Block(block)).await;
+            self.intake.publish_columns(root, columns, None).await;
         }
         Ok(Published::Imported)
     }
@@ -164,7 +172,7 @@ impl<P: Preset> Proposals<P> {
             let columns = columns
                 .into_iter()
                 .map(|column| with_block_header(column, header.clone()));
-            self.intake.keep_and_share(root, columns).await;
+            self.intake.keep_and_share(root, columns, None).await;
         }
         if let Some(complete) = self.intake.complete(&root).await
             && let Err(error) = self.intake.import(complete).await

@@ -101,10 +101,12 @@ fn of_accepted<P: Preset>(accepted: Accepted<P>) -> Event<P> {
             slot,
             block_root,
             index,
+            kzg_commitments,
         } => Event::DataColumnSidecar(Box::new(DataColumnSidecarEvent {
             block_root,
             index,
             slot,
+            kzg_commitments,
         })),
         Accepted::SingleAttestation(vote) => Event::SingleAttestation(Box::new(Arc::unwrap_or_clone(vote))),
         Accepted::Aggregate(signed) => Event::AggregateAndProof(Box::new(Arc::unwrap_or_clone(signed))),

@@ -133,11 +133,11 @@ impl Blocks {
             .into_iter();
         let last = columns.next_back().unwrap();
         for column in columns {
-            let root = intake.receive_data_column(column, None).await.unwrap();
+            let root = intake.receive_data_column(column, None).await.unwrap().block_root;
             assert!(intake.complete(&root).await.is_none());
         }
         let start = Instant::now();
-        let root = intake.receive_data_column(last, None).await.unwrap();
+        let root = intake.receive_data_column(last, None).await.unwrap().block_root;
         let complete = intake.complete(&root).await.unwrap();
         intake.import(complete).await.unwrap();
         start.elapsed()

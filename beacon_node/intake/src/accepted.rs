@@ -4,9 +4,9 @@ use crate::Intake;
 use std::sync::Arc;
 use tokio::sync::broadcast;
 use types::{
-    AttesterSlashing, ColumnIndex, Preset, ProposerSlashing, Root, SignedAggregateAndProof, SignedBLSToExecutionChange,
-    SignedBeaconBlockHeader, SignedContributionAndProof, SignedKeySetChange, SignedVoluntaryExit, SingleAttestation,
-    Slot,
+    AttesterSlashing, ColumnIndex, KzgCommitment, Preset, ProposerSlashing, Root, SignedAggregateAndProof,
+    SignedBLSToExecutionChange, SignedBeaconBlockHeader, SignedContributionAndProof, SignedKeySetChange,
+    SignedVoluntaryExit, SingleAttestation, Slot,
 };
 
 /// Messages that a slow listener may be behind.
@@ -30,6 +30,8 @@ pub enum Accepted<P: Preset> {
         block_root: Root,
         /// Which column.
         index: ColumnIndex,
+        /// Commitments to all blobs of the block.
+        kzg_commitments: Vec<KzgCommitment>,
     },
     /// A single vote.
     SingleAttestation(Arc<SingleAttestation>),

@@ -3,7 +3,7 @@
 use crate::Intake;
 use beacon_chain::ImportError;
 use data_columns::{DataColumnError, compute_columns_for_custody_group, get_custody_groups};
-use gossip_validation::{DataColumnGossipError, VerifiedBlock};
+use gossip_validation::{DataColumnGossipError, VerifiedBlock, VerifiedDataColumn};
 use hashlink::LruCache;
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeSet, HashSet};
@@ -12,6 +12,8 @@ use types::{ChainSpec, ColumnIndex, DataColumnSidecar, Preset, Root, SignedBeaco
 
 /// Blocks that may wait for columns at a time.
 const MAX_WAITING_BLOCKS: usize = 32;
+/// Blocks of which it is known that the execution client was asked for their blobs.
+const MAX_TURNS: usize = 64;
 
 /// Which columns this node keeps, and needs of every block.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub(crate) struct Availability<P: Preset> {
     waiting: Mutex<LruCache<Root, Arc<SignedBeaconBlock<P>>>>,
     /// Blocks whose columns are being recovered.
     recovering: Mutex<HashSet<Root>>,
+    /// Held by whoever makes columns of a block of what the execution client has, so that nobody does it twice.
+    turns: Mutex<LruCache<Root, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 /// The columns of one block are being recovered, until this is dropped.
@@ -62,7 +66,24 @@ impl<P: Preset> Availability<P> {
             custody: RwLock::new(vec![(Slot::new(0), custody)]),
             waiting: Mutex::new(LruCache::new(MAX_WAITING_BLOCKS)),
             recovering: Mutex::default(),
+            turns: Mutex::new(LruCache::new(MAX_TURNS)),
         }
+    }
+
+    pub(crate) fn turn(&self, root: Root) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock();
+        Arc::clone(turns.entry(root).or_insert_with(Arc::default))
+    }
+
+    /// A turn for the block, if nobody has had one.
+    pub(crate) fn first_turn(&self, root: Root) -> Option<Arc<tokio::sync::Mutex<()>>> {
+        let mut turns = self.turns.lock();
+        if turns.peek(&root).is_some() {
+            return None;
+        }
+        let turn = Arc::default();
+        turns.insert(root, Arc::clone(&turn));
+        Some(turn)
     }
 
     /// `None` if somebody else is at it.
@@ -155,15 +176,16 @@ impl<P: Preset> Intake<P> {
         Err(ImportError::AlreadyKnown(root))
     }
 
-    /// A column from the network, with the subnet that it came from. Gives the root of its block.
+    /// A column from the network, with the subnet that it came from.
     pub async fn receive_data_column(
         &self,
         sidecar: Arc<DataColumnSidecar<P>>,
         subnet: Option<u64>,
-    ) -> Result<Root, DataColumnGossipError> {
+    ) -> Result<VerifiedDataColumn<P>, DataColumnGossipError> {
         let verified = self.gossip.verify_data_column(sidecar, subnet).await?;
-        self.keep_column(verified.block_root, &verified.sidecar);
-        Ok(verified.block_root)
+        self.tell_of_column(verified.block_root, &verified.sidecar);
+        self.store_column(verified.block_root, &verified.sidecar);
+        Ok(verified)
     }
 
     /// The block that waits for its columns, if that was the last of them, or as soon as the rest is recovered from half
@@ -191,6 +213,13 @@ impl<P: Preset> Intake<P> {
     /// Whether a block waits for columns.
     pub fn is_waiting(&self, root: &Root) -> bool {
         self.availability.waiting.lock().peek(root).is_some()
+    }
+
+    /// Nobody waits any more for the columns of blocks that finality has passed over.
+    pub fn prune_waiting(&self) {
+        let finalized = self.chain().head().finalized_checkpoint.epoch.start_slot::<P>();
+        let mut waiting = self.availability.waiting.lock();
+        waiting.retain(|_, block| block.slot() > finalized);
     }
 
     /// No column of an invalid block is of use.

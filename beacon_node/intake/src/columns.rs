@@ -4,14 +4,15 @@
 use crate::{Accepted, Intake, Outgoing, metrics};
 use beacon_chain::ChainError;
 use data_columns::{
-    DataColumnError, get_data_column_sidecars_from_block, recover_data_column_sidecars,
-    verify_data_column_sidecars_kzg_proofs,
+    DataColumnError, get_data_column_sidecars_from_block, get_data_column_sidecars_from_column_sidecar,
+    recover_data_column_sidecars, verify_data_column_sidecars_kzg_proofs, with_cells,
 };
 use execution_layer::{BlobAndProofs, kzg_commitment_to_versioned_hash};
+use gossip_validation::VerifiedDataColumn;
 use runtime::{PoolError, Priority};
 use std::sync::Arc;
 use std::time::Instant;
-use types::{Blob, DataColumnSidecar, KzgProof, Preset, Root, SignedBeaconBlock};
+use types::{Blob, DataColumnSidecar, KzgCommitments, KzgProof, Preset, Root, SignedBeaconBlock};
 
 /// How long columns that are on their way are given before the rest is recovered, in milliseconds: recovering takes a
 /// core for a good part of a second.
@@ -79,25 +80,26 @@ impl<P: Preset> Intake<P> {
     pub async fn publish_columns(&self, root: Root, columns: Vec<DataColumnSidecar<P>>, leader_key: Option<u8>) {
         let columns: Vec<_> = columns.into_iter().map(Arc::new).collect();
         for column in &columns {
-            self.gossip.note_data_column(column, leader_key);
-            self.keep_column(root, column);
+            if self.gossip.note_data_column(column, leader_key) {
+                self.tell_of_column(root, column);
+            }
+            self.store_column(root, column);
         }
         for column in columns {
             self.publish(Outgoing::DataColumn(column)).await;
         }
     }
 
-    /// Keeps a verified column of a block, if this node is to have it.
-    pub fn keep_column(&self, root: Root, column: &DataColumnSidecar<P>) {
+    pub(crate) fn tell_of_column(&self, root: Root, column: &DataColumnSidecar<P>) {
         self.tell(|| Accepted::DataColumn {
             slot: column.block_header().slot,
             block_root: root,
             index: column.index(),
+            kzg_commitments: column.kzg_commitments().to_vec(),
         });
-        self.store_column(root, column);
     }
 
-    /// As [`Self::keep_column`], of a block that is no news.
+    /// Keeps a verified column of a block, if this node is to have it.
     pub fn store_column(&self, root: Root, column: &DataColumnSidecar<P>) {
         if self.custody().columns.contains(&column.index())
             && let Err(error) = self.chain().storage().put_data_column(&root, column)
@@ -106,13 +108,19 @@ impl<P: Preset> Intake<P> {
         }
     }
 
-    /// Keeps columns of a complete block that did not come from the network, and publishes what is new of them. One that was
-    /// seen may still be on its way to the disk, so all are kept.
-    pub async fn keep_and_share(&self, root: Root, columns: impl IntoIterator<Item = DataColumnSidecar<P>>) {
+    /// Keeps columns that did not come from the network, and publishes what is new of them. One that was seen may still be on
+    /// its way to the disk, so all are kept. `leader_key` as in [`Self::publish_columns`].
+    pub async fn keep_and_share(
+        &self,
+        root: Root,
+        columns: impl IntoIterator<Item = DataColumnSidecar<P>>,
+        leader_key: Option<u8>,
+    ) {
         let mut new = Vec::new();
         for column in columns {
-            self.keep_column(root, &column);
-            if self.gossip.note_data_column(&column, None) {
+            self.store_column(root, &column);
+            if self.gossip.note_data_column(&column, leader_key) {
+                self.tell_of_column(root, &column);
                 new.push(Arc::new(column));
             }
         }
@@ -122,50 +130,106 @@ impl<P: Preset> Intake<P> {
     }
 
     /// As [`Self::keep_and_share`], of columns that any node can make: each publishes those of its custody.
-    async fn keep_and_share_custody(&self, root: Root, columns: Vec<DataColumnSidecar<P>>) {
+    async fn keep_and_share_custody(&self, root: Root, columns: Vec<DataColumnSidecar<P>>, leader_key: Option<u8>) {
         let custody = self.custody().columns;
         let own = columns.into_iter().filter(|column| custody.contains(&column.index()));
-        self.keep_and_share(root, own).await;
+        self.keep_and_share(root, own, leader_key).await;
     }
 
     /// Makes the missing columns of a complete block, if that can be: out of the blobs that the execution client has in
     /// its pool, or from half of the columns. What goes wrong is logged: the columns may still come.
     pub(crate) async fn make_missing_columns(&self, block: &Arc<SignedBeaconBlock<P>>, root: Root) {
-        let made = self.columns_from_pool(block, root).await;
-        metrics::note_blobs_from_pool(matches!(made, Ok(Some(_))));
-        match made {
-            Ok(Some(columns)) => {
-                tracing::debug!(slot = %block.slot(), %root, "Columns made of blobs that the execution client has");
-                return self.keep_and_share_custody(root, columns).await;
-            }
-            Ok(None) => {}
-            Err(error) => {
-                tracing::warn!(slot = %block.slot(), %root, %error, "Blobs of the execution client are of no use");
-            }
+        if !self.make_from_pool(block, root).await {
+            self.recover(block, root).await;
         }
-        self.recover(block, root).await;
     }
 
-    /// `None` if the execution client lacks one of the blobs.
+    /// Whether the execution client has all blobs of a block.
     ///
     /// Spec: fulu/p2p-interface.md#distributed-blob-publishing-using-blobs-retrieved-from-local-execution-layer-client
-    async fn columns_from_pool(
-        &self,
-        block: &Arc<SignedBeaconBlock<P>>,
-        root: Root,
-    ) -> Result<Option<Vec<DataColumnSidecar<P>>>, MakeColumnsError> {
-        let Some(execution_layer) = self.chain().execution_layer() else {
-            return Ok(None);
+    async fn make_from_pool(&self, block: &Arc<SignedBeaconBlock<P>>, root: Root) -> bool {
+        let turn = self.availability.turn(root);
+        let _turn = turn.lock().await;
+        if self.check_available(block, &root).is_ok() {
+            // One of its columns was here before it.
+            return true;
+        }
+        let found = self
+            .blobs_from_pool(root, block.message().body().blob_kzg_commitments())
+            .await;
+        metrics::note_blobs_from_pool(found.is_some());
+        let Some((blobs, cell_proofs)) = found else {
+            return false;
         };
-        let message = block.message();
-        let commitments = message.body().blob_kzg_commitments();
+        let of_block = Arc::clone(block);
+        // Not verified: the execution client has done that.
+        let work = move || get_data_column_sidecars_from_block(&of_block, &blobs, &cell_proofs);
+        self.share_made(root, None, work).await
+    }
+
+    /// Makes the columns of a block that is not here yet, if the execution client has its blobs: of a column that has come, the
+    /// header is signed and the commitments belong to it.
+    ///
+    /// Spec: fulu/p2p-interface.md#distributed-blob-publishing-using-blobs-retrieved-from-local-execution-layer-client
+    pub async fn make_columns_ahead(&self, verified: &VerifiedDataColumn<P>) {
+        let root = verified.block_root;
+        let Some(turn) = self.availability.first_turn(root) else {
+            return;
+        };
+        let _turn = turn.lock().await;
+        // Its import makes them.
+        if self.chain().contains_block(&root) || self.is_being_imported(&root) {
+            return;
+        }
+        let sidecar = Arc::clone(&verified.sidecar);
+        let Some((blobs, cell_proofs)) = self.blobs_from_pool(root, sidecar.kzg_commitments()).await else {
+            return;
+        };
+        metrics::note_blobs_from_pool(true);
+        let work = move || {
+            let cells_and_kzg_proofs = with_cells::<P>(&blobs, &cell_proofs)?;
+            get_data_column_sidecars_from_column_sidecar(&sidecar, &cells_and_kzg_proofs)
+        };
+        self.share_made(root, verified.leader_key, work).await;
+    }
+
+    /// Whether columns could be made.
+    async fn share_made(
+        &self,
+        root: Root,
+        leader_key: Option<u8>,
+        make: impl FnOnce() -> Result<Vec<DataColumnSidecar<P>>, DataColumnError> + Send + 'static,
+    ) -> bool {
+        match self.chain().workers().run(Priority::BlockImport, make).await {
+            Ok(Ok(columns)) => {
+                tracing::debug!(%root, "Columns made of blobs that the execution client has");
+                self.keep_and_share_custody(root, columns, leader_key).await;
+                true
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%root, %error, "Blobs of the execution client are of no use");
+                false
+            }
+            Err(error) => {
+                tracing::debug!(%root, %error, "Columns are not made");
+                false
+            }
+        }
+    }
+
+    /// Blobs with their cell proofs. `None` if the execution client lacks one of them.
+    async fn blobs_from_pool(
+        &self,
+        root: Root,
+        commitments: &KzgCommitments<P>,
+    ) -> Option<(Vec<Blob<P>>, Vec<KzgProof>)> {
+        let execution_layer = self.chain().execution_layer()?;
         let hashes: Vec<_> = commitments.iter().map(kzg_commitment_to_versioned_hash).collect();
         let found: Vec<BlobAndProofs<P>> = match execution_layer.get_blobs(&hashes).await {
-            Ok(Some(found)) => found,
-            Ok(None) => return Ok(None),
+            Ok(found) => found?,
             Err(error) => {
                 tracing::debug!(%root, %error, "Execution client is not asked for blobs");
-                return Ok(None);
+                return None;
             }
         };
         let (mut blobs, mut proofs) = (Vec::new(), Vec::new());
@@ -173,7 +237,7 @@ impl<P: Preset> Intake<P> {
             blobs.push(item.blob);
             proofs.extend(item.proofs);
         }
-        self.make_columns(Arc::clone(block), blobs, proofs).await.map(Some)
+        Some((blobs, proofs))
     }
 
     /// Whether half of all columns are here.
@@ -213,7 +277,7 @@ impl<P: Preset> Intake<P> {
                 metrics::note_recovered();
                 let milliseconds = started.elapsed().as_millis();
                 tracing::info!(slot = %block.slot(), %root, milliseconds, "Columns recovered from half of them");
-                self.keep_and_share_custody(root, columns).await;
+                self.keep_and_share_custody(root, columns, None).await;
             }
             Err(error) => tracing::error!(slot = %block.slot(), %root, %error, "Columns are not recovered"),
         }

@@ -98,10 +98,8 @@ async fn a_block_with_a_blob_is_imported_when_the_last_column_of_the_custody_is_
     let column = |index: ColumnIndex| Arc::new(sidecars[index as usize].clone());
     // A column that is not kept here changes nothing.
     for index in [5, CUSTODY[0]] {
-        assert_eq!(
-            intake.receive_data_column(column(index), Some(index)).await.unwrap(),
-            root
-        );
+        let received = intake.receive_data_column(column(index), Some(index)).await.unwrap();
+        assert_eq!(received.block_root, root);
         assert!(intake.complete(&root).await.is_none());
     }
     assert_eq!(intake.missing_columns(&block, &root).unwrap(), [CUSTODY[1]]);
@@ -134,7 +132,8 @@ async fn more_custody_is_kept_at_once_and_needed_from_its_slot_on() {
     assert_eq!(later.custody(), more());
     assert_eq!(later.missing_columns(&block, &root).unwrap(), CUSTODY);
     let column = Arc::new(sidecars[5].clone());
-    assert_eq!(later.receive_data_column(column, Some(5)).await.unwrap(), root);
+    let received = later.receive_data_column(column, Some(5)).await.unwrap();
+    assert_eq!(received.block_root, root);
     assert!(later.complete(&root).await.is_none());
     assert_eq!(later.chain().storage().data_column_indices(&root).unwrap(), [5]);
 
@@ -155,7 +154,11 @@ async fn a_block_of_which_nothing_was_verified_does_not_wait_for_its_columns_as_
     assert!(unavailable(error));
     for index in CUSTODY {
         let column = Arc::new(sidecars[index as usize].clone());
-        let root = intake.receive_data_column(column, Some(index)).await.unwrap();
+        let root = intake
+            .receive_data_column(column, Some(index))
+            .await
+            .unwrap()
+            .block_root;
         assert!(
             intake.complete(&root).await.is_none(),
             "nobody verified the block's signature as a condition of gossip"

@@ -18,19 +18,22 @@ use types::{ChainSpec, Preset, Slot};
 /// A head so many slots behind the clock is that of the chain.
 const SYNCED_SLOTS: u64 = 2;
 
-/// The steps of a node that is started with a number of groups. A number above all steps replaces them.
+/// The steps of a node that is started with a number of groups, which becomes one itself if it is above all others: the node
+/// never keeps fewer again.
+///
+/// Spec: fulu/validator.md#validator-custody
 pub(crate) fn stored_steps<P: Preset>(
     storage: &Storage<P>,
     group_count: u64,
 ) -> Result<Vec<CustodyStep>, StorageError> {
     let steps = storage.custody_steps()?;
-    if steps.last().is_some_and(|step| step.group_count > group_count) {
+    if steps.last().is_some_and(|step| step.group_count >= group_count) {
         return Ok(steps);
     }
-    if !steps.is_empty() {
-        storage.put_custody_steps(&[])?;
-    }
-    Ok(Vec::new())
+    let from = Slot::new(0);
+    let steps = vec![CustodyStep { from, group_count }];
+    storage.put_custody_steps(&steps)?;
+    Ok(steps)
 }
 
 /// Notes of which blocks the columns are here, for a node that is started with a number of groups.
@@ -221,8 +224,14 @@ mod tests {
         }];
         storage.put_custody_steps(&steps).unwrap();
         assert_eq!(stored_steps(&storage, 4).unwrap(), steps);
-        // Started as a supernode: that holds from now on.
-        assert_eq!(stored_steps(&storage, 128).unwrap(), []);
-        assert_eq!(storage.custody_steps().unwrap(), []);
+        // Once it was started as a supernode it stays one.
+        let supernode = [CustodyStep {
+            from: Slot::new(0),
+            group_count: 128,
+        }];
+        for group_count in [128, 4] {
+            assert_eq!(stored_steps(&storage, group_count).unwrap(), supernode);
+            assert_eq!(storage.custody_steps().unwrap(), supernode);
+        }
     }
 }

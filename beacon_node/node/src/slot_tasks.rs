@@ -61,6 +61,7 @@ impl<P: Preset> SlotTasks<P> {
                 tracing::error!(%slot, %error, "Head cannot be chosen");
             }
             self.intake.gossip().prune();
+            self.intake.prune_waiting();
             self.intake.pool().prune_slots(slot);
             self.proposals.prune();
         }

@@ -122,6 +122,12 @@ async fn run_preset<P: Preset>(
     let first_group_count = config.custody_group_count;
     let custody_steps = stored_steps(chain.storage(), first_group_count).map_err(ChainError::from)?;
     if let Some(step) = custody_steps.last() {
+        if step.group_count > first_group_count {
+            tracing::info!(
+                group_count = step.group_count,
+                "Keeping as many custody groups as before: only --purge-db makes them fewer"
+            );
+        }
         config.custody_group_count = step.group_count;
     }
     let group_count = config.custody_group_count;

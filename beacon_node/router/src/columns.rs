@@ -6,7 +6,8 @@ use data_columns::{
     verify_data_column_sidecar, verify_data_column_sidecar_inclusion_proof, verify_data_column_sidecars_kzg_proofs,
     with_block_header,
 };
-use futures::future::join_all;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use intake::Intake;
 use network::{
     DataColumnsByRootIdentifier, DataColumnsByRootRequest, NetworkHandle, PeerId, PeerState, PeerSummary, Penalty,
@@ -335,48 +336,71 @@ impl<P: Preset> LateColumns<P> {
     pub(crate) async fn run(mut self) {
         let clock = self.intake.chain().clock().clone();
         let pause = (self.intake.chain().spec().slot_duration_ms / LOOKS_PER_SLOT).max(1);
+        let next_look = || {
+            let clock = clock.clone();
+            async move { clock.sleep_until_ms(clock.now_ms().saturating_add(pause)).await }
+        };
+        let mut look = std::pin::pin!(next_look());
+        let mut running = FuturesUnordered::new();
+        let mut fetched = BTreeSet::new();
         loop {
-            clock.sleep_until_ms(clock.now_ms().saturating_add(pause)).await;
-            self.look().await;
+            tokio::select! {
+                () = &mut look => {
+                    for block in self.due(&fetched) {
+                        fetched.insert(block.0);
+                        running.push(fetch_and_import(Arc::clone(&self.intake), self.source.clone(), block));
+                    }
+                    look.set(next_look());
+                }
+                Some(root) = running.next() => {
+                    fetched.remove(&root);
+                }
+            }
         }
     }
 
-    /// A block that just came is left alone; one that waits for long is tried at ever longer intervals.
-    async fn look(&mut self) {
-        let waiting = self.intake.waiting_blocks();
+    /// Blocks to fetch for now, beside those that are being fetched for. One that just came is left alone; of the others
+    /// those that wait for the shortest time come first, and what has no place is due again at the next look.
+    fn due(&mut self, fetched: &BTreeSet<Root>) -> Vec<RootedBlock<P>> {
+        let mut waiting = self.intake.waiting_blocks();
         self.looks
             .retain(|root, _| waiting.iter().any(|(waits, _)| waits == root));
+        waiting.sort_by_key(|(root, _)| self.looks.get(root).copied().unwrap_or_default());
+        let places = MAX_FETCHED_AT_ONCE.saturating_sub(fetched.len());
         let mut due = Vec::new();
         for block in waiting {
             let looks = self.looks.entry(block.0).or_default();
-            *looks = looks.saturating_add(1);
-            if is_look_due(*looks) {
+            let next = looks.saturating_add(1);
+            if !is_look_due(next) {
+                *looks = next;
+            } else if due.len() < places && !fetched.contains(&block.0) {
+                *looks = next;
                 due.push(block);
             }
         }
-        for some in due.chunks(MAX_FETCHED_AT_ONCE) {
-            join_all(some.iter().map(|block| self.fetch(block.clone()))).await;
-        }
+        due
     }
+}
 
-    async fn fetch(&self, waiting: RootedBlock<P>) {
-        let blocks = [waiting];
-        self.source.fetch(&self.intake, &blocks, Priority::BlockImport).await;
-        let [(root, block)] = blocks;
-        let slot = block.slot();
-        if let Some(complete) = self.intake.complete(&root).await {
-            match self.intake.import(complete).await {
-                Ok(_) => tracing::info!(%slot, %root, "Block imported: its columns were fetched"),
-                Err(ImportError::AlreadyKnown(_)) => {}
-                Err(error) => tracing::warn!(%slot, %root, %error, "Block is not imported"),
-            }
-            return;
+/// Gives the root of the block.
+async fn fetch_and_import<P: Preset>(intake: Arc<Intake<P>>, source: ColumnSource, waiting: RootedBlock<P>) -> Root {
+    let blocks = [waiting];
+    source.fetch(&intake, &blocks, Priority::BlockImport).await;
+    let [(root, block)] = blocks;
+    let slot = block.slot();
+    if let Some(complete) = intake.complete(&root).await {
+        match intake.import(complete).await {
+            Ok(_) => tracing::info!(%slot, %root, "Block imported: its columns were fetched"),
+            Err(ImportError::AlreadyKnown(_)) => {}
+            Err(error) => tracing::warn!(%slot, %root, %error, "Block is not imported"),
         }
-        let missing = self.intake.missing_columns(&block, &root).unwrap_or_default();
-        if !missing.is_empty() && self.intake.is_waiting(&root) && !self.intake.is_recovering(&root) {
-            tracing::warn!(%slot, %root, ?missing, "Block is not imported: nobody has its columns");
-        }
+        return root;
     }
+    let missing = intake.missing_columns(&block, &root).unwrap_or_default();
+    if !missing.is_empty() && intake.is_waiting(&root) && !intake.is_recovering(&root) {
+        tracing::warn!(%slot, %root, ?missing, "Block is not imported: nobody has its columns");
+    }
+    root
 }
 
 #[cfg(test)]

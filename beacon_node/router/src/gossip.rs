@@ -15,7 +15,7 @@ use std::sync::Arc;
 use types::{
     AttesterSlashing, DataColumnSidecar, ForkName, ForkVersioned as _, Preset, ProposerSlashing, Root,
     SignedAggregateAndProof, SignedBLSToExecutionChange, SignedBeaconBlock, SignedBeaconBlockHeader,
-    SignedContributionAndProof, SignedKeySetChange, SignedVoluntaryExit, SingleAttestation, SyncCommitteeMessage,
+    SignedContributionAndProof, SignedKeySetChange, SignedVoluntaryExit, SingleAttestation, Slot, SyncCommitteeMessage,
 };
 
 /// What messages are handed to.
@@ -91,6 +91,18 @@ impl<P: Preset> Gossip<P> {
             .iter()
             .find(|entry| entry.digest == topic.fork_digest)
             .map(|entry| entry.fork)
+    }
+
+    /// Whether messages of a slot belong on a topic: their type does not tell the digests of a fork apart, which change with
+    /// blob parameters. What is noted as seen from the wrong topic would not be passed on by the right one.
+    ///
+    /// Spec: dvt/p2p-interface.md#transitioning-the-gossip
+    fn is_topic_of(&self, topic: &GossipTopic, slot: Slot) -> bool {
+        let is_of = self.chain().fork_digest(slot.epoch::<P>()) == topic.fork_digest;
+        if !is_of {
+            tracing::info!(%topic, %slot, "Message rejected: it is of another epoch than its topic");
+        }
+        is_of
     }
 
     /// A vote out of its bytes; the message back if it is something else or malformed.
@@ -184,6 +196,9 @@ impl<P: Preset> Gossip<P> {
             }
             TopicKind::GroupBlockProposal => {
                 let block = Arc::new(SignedBeaconBlock::from_ssz_bytes_by_fork(data, fork)?);
+                if !self.is_topic_of(topic, block.slot()) {
+                    return Ok(Outcome::Verdict(Verdict::Reject));
+                }
                 let result = self.proposals.receive_proposal(Arc::clone(&block)).await;
                 if let Err(error) = &result
                     && error.unknown_block().is_some()
@@ -194,6 +209,9 @@ impl<P: Preset> Gossip<P> {
             }
             TopicKind::GroupBlockSignature => {
                 let header = SignedBeaconBlockHeader::from_ssz_bytes_by_fork(data, fork)?;
+                if !self.is_topic_of(topic, header.message().slot) {
+                    return Ok(Outcome::Verdict(Verdict::Reject));
+                }
                 outcome!(topic, self.proposals.receive_signature(header).await)
             }
             // This node serves no light clients, and is none.
@@ -212,15 +230,20 @@ impl<P: Preset> Gossip<P> {
                 return;
             }
         };
+        if !self.is_topic_of(&message.topic, sidecar.block_header().slot) {
+            self.conclude(message, Outcome::Verdict(Verdict::Reject)).await;
+            return;
+        }
         let (source, topic) = (message.source, message.topic);
         let result = self.intake.receive_data_column(sidecar, Some(subnet)).await;
-        let root = result.as_ref().ok().copied();
         // Passed on before its block is imported.
-        let outcome = outcome!(&topic, result);
+        let outcome = outcome!(&topic, &result);
         self.conclude(message, outcome).await;
-        if let Some(root) = root
-            && let Some(complete) = self.intake.complete(&root).await
-        {
+        let Ok(verified) = result else {
+            return;
+        };
+        self.intake.make_columns_ahead(&verified).await;
+        if let Some(complete) = self.intake.complete(&verified.block_root).await {
             self.import(source, complete).await;
         }
     }
@@ -234,6 +257,10 @@ impl<P: Preset> Gossip<P> {
                 return;
             }
         };
+        if !self.is_topic_of(&message.topic, block.slot()) {
+            self.conclude(message, Outcome::Verdict(Verdict::Reject)).await;
+            return;
+        }
         let source = message.source;
         match self.intake.receive_block(Arc::clone(&block)).await {
             Ok(verified) => {

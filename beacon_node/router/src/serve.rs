@@ -150,7 +150,8 @@ async fn blocks_by_root<P: Preset>(
     Ok(())
 }
 
-/// Each once and ascending, those of a block that waits for others as well. Gives how many there were.
+/// Each once and ascending, also those whose block waits for others or is not here yet: nodes that lack different columns help
+/// each other before either has imported the block. Gives how many there were.
 async fn columns_of<P: Preset>(
     intake: &Arc<Intake<P>>,
     wanted: impl Iterator<Item = (Root, BTreeSet<ColumnIndex>)>,
@@ -159,21 +160,26 @@ async fn columns_of<P: Preset>(
     let chain = intake.chain();
     let mut sent = 0usize;
     for (root, columns) in wanted {
-        // Two nodes that lack different columns help each other before either has imported the block.
-        let Some(block) = chain.get_block(&root)?.or_else(|| intake.waiting_block(&root)) else {
+        let storage = chain.storage();
+        let here = storage.data_column_indices(&root).map_err(ChainError::from)?;
+        let mut found = here.into_iter().filter(|index| columns.contains(index)).peekable();
+        if found.peek().is_none() {
             continue;
-        };
-        let (slot, header) = (block.slot(), block.signed_block_header());
-        for index in columns {
-            let sidecar = chain
-                .storage()
-                .get_data_column(&root, index)
-                .map_err(ChainError::from)?;
-            if let Some(sidecar) = sidecar {
-                let sidecar = with_block_header(sidecar, header.clone());
-                responder.object(digest(chain, slot), sidecar.as_ssz_bytes()).await?;
-                sent = sent.saturating_add(1);
-            }
+        }
+        let block = chain.get_block(&root)?.or_else(|| intake.waiting_block(&root));
+        // Columns came with their leader's signature, perhaps, before the group's was complete.
+        let header = block.map(|block| block.signed_block_header());
+        for index in found {
+            let Some(sidecar) = storage.get_data_column(&root, index).map_err(ChainError::from)? else {
+                continue;
+            };
+            let sidecar = match &header {
+                Some(header) => with_block_header(sidecar, header.clone()),
+                None => sidecar,
+            };
+            let digest = digest(chain, sidecar.block_header().slot);
+            responder.object(digest, sidecar.as_ssz_bytes()).await?;
+            sent = sent.saturating_add(1);
         }
     }
     Ok(sent)

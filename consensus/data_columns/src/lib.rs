@@ -28,7 +28,7 @@ pub use kzg::{
 pub use matrix::{compute_matrix, recover_matrix};
 pub use production::{
     get_data_column_sidecars, get_data_column_sidecars_from_block, get_data_column_sidecars_from_column_sidecar,
-    recover_data_column_sidecars, with_block_header,
+    recover_data_column_sidecars, with_block_header, with_cells,
 };
 pub use sidecar::{
     verify_data_column_sidecar, verify_data_column_sidecar_inclusion_proof, verify_data_column_sidecar_kzg_proofs,

@@ -103,17 +103,24 @@ pub fn get_data_column_sidecars_from_block<P: Preset>(
             proofs: cell_proofs.len(),
         });
     }
-    let cells_and_kzg_proofs = blobs
-        .iter()
-        .zip(cell_proofs.chunks(columns))
-        .map(|(blob, proofs)| Ok((compute_cells::<P>(blob)?, proofs.to_vec())))
-        .collect::<Result<Vec<_>, DataColumnError>>()?;
     get_data_column_sidecars::<P>(
         &signed_block.signed_block_header(),
         body.blob_kzg_commitments(),
         &FixedVector::new(compute_commitments_inclusion_proof(body)).map_err(container)?,
-        &cells_and_kzg_proofs,
+        &with_cells::<P>(blobs, cell_proofs)?,
     )
+}
+
+/// The cells of blobs beside their proofs, which come blob after blob as the execution client gives them.
+pub fn with_cells<P: Preset>(
+    blobs: &[Blob<P>],
+    cell_proofs: &[KzgProof],
+) -> Result<Vec<CellsAndProofs<P>>, DataColumnError> {
+    blobs
+        .par_iter()
+        .zip(cell_proofs.par_chunks(P::NUMBER_OF_COLUMNS as usize))
+        .map(|(blob, proofs)| Ok((compute_cells::<P>(blob)?, proofs.to_vec())))
+        .collect()
 }
 
 /// All columns of a block from one of them and the cells and proofs of each blob, recovered or from the execution

@@ -6,9 +6,10 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
 use types::{
-    Attestation, AttesterSlashing, ColumnIndex, Epoch, ExecutionAddress, ForkName, Hash32, Preset, ProposerSlashing,
-    Root, SignedAggregateAndProof, SignedBLSToExecutionChange, SignedBeaconBlockHeader, SignedContributionAndProof,
-    SignedKeySetChange, SignedVoluntaryExit, SingleAttestation, Slot, ValidatorIndex, Withdrawal,
+    Attestation, AttesterSlashing, ColumnIndex, Epoch, ExecutionAddress, ForkName, Hash32, KzgCommitment, Preset,
+    ProposerSlashing, Root, SignedAggregateAndProof, SignedBLSToExecutionChange, SignedBeaconBlockHeader,
+    SignedContributionAndProof, SignedKeySetChange, SignedVoluntaryExit, SingleAttestation, Slot, ValidatorIndex,
+    Withdrawal,
 };
 
 /// There is a new head.
@@ -138,7 +139,7 @@ pub struct PayloadAttributes {
 pub enum BlobSidecarEvent {}
 
 /// A data column has passed the conditions of gossip.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataColumnSidecarEvent {
     /// Root of its block.
     pub block_root: Root,
@@ -147,6 +148,8 @@ pub struct DataColumnSidecarEvent {
     pub index: ColumnIndex,
     /// Slot of its block.
     pub slot: Slot,
+    /// Commitments to all blobs of the block.
+    pub kzg_commitments: Vec<KzgCommitment>,
 }
 
 /// A group's block has the signatures of enough members. Times are those of this node.

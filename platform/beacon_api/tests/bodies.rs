@@ -194,8 +194,9 @@ fn of_events() {
     same(EventTopic::SingleAttestation, vote.clone());
     vote["proofs"] = json!([]);
     same(EventTopic::SingleAttestation, vote);
+    let commitment = format!("0x{}", "c0".repeat(48));
     same(
         EventTopic::DataColumnSidecar,
-        json!({"block_root": root(1), "index": "1", "slot": "1"}),
+        json!({"block_root": root(1), "index": "1", "slot": "1", "kzg_commitments": [commitment]}),
     );
 }

@@ -4,9 +4,12 @@ use crate::world::{World, everybody};
 use beacon_api::{BroadcastValidation, Published, SignedProducedBlock};
 use data_columns::get_data_column_sidecars_from_block;
 use gossip_validation::{DataColumnGossipError, Verdict};
+use intake::Outgoing;
 use mock_execution::PooledBlob;
+use state_transition::block::header::block_signing_root;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use tree_hash::TreeHash as _;
 use types::*;
 
 const COLUMNS: u64 = 128;
@@ -139,6 +142,32 @@ async fn blobs_that_the_execution_client_has_need_no_network() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_column_is_enough_to_make_the_others_of_blobs_that_the_execution_client_has() {
+    let world = world(|node, _| node != CUT_OFF).await;
+    let node = &world.nodes[CUT_OFF];
+    node.mock.pool_blobs(blobs());
+    let (slot, proposer) = world.slot_of(false);
+    world.clock.set_slot(slot);
+    world.nodes[0].mock.set_blobs(blobs());
+    let signer = SignerIndex::new(proposer.as_u64());
+    let (signed, root) = world.signed_block(0, slot, signer).await.unwrap();
+    let SignedProducedBlock::Full(contents) = signed else {
+        panic!("a solo proposer's block")
+    };
+    let (block, blobs, proofs) = (&contents.signed_block, &contents.blobs, &contents.kzg_proofs);
+    let columns = get_data_column_sidecars_from_block(block, blobs, proofs).unwrap();
+    let not_kept = columns.into_iter().next().unwrap();
+    assert!(!custody(CUT_OFF).contains(&not_kept.index()));
+    let verified = node.intake.receive_data_column(not_kept.into(), None).await.unwrap();
+    assert_eq!(kept(&world, CUT_OFF, &root), BTreeSet::new());
+    node.intake.make_columns_ahead(&verified).await;
+    assert_eq!(kept(&world, CUT_OFF, &root), custody(CUT_OFF));
+    // Its block is imported as soon as it comes.
+    let received = node.intake.receive_block(block.clone().into()).await.unwrap();
+    assert_eq!(node.intake.import(received).await.unwrap(), root);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_supernode_recovers_what_does_not_come_and_gives_it_to_those_who_lack_it() {
     // Half of the columns reach nobody, unless the supernode makes them.
     fn reaches(node: usize, column: ColumnIndex) -> bool {
@@ -188,7 +217,8 @@ async fn half_of_the_columns_less_one_are_not_enough_and_the_parent_stays_head()
         .get_data_column(&root, 64)
         .unwrap()
         .unwrap();
-    assert_eq!(node.intake.receive_data_column(late.into(), None).await.unwrap(), root);
+    let received = node.intake.receive_data_column(late.into(), None).await.unwrap();
+    assert_eq!(received.block_root, root);
     let complete = async {
         let complete = node.intake.complete(&root).await.unwrap();
         node.intake.import(complete).await.unwrap();
@@ -291,7 +321,7 @@ async fn junk_of_a_member_does_not_keep_the_columns_of_the_groups_block_away() {
     assert!(matches!(error, DataColumnGossipError::Invalid(_)), "{error}");
     assert_eq!(error.verdict(), Verdict::Reject);
     for column in columns {
-        assert_eq!(send(column).await.unwrap(), junk_root);
+        assert_eq!(send(column).await.unwrap().block_root, junk_root);
     }
     assert_eq!(kept(&world, SUPERNODE, &junk_root).len(), 128, "its time had come");
 
@@ -302,5 +332,46 @@ async fn junk_of_a_member_does_not_keep_the_columns_of_the_groups_block_away() {
     assert_ne!(root, junk_root);
     for node in 0..world.nodes.len() {
         assert_eq!(kept(&world, node, &root), custody(node), "node {node}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_block_that_is_to_be_validated_first_goes_out_if_it_is_invalid() {
+    let world = world(|_, _| true).await;
+    let (slot, proposer) = world.slot_of(false);
+    world.clock.set_slot(slot);
+    world.nodes[0].mock.set_blobs(blobs());
+    let signer = SignerIndex::new(proposer.as_u64());
+    let (signed, root) = world.signed_block(0, slot, signer).await.unwrap();
+    let SignedProducedBlock::Full(right) = signed else {
+        panic!("a solo proposer's block")
+    };
+    let mut wrong = right.clone();
+    let BeaconBlock::Dvt(mut message) = wrong.signed_block.message().cloned() else {
+        panic!("a block of the latest fork")
+    };
+    message.state_root = Root::repeat_byte(1);
+    let message = BeaconBlock::Dvt(message);
+    let junk = message.to_ref().block_header().tree_hash_root();
+    let signature = world.sign(signer, block_signing_root(&world.state, slot, junk));
+    wrong.signed_block = SignedBeaconBlock::from_parts(message, signature, Signers::default(), SchemeProofs::default());
+    let proposals = &world.nodes[0].proposals;
+    let handed_in = SignedProducedBlock::Full(wrong);
+    proposals
+        .publish(handed_in, BroadcastValidation::Consensus)
+        .await
+        .unwrap_err();
+    // What a node publishes arrives in that order: a column of the right block comes after all that went out.
+    let columns = get_data_column_sidecars_from_block(&right.signed_block, &right.blobs, &right.kzg_proofs).unwrap();
+    let marker = columns.into_iter().nth(1).unwrap();
+    world.nodes[0].intake.publish(Outgoing::DataColumn(marker.into())).await;
+    let is_there = async {
+        while !kept(&world, SUPERNODE, &root).contains(&1) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), is_there).await.unwrap();
+    for node in 1..world.nodes.len() {
+        assert_eq!(kept(&world, node, &junk), BTreeSet::new(), "node {node}");
     }
 }

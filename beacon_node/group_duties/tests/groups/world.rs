@@ -88,9 +88,9 @@ async fn deliver(node: &Node, message: Outgoing<Minimal>) {
     match message {
         Outgoing::DataColumn(column) => {
             let intake = Arc::clone(&node.intake);
-            if let Ok(root) = intake.receive_data_column(column, None).await {
+            if let Ok(verified) = intake.receive_data_column(column, None).await {
                 tokio::spawn(async move {
-                    if let Some(complete) = intake.complete(&root).await {
+                    if let Some(complete) = intake.complete(&verified.block_root).await {
                         let _ = intake.import(complete).await;
                     }
                 });
@@ -172,9 +172,13 @@ impl World {
     pub(crate) fn slot_of(&self, wants_group: bool) -> (Slot, ValidatorIndex) {
         (1..8)
             .map(Slot::new)
-            .map(|slot| (slot, get_beacon_proposer_index_at_slot(&self.state, slot).unwrap()))
+            .map(|slot| (slot, self.proposer(slot)))
             .find(|(_, proposer)| (proposer.as_u64() == GROUP) == wants_group)
             .unwrap()
+    }
+
+    pub(crate) fn proposer(&self, slot: Slot) -> ValidatorIndex {
+        get_beacon_proposer_index_at_slot(&self.state, slot).unwrap()
     }
 
     pub(crate) fn leader(&self, slot: Slot, rank: u8) -> u8 {

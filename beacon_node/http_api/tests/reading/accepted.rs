@@ -1,7 +1,7 @@
 //! Events of messages that were accepted, on a chain without groups.
 
 use crate::support::{Node, everybody};
-use beacon_api::{AttesterDuty, BroadcastValidation, Event, EventTopic, SignedBlockContents};
+use beacon_api::{AttesterDuty, BroadcastValidation, DataColumnSidecarEvent, Event, EventTopic, SignedBlockContents};
 use chain_harness::BlockPlan;
 use futures::{Stream, StreamExt as _};
 use http_api::ApiSettings;
@@ -14,6 +14,10 @@ use types::constants::{
     DOMAIN_VOLUNTARY_EXIT,
 };
 use types::*;
+
+/// The commitment to a blob of which all field elements are 1.
+const GENERATOR: &str = "97f1d3a73197d7942695638c4fa9ac0fc3688c4f9774b905a14e3a3f171bac58\
+                         6c55e83ff97a1aeffb3af00adb22c6bb";
 
 /// What a validator signs, in the epoch of the head.
 fn sign(node: &Node, validator: u64, message: &impl TreeHash, domain: Domain) -> SignatureBytes {
@@ -207,16 +211,38 @@ async fn what_is_handed_in_and_accepted_is_told_to_whoever_listens() {
     assert_eq!(next(&mut events).await, event);
     assert_eq!(next(&mut only_exits).await, event, "and nothing of other topics");
 
-    let block = node.producer.build(&everybody, BlockPlan::default()).unwrap();
+    let plan = BlockPlan {
+        blob_kzg_commitments: vec![GENERATOR.parse().unwrap()],
+        ..BlockPlan::default()
+    };
+    let block = node.producer.build(&everybody, plan).unwrap();
     let (slot, root) = (block.slot(), block.block_root());
     node.set_slot(slot.as_u64());
-    let contents = SignedBlockContents::from(block);
-    node.client
-        .publish_block(&contents, BroadcastValidation::Gossip)
-        .await
-        .unwrap();
+    let mut contents = SignedBlockContents::from(block);
+    let mut bytes = vec![0; 131_072];
+    bytes.chunks_exact_mut(32).for_each(|element| element[31] = 1);
+    contents.blobs = vec![Blob::<Minimal>::new(bytes).unwrap()].try_into().unwrap();
+    let mut infinity = [0; 48];
+    infinity[0] = 0xc0;
+    contents.kzg_proofs = vec![KzgProof::new(infinity); 128].try_into().unwrap();
+    for _ in 0..2 {
+        // The second time nothing is news.
+        node.client
+            .publish_block(&contents, BroadcastValidation::Gossip)
+            .await
+            .unwrap();
+    }
     match next(&mut events).await {
         Event::BlockGossip(event) => assert_eq!((event.slot, event.block), (slot, root)),
         other => panic!("not the block: {other:?}"),
+    }
+    for index in 0..128 {
+        let event = DataColumnSidecarEvent {
+            block_root: root,
+            index,
+            slot,
+            kzg_commitments: vec![GENERATOR.parse().unwrap()],
+        };
+        assert_eq!(next(&mut events).await, Event::DataColumnSidecar(Box::new(event)));
     }
 }

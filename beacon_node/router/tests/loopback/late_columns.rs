@@ -1,7 +1,7 @@
 //! Columns that nobody has all of.
 
 use crate::world::{ALL_GROUPS, History, LENGTH, Node, columns_of, eventually};
-use beacon_chain::ImportError;
+use beacon_chain::{Anchor, ImportError};
 use network::{ColumnFaults, GossipTopic, TopicKind};
 use router::status_message;
 use ssz::Encode as _;
@@ -139,4 +139,33 @@ async fn nodes_whose_custody_grows_at_the_same_time_fill_up_from_what_they_had_b
             assert_eq!(node.columns(block).len(), 128, "slot {}", block.slot());
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blocks_that_finality_has_passed_over_wait_no_more() {
+    /// Of a block with a blob.
+    const WAITS: u64 = 18;
+    let history = History::new();
+    let node = Node::start(&history, Anchor::genesis(history.genesis.clone()).unwrap(), ALL_GROUPS).await;
+    let mut roots = Vec::new();
+    for block in &history.blocks {
+        let block = Arc::new(block.clone());
+        if [WAITS, LENGTH].contains(&block.slot().as_u64()) {
+            let verified = node.intake.receive_block(Arc::clone(&block)).await.unwrap();
+            roots.push(verified.root);
+            node.intake.import(verified).await.unwrap_err();
+        }
+        // As if its columns were here.
+        node.chain.process_block(block, BlockSignatures::None).await.unwrap();
+    }
+    let waiting = || {
+        roots
+            .iter()
+            .map(|root| node.intake.is_waiting(root))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(waiting(), [true, true]);
+    assert!(node.chain.head().finalized_checkpoint.epoch.start_slot::<Minimal>() >= Slot::new(WAITS));
+    node.intake.prune_waiting();
+    assert_eq!(waiting(), [false, true]);
 }

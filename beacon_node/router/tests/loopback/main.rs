@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+mod columns;
 mod late_columns;
 mod old_blocks;
 mod peers;
+
+mod topics;
 mod world;
