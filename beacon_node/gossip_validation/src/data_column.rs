@@ -179,7 +179,7 @@ impl<P: Preset> GossipValidator<P> {
                 finalized: finalized_slot,
             });
         }
-        let parent = self.block_slot(header.parent_root)?;
+        let parent = self.parent_slot(header.parent_root)?;
         if slot <= parent {
             return Err(DataColumnGossipError::NotLaterThanParent { slot, parent });
         }
