@@ -179,7 +179,7 @@ impl<P: Preset> GossipValidator<P> {
                 finalized: finalized_slot,
             });
         }
-        let parent = self.block_slot(header.parent_root)?;
+        let parent = self.parent_slot(header.parent_root)?;
         if slot <= parent {
             return Err(DataColumnGossipError::NotLaterThanParent { slot, parent });
         }
@@ -215,7 +215,7 @@ impl<P: Preset> GossipValidator<P> {
         header: SignedBeaconBlockHeaderRef<'_>,
     ) -> Result<Option<u8>, DataColumnGossipError> {
         let message = *header.message();
-        let (set, leader_key) = match block_header_signature_set(state, header, Quorum::Threshold) {
+        let (set, leader) = match block_header_signature_set(state, header, Quorum::Threshold) {
             Ok(set) => (set, None),
             Err(below @ SignersError::BelowThreshold { .. }) => {
                 let Some(key) = single_signer(&header.signers()) else {
@@ -224,11 +224,9 @@ impl<P: Preset> GossipValidator<P> {
                 let Some(rank) = get_leader_rank(state, message.proposer_index, message.slot, key)? else {
                     return Err(DataColumnGossipError::Signers(below));
                 };
-                self.check_current_slot(message.slot)?;
-                self.check_leader_time(message.slot, rank)?;
                 let set = block_header_signature_set(state, header, Quorum::Single)
                     .map_err(DataColumnGossipError::Signers)?;
-                (set, Some(key))
+                (set, Some((key, rank)))
             }
             Err(error) => return Err(DataColumnGossipError::Signers(error)),
         };
@@ -240,6 +238,12 @@ impl<P: Preset> GossipValidator<P> {
             signature_scheme::verify(&set)?;
             self.verified_headers.insert(root);
         }
-        Ok(leader_key)
+        let Some((key, rank)) = leader else {
+            return Ok(None);
+        };
+        // Not before the signature: whoever sends a wrong one is to blame at any time.
+        self.check_current_slot(message.slot)?;
+        self.check_leader_time(message.slot, rank)?;
+        Ok(Some(key))
     }
 }

@@ -261,8 +261,8 @@ impl<P: Preset> GossipValidator<P> {
             .ok_or(SharedError::UnknownBlock(root))
     }
 
-    /// Slot of the parent of a block, or of a proposal to a group. Nodes whose execution client has called its payload
-    /// invalid ignore what builds on it: others that follow optimistically pass it on.
+    /// Slot of the parent of a block, of a proposal to a group, or of the block of a column. Nodes whose execution client
+    /// has called its payload invalid ignore what builds on it: others that follow optimistically pass it on.
     ///
     /// Spec: bellatrix/p2p-interface.md#beacon_block
     pub(crate) fn parent_slot(&self, root: Root) -> Result<Slot, SharedError> {

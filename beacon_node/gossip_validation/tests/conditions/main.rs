@@ -1,6 +1,8 @@
 //! Conditions of the topics, on a chain of real blocks with one group.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are not seen as tests")]
 
+mod blob_limits;
+mod column_headers;
 mod columns;
 mod operations;
 mod sync_committee;

@@ -2,6 +2,7 @@
 
 use beacon_chain::{Anchor, BeaconChain, ChainConfig};
 use chain_harness::{BlockPlan, Chain, Keys, group_of, solo};
+use execution_layer::ExecutionLayer;
 use gossip_validation::*;
 use runtime::{SlotClock, WorkerPool};
 use state_transition::block::BlockSignatures;
@@ -33,6 +34,15 @@ impl World {
     }
 
     pub(crate) fn of_fork(fork: ForkName) -> Self {
+        Self::with(fork, None, |_| {})
+    }
+
+    /// As [`Self::of_fork`], with an execution client and changes to the configuration.
+    pub(crate) fn with(
+        fork: ForkName,
+        execution_layer: Option<Arc<ExecutionLayer>>,
+        change: impl FnOnce(&mut ChainSpec),
+    ) -> Self {
         let mut spec = ChainSpec::minimal();
         spec.capella_fork_epoch = Epoch::new(0);
         spec.electra_fork_epoch = Epoch::new(0);
@@ -43,6 +53,7 @@ impl World {
             first = group_of(GROUP, 5, 7, 2048);
         }
         spec.shard_committee_period = 0;
+        change(&mut spec);
         let mut validators = vec![first];
         validators.extend((1..33).map(|validator| solo(validator, 256)));
         // Keys that may join, of everybody.
@@ -53,7 +64,7 @@ impl World {
             spec: Arc::new(producer.spec.clone()),
             clock: clock.clone(),
             storage: Arc::new(storage.unwrap()),
-            execution_layer: None,
+            execution_layer,
             workers: WorkerPool::start(2).unwrap(),
         };
         let anchor = Anchor::genesis(producer.state.clone()).unwrap();
