@@ -11,7 +11,7 @@ fn blobs_are_available_everywhere_and_columns_are_recovered() {
     let held = run(SLOT_MS, &["--scenario", &scenario, "--genesis-delay=20"]);
     let blobs = held.report["record"]["blobs"]["of_blocks"].as_object().unwrap();
     let blocks_with = |count: u64| blobs.values().filter(|blobs| **blobs == count).count();
-    // Slots 2 to 7 and 8 to 17, of which three quarters at least have a block.
-    assert!(blocks_with(2) >= 3, "{blobs:?}");
-    assert!(blocks_with(3) >= 6, "{blobs:?}");
+    // Slots 2 to 7, and 8 to 17, of which the last may not have been looked at. A quarter of all slots may be empty.
+    assert!(blocks_with(2) >= 2, "{blobs:?}");
+    assert!(blocks_with(3) >= 5, "{blobs:?}");
 }
