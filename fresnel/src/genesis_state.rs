@@ -1,7 +1,7 @@
 //! `fresnel genesis`: takes the place of eth-genesis-state-generator, and adds groups.
 
 use clap::{Args, Subcommand};
-use genesis::{Inputs, Keystores, NewExecutionChain, Outputs, parse_key_numbers};
+use genesis::{BlobSchedule, Inputs, Keystores, NewExecutionChain, Outputs, parse_key_numbers, read_config};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -85,6 +85,9 @@ struct ExecutionArgs {
     /// Begin with Osaka instead of Prague.
     #[arg(long)]
     osaka: bool,
+    /// Configuration of the consensus chain, if its blob parameters are not those of Electra on public networks.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 /// `ADDRESS=ETH`, as Wei.
@@ -169,13 +172,22 @@ fn make_execution(args: &ExecutionArgs) -> Result<(), String> {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
         .as_secs();
+    let timestamp = args.timestamp.unwrap_or(now);
+    let blobs = match &args.config {
+        Some(path) => {
+            let spec = read_config(path).map_err(|error| error.to_string())?;
+            BlobSchedule::of(&spec, timestamp).map_err(|error| format!("{}: {error}", path.display()))?
+        }
+        None => BlobSchedule::default(),
+    };
     let chain = NewExecutionChain {
         chain_id: args.chain_id,
-        timestamp: args.timestamp.unwrap_or(now),
+        timestamp,
         extra_data: b"fresnel".to_vec().into(),
         deposit_contract: args.deposit_contract,
         balances,
         osaka: args.osaka,
+        blobs,
     };
     let first = chain.write(&args.output).map_err(|error| error.to_string())?;
     println!("chain id: {}", first.chain_id);
@@ -242,11 +254,37 @@ mod tests {
             fund: Vec::new(),
             fund_devnet: true,
             osaka: false,
+            config: None,
         };
         make_execution(&args).unwrap();
         let file: serde_json::Value = serde_json::from_slice(&std::fs::read(&args.output).unwrap()).unwrap();
         assert_eq!(file["config"]["chainId"], 7);
         let accounts = file["alloc"].as_object().unwrap().len();
         assert_eq!(accounts, devnet::funded_accounts().unwrap().len() + 5);
+    }
+
+    #[test]
+    fn a_file_for_execution_clients_follows_the_blob_parameters_of_the_configuration() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("config.yaml");
+        let yaml = "PRESET_BASE: minimal\nFULU_FORK_EPOCH: 0\nMIN_GENESIS_TIME: 1800000100\nGENESIS_DELAY: 0\n\
+                    SLOT_DURATION_MS: 6000\nBLOB_SCHEDULE: [{EPOCH: 3, MAX_BLOBS_PER_BLOCK: 21}]\n";
+        std::fs::write(&config, yaml).unwrap();
+        let mut args = ExecutionArgs {
+            output: dir.path().join("genesis.json"),
+            chain_id: 7,
+            timestamp: Some(1_800_000_000),
+            deposit_contract: devnet::DEPOSIT_CONTRACT,
+            fund: Vec::new(),
+            fund_devnet: false,
+            osaka: true,
+            config: Some(config),
+        };
+        make_execution(&args).unwrap();
+        let file: serde_json::Value = serde_json::from_slice(&std::fs::read(&args.output).unwrap()).unwrap();
+        assert_eq!(file["config"]["bpo1Time"], 1_800_000_244);
+        assert_eq!(file["config"]["blobSchedule"]["bpo1"]["max"], 21);
+        args.osaka = false;
+        assert!(make_execution(&args).unwrap_err().contains("stays with Prague"));
     }
 }

@@ -16,7 +16,10 @@ OURS = [
     ("main.star", 'GENESIS_IMAGE = "fresnel-genesis:local"', 'GENESIS_IMAGE = "fresnel:local"'),
     ("main.star", "kurtosis/dashboards", "kurtosis/dashboard"),
     ("main.star", '"FRESNEL_GROUPS_YAML"', '"FRESNEL_GROUPS"'),
-    ("main.star", '"scenario": "eoatx"', '"scenario": "blob-combined"'),
+    ("main.star", '"scenario": "eoatx"', '"scenario": "erctx"'),
+    ("main.star", '"sidecars": 2', '"sidecars": 3'),
+    ("main.star", 'dict(spammer, config=dict(spammer["config"]))', "dict(spammer)"),
+    ("main.star", '"start_chainload": False', '"start_chainload": True'),
     ("main.star", "0 if has_groups else FAR_FUTURE_EPOCH", "0"),
     ("groups.star", "nodes[node].first_key + used[node]", "nodes[node].first_key + used[node] + 1"),
     ("groups.star", 'first_key += participant["validator_count"]', "first_key += 16"),
@@ -60,6 +63,7 @@ REAL = [
     ("src/vc/vc_shared.star", "VALIDATOR_CLIENT_METRICS_PORT_NUM = 8080", "VALIDATOR_CLIENT_METRICS_PORT_NUM = 8008"),
     ("src/package_io/constants.star", 'JWT_MOUNTPOINT_ON_CLIENTS = "/jwt"', 'JWT_MOUNTPOINT_ON_CLIENTS = "/secret"'),
     ("src/package_io/constants.star", "ethereum-genesis-generator:6.2.0", "ethereum-genesis-generator:7.0.0"),
+    ("src/spamoor/spamoor.star", '["fulu_activation"] = osaka_time', '["activation"] = osaka_time'),
     ("src/grafana/grafana_launcher.star", "HTTP_PORT_NUMBER_UINT16 = 3000", "HTTP_PORT_NUMBER_UINT16 = 3001"),
 ]
 

@@ -70,12 +70,18 @@ class Log:
         rendered = self.one("render_templates", "genesis-el-cl-env-file")
         return rendered["config"]["values.env"]["data"]["ExtraEnvVars"]
 
+    def spammers(self):
+        """What spamoor sends from its start on."""
+        rendered = self.one("render_templates", "spamoor-config")
+        return [json.loads(each) for each in rendered["config"]["startup-spammers.yaml"]["data"]["StartupSpammer"]]
+
     def outline(self):
         """What a network consists of and what happens to it, without what only ethereum-package knows."""
         return {
             "nodes": {name: vars(service) for name, service in self.nodes().items()},
             "genesis": self.one("run_sh", "run-generate-genesis"),
             "extra_env": self.extra_env(),
+            "spammers": self.spammers(),
             "ours": [
                 entry
                 for entry in self.entries

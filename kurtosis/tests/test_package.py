@@ -214,9 +214,29 @@ def test_tools_are_started(path, run):
     assert log.services()["grafana"].ports == {"http": "3000/TCP"}
     assert log.one("run_package", RECORDED["packages"]["prometheus"])
     assert "spamoor" in log.services()
-    spammers = log.one("render_templates", "spamoor-config")["config"]["startup-spammers.yaml"]["data"]
-    # A block with blobs would be lost.
-    assert [yaml.safe_load(each)["scenario"] for each in spammers["StartupSpammer"]] == ["eoatx"]
+
+
+@pytest.mark.parametrize("path", PARAMS, ids=lambda path: path.stem)
+def test_blocks_get_transfers_and_fewer_blobs_than_the_lowest_target(path, run):
+    transfers, blobs = run(load(path)).spammers()
+    assert (transfers["scenario"], blobs["scenario"]) == ("eoatx", "blobs")
+    config = blobs["config"]
+    # That of Electra is 6; above the target the fee of blobs rises until nobody pays it.
+    assert 1 <= config["throughput"] * config["sidecars"] < 6
+    assert config["throughput"] <= config["max_pending"]
+    # ethereum-package writes into it; without this spamoor sends the proofs that blobs had before Fulu.
+    assert config["fulu_activation"] == "<output of read-osaka-time>"
+
+
+def test_what_spamoor_sends_can_be_chosen(run):
+    services = {"participants": TWO_NODES, "additional_services": ["spamoor"]}
+    heavy = {"scenario": "blob-combined", "config": {"throughput": 6, "sidecars": 2}}
+    log = run({**services, "spamoor_params": {"spammers": [heavy], "start_chainload": True}})
+    (spammer,) = log.spammers()
+    assert spammer["scenario"] == "blob-combined" and spammer["config"]["throughput"] == 6
+    assert log.services()["spamoor"].command == ["--startup-defaults=regular-chain-load"]
+    # The mix of everything is more than the nodes of one machine take.
+    assert run(services).services()["spamoor"].command == []
 
 
 def test_nodes_stop_and_come_back_by_the_clock(network):

@@ -1,4 +1,4 @@
-//! A short network whose blocks carry blobs, of which a node does not get half of the columns.
+//! A short network whose blocks carry blobs, first two and then three, of which a node does not get half of the columns.
 
 use crate::run::{run, scenario};
 
@@ -10,5 +10,8 @@ fn blobs_are_available_everywhere_and_columns_are_recovered() {
     let scenario = scenario("blobs-short.yaml");
     let held = run(SLOT_MS, &["--scenario", &scenario, "--genesis-delay=20"]);
     let blobs = held.report["record"]["blobs"]["of_blocks"].as_object().unwrap();
-    assert!(blobs.values().filter(|blobs| **blobs == 3).count() >= 10, "{blobs:?}");
+    let blocks_with = |count: u64| blobs.values().filter(|blobs| **blobs == count).count();
+    // Slots 2 to 7, and 8 to 17, of which the last may not have been looked at. A quarter of all slots may be empty.
+    assert!(blocks_with(2) >= 2, "{blobs:?}");
+    assert!(blocks_with(3) >= 5, "{blobs:?}");
 }

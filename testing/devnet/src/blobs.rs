@@ -22,8 +22,8 @@ const ROTATION: u64 = 8;
 
 /// Makes blobs.
 pub(crate) struct BlobMaker {
-    /// Blobs of a block.
-    count: u64,
+    /// Most blobs of a block.
+    most: u64,
     blob: Vec<u8>,
     /// Of that blob.
     commitment: PublicKey,
@@ -41,8 +41,8 @@ fn as_blob(bytes: Vec<u8>) -> Result<Blob<Minimal>, DevnetError> {
 }
 
 impl BlobMaker {
-    /// For so many blobs in each block.
-    pub(crate) fn new(count: u64) -> Result<Self, DevnetError> {
+    /// For so many blobs in each block at most.
+    pub(crate) fn new(most: u64) -> Result<Self, DevnetError> {
         let mut blob = Vec::with_capacity(ELEMENTS * ELEMENT);
         for place in 0..ELEMENTS {
             let mut element = keccak256(place.to_be_bytes()).0;
@@ -54,7 +54,7 @@ impl BlobMaker {
         let commitment = blob_to_kzg_commitment::<Minimal>(&content).map_err(failed)?;
         let (_, proofs) = compute_cells_and_kzg_proofs::<Minimal>(&content).map_err(failed)?;
         Ok(Self {
-            count,
+            most,
             blob,
             commitment: PublicKey::from_bytes(&PublicKeyBytes::new(commitment.0)).map_err(failed)?,
             cell_proofs: proofs.into_iter().map(|proof| proof.0.into()).collect(),
@@ -75,15 +75,16 @@ impl BlobMaker {
         Ok((blob, KzgCommitment::new(commitment.0)))
     }
 
-    fn numbers(&self, set: u64) -> impl Iterator<Item = u64> + use<> {
-        let first = set.saturating_mul(self.count).saturating_add(1);
-        first..first.saturating_add(self.count)
+    fn numbers(&self, set: u64, count: u64) -> impl Iterator<Item = u64> + use<> {
+        let first = set.saturating_mul(self.most).saturating_add(1);
+        first..first.saturating_add(count.min(self.most))
     }
 
-    /// What the execution client of a node has in its pool for its blocks of a slot, and no other client has.
-    pub(crate) fn pooled(&self, node: NodeNumber, slot: u64) -> Result<Vec<PooledBlob>, DevnetError> {
+    /// What the execution client of a node has in its pool for its blocks of a slot, and no other client has: so many, if
+    /// that is not too many.
+    pub(crate) fn pooled(&self, node: NodeNumber, slot: u64, count: u64) -> Result<Vec<PooledBlob>, DevnetError> {
         let set = (node as u64).saturating_mul(ROTATION).saturating_add(slot % ROTATION);
-        self.numbers(set)
+        self.numbers(set, count)
             .map(|number| {
                 let (blob, commitment) = self.blob(number)?;
                 Ok(PooledBlob {
@@ -95,10 +96,10 @@ impl BlobMaker {
             .collect()
     }
 
-    /// A transaction that carries the blobs of a slot. Their proofs take some time.
-    pub(crate) fn call(&self, slot: u64) -> Result<BlobCall, DevnetError> {
+    /// A transaction that carries the blobs of a slot: so many, if that is not too many. Their proofs take some time.
+    pub(crate) fn call(&self, slot: u64, count: u64) -> Result<BlobCall, DevnetError> {
         let mut call = BlobCall::default();
-        for number in self.numbers(slot) {
+        for number in self.numbers(slot, count) {
             let (blob, commitment) = self.blob(number)?;
             let content = as_blob(blob)?;
             let proof = compute_blob_kzg_proof::<Minimal>(&content, &commitment).map_err(failed)?;
@@ -129,10 +130,10 @@ mod tests {
     #[test]
     fn blobs_differ_and_their_commitments_and_proofs_are_right() {
         let maker = BlobMaker::new(3).unwrap();
-        let pooled = maker.pooled(9, 13).unwrap();
+        let pooled = maker.pooled(9, 13, 3).unwrap();
         assert_eq!(pooled.len(), 3);
         let mut commitments = HashSet::new();
-        for item in pooled.iter().chain(&maker.pooled(8, 13).unwrap()) {
+        for item in pooled.iter().chain(&maker.pooled(8, 13, 3).unwrap()) {
             assert!(commitments.insert(item.commitment));
             let content = as_blob(item.blob.to_vec()).unwrap();
             let commitment = blob_to_kzg_commitment::<Minimal>(&content).unwrap();
@@ -149,9 +150,12 @@ mod tests {
             .collect();
         data_columns::verify_cell_kzg_proof_batch::<Minimal>(&vec![commitment; 128], &indices, &cells, &proofs)
             .unwrap();
+        // Fewer are asked for where a block can have fewer only, and never more are given than a block is to have.
+        assert_eq!(maker.pooled(9, 13, 2).unwrap(), pooled[..2]);
+        assert_eq!(maker.pooled(9, 13, 9).unwrap(), pooled);
         // Another slot has others; a slot of the next round has the same.
-        assert_ne!(maker.pooled(9, 14).unwrap()[0], pooled[0]);
-        assert_eq!(maker.pooled(9, 13 + ROTATION).unwrap(), pooled);
+        assert_ne!(maker.pooled(9, 14, 3).unwrap()[0], pooled[0]);
+        assert_eq!(maker.pooled(9, 13 + ROTATION, 3).unwrap(), pooled);
     }
 
     #[test]

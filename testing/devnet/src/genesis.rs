@@ -7,7 +7,7 @@ use crate::keys::Keys;
 use crate::layout::{Duty, ETH, Layout, NodeNumber};
 use alloy_primitives::address;
 use bls::SecretKey;
-use genesis::{ExecutionGenesis, NewExecutionChain};
+use genesis::{BlobSchedule, ExecutionGenesis, NewExecutionChain};
 use keystore::{Keystore, Password, ValidatorsDir, write_atomically};
 use mock_execution::{Block, GenesisParameters, genesis_block};
 use ssz::Encode as _;
@@ -124,7 +124,8 @@ pub(crate) struct ExecutionChain {
 
 impl ExecutionChain {
     /// The chain that execution clients are to start with, or have been started with.
-    pub(crate) fn of(execution: &Execution, layout: &Layout, time: u64) -> Result<Self, DevnetError> {
+    pub(crate) fn of(execution: &Execution, layout: &Layout, spec: &ChainSpec) -> Result<Self, DevnetError> {
+        let time = spec.min_genesis_time;
         let extra_data = rand::random::<[u8; 8]>().to_vec().into();
         match execution {
             Execution::Mock => Ok(Self {
@@ -144,6 +145,7 @@ impl ExecutionChain {
                     deposit_contract: DEPOSIT_CONTRACT,
                     balances: funds(layout.validators.len())?,
                     osaka: false,
+                    blobs: BlobSchedule::of(spec, time)?,
                 };
                 Ok(Self {
                     id: CHAIN_ID,
@@ -153,6 +155,16 @@ impl ExecutionChain {
                 })
             }
             Execution::Running(running) => {
+                if let Some(entry) = spec.blob_schedule.iter().find(|entry| entry.epoch > Epoch::new(0)) {
+                    return Err(DevnetError::Arguments {
+                        reason: format!(
+                            "BLOB_SCHEDULE changes blob parameters in epoch {}, whose time the clients of --el-genesis {} \
+                             could not know: expected none after epoch 0",
+                            entry.epoch,
+                            running.genesis.display()
+                        ),
+                    });
+                }
                 let genesis = ExecutionGenesis::from_file(&running.genesis)?;
                 if genesis.block.header.timestamp >= time {
                     return Err(DevnetError::Arguments {
@@ -322,7 +334,11 @@ mod tests {
     use types::{BeaconState, ForkName, ForkVersioned as _};
 
     fn toy(layout: &Layout) -> ExecutionChain {
-        ExecutionChain::of(&Execution::Mock, layout, 1_800_000_000).unwrap()
+        ExecutionChain::of(&Execution::Mock, layout, &spec(layout)).unwrap()
+    }
+
+    fn spec(layout: &Layout) -> ChainSpec {
+        devnet_spec(1_800_000_000, 3000, Epoch::new(0), layout.validators.len() as u64)
     }
 
     fn written(start: Start, dvt_fork_epoch: u64) -> (tempfile::TempDir, Layout, Genesis, PathBuf) {
@@ -384,6 +400,40 @@ mod tests {
         let control = registry_public_key(&layout, layout.control).unwrap();
         assert!(read_key(&NodeDirs::of(&network, 9), 9, &control).is_ok());
         assert!(read_key(&NodeDirs::of(&network, 1), 1, &control).is_err());
+    }
+
+    #[test]
+    fn execution_clients_are_told_blob_parameters_or_the_run_is_refused() {
+        let layout = Layout::new(Start::Groups);
+        let ethereum_js = Execution::EthereumJs {
+            node_js: PathBuf::new(),
+            program: PathBuf::new(),
+        };
+        let mut spec = spec(&layout);
+        spec.max_blobs_per_block_electra = 3;
+        let chain = ExecutionChain::of(&ethereum_js, &layout, &spec).unwrap();
+        let file: serde_json::Value = serde_json::from_slice(&chain.file.unwrap()).unwrap();
+        let expected = serde_json::json!({ "target": 2, "max": 3, "baseFeeUpdateFraction": 1_669_239 });
+        assert_eq!(file["config"]["blobSchedule"]["prague"], expected);
+
+        spec.blob_schedule = vec![types::BlobParameters {
+            epoch: Epoch::new(1),
+            max_blobs_per_block: 5,
+        }];
+        let running = Execution::Running(crate::execution::Running {
+            engines: Vec::new(),
+            rpcs: Vec::new(),
+            secret: [0; 32],
+            genesis: PathBuf::from("genesis.json"),
+        });
+        for (execution, expected) in [
+            (ethereum_js, "stays with Prague"),
+            (running, "expected none after epoch 0"),
+        ] {
+            let error = ExecutionChain::of(&execution, &layout, &spec).unwrap_err().to_string();
+            assert!(error.contains("BLOB_SCHEDULE") && error.contains(expected), "{error}");
+        }
+        assert!(ExecutionChain::of(&Execution::Mock, &layout, &spec).is_ok());
     }
 
     #[test]

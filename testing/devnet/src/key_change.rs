@@ -204,7 +204,7 @@ mod tests {
         let network = dir.path().join("net");
         let layout = Layout::new(Start::Fulu);
         let spec = devnet_spec(1_800_000_000, 3000, Epoch::new(0), layout.validators.len() as u64);
-        let execution = ExecutionChain::of(&Execution::Mock, &layout, 1_800_000_000).unwrap();
+        let execution = ExecutionChain::of(&Execution::Mock, &layout, &spec).unwrap();
         write_network(&network, &layout, spec.clone(), Keys::default(), execution).unwrap();
         let bytes = std::fs::read(network.join("testnet/genesis.ssz")).unwrap();
         let state =

@@ -168,10 +168,10 @@ impl Processes {
         format!("http://127.0.0.1:{}/metrics", self.ports(node).metrics)
     }
 
-    /// Gives each mock execution client blobs of its own for the payloads of a slot that it builds from now on.
-    pub(crate) fn set_blobs(&self, maker: &BlobMaker, slot: u64) -> Result<(), DevnetError> {
+    /// Gives each mock execution client so many blobs of its own for the payloads that it builds from now on, in a slot.
+    pub(crate) fn set_blobs(&self, maker: &BlobMaker, slot: u64, count: u64) -> Result<(), DevnetError> {
         for (node, mock) in (1..).zip(&self.mocks) {
-            mock.set_blobs(maker.pooled(node, slot)?);
+            mock.set_blobs(maker.pooled(node, slot, count)?);
         }
         Ok(())
     }

@@ -249,18 +249,18 @@ impl Devnet {
             Execution::Mock | Execution::Running(_) => GENESIS_DELAY,
         });
         let genesis_time = now.as_secs() + delay;
-        let chain = ExecutionChain::of(&execution, &layout, genesis_time)?;
-        let mut spec = devnet_spec(
+        let spec = devnet_spec(
             genesis_time,
             args.slot_ms,
             Epoch::new(scenario.dvt_fork_epoch),
             layout.validators.len() as u64,
         );
-        spec.deposit_chain_id = chain.id;
-        spec.deposit_network_id = chain.id;
-        let spec = scenario
+        let mut spec = scenario
             .configured(&spec)
             .map_err(|reason| DevnetError::Genesis { reason })?;
+        let chain = ExecutionChain::of(&execution, &layout, &spec)?;
+        spec.deposit_chain_id = chain.id;
+        spec.deposit_network_id = chain.id;
         let genesis = write_network(network, &layout, spec, keys, chain)?;
         let settings = Settings {
             network: network.to_owned(),

@@ -7,9 +7,10 @@ use crate::invariants::{Check, healthy};
 use crate::layout::{Layout, NodeNumber, Start};
 use crate::length::RunLength;
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
-use types::{ChainSpec, Epoch};
+use types::{ChainSpec, Epoch, Minimal, Slot};
 
 /// Largest scenario file that is read.
 const MAX_BYTES: u64 = 1 << 20;
@@ -29,10 +30,10 @@ pub(crate) struct Scenario {
     /// First epoch of `dvt`. 0 with groups at genesis.
     #[serde(default)]
     pub(crate) dvt_fork_epoch: u64,
-    /// Numbers of the configuration that are not those of other devnets.
+    /// Values of the configuration that are not those of other devnets.
     #[serde(default)]
-    pub(crate) config: BTreeMap<String, u64>,
-    /// Blobs that each block carries.
+    pub(crate) config: BTreeMap<String, Value>,
+    /// Blobs that each block carries, or as many as it can have if that is fewer.
     #[serde(default)]
     pub(crate) blobs: u64,
     /// Nodes that are told to keep all columns.
@@ -109,6 +110,7 @@ impl Scenario {
                 .iter_mut()
                 .find(|line| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(':')))
                 .ok_or_else(|| format!("config: there is no {key} in a configuration"))?;
+            // JSON is YAML.
             *line = format!("{key}: {value}");
         }
         let yaml = lines.join("\n");
@@ -126,7 +128,7 @@ impl Scenario {
         }
         let any = devnet_spec(1, 3000, Epoch::new(self.dvt_fork_epoch), layout.validators.len() as u64);
         let spec = self.configured(&any)?;
-        self.check_blobs(&spec, &layout)?;
+        self.check_blobs(&spec, &layout, length)?;
         events::check(&self.events, &layout, self.dvt_fork_epoch, length)?;
         for check in &self.checks {
             can_be_seen(check, &layout, length).map_err(|reason| format!("check {}: {reason}", check.name()))?;
@@ -134,14 +136,14 @@ impl Scenario {
         Ok(())
     }
 
-    fn check_blobs(&self, spec: &ChainSpec, layout: &Layout) -> Result<(), String> {
+    fn check_blobs(&self, spec: &ChainSpec, layout: &Layout, length: RunLength) -> Result<(), String> {
         if let Some(node) = self.supernodes.iter().find(|node| !(1..=layout.nodes).contains(*node)) {
             return Err(format!(
                 "supernodes: there is no node {node}, expected 1 to {}",
                 layout.nodes
             ));
         }
-        let most = spec.get_blob_parameters(Epoch::new(0)).max_blobs_per_block;
+        let most = most_blobs(spec, length);
         if self.blobs > most {
             return Err(format!(
                 "blobs is {}, expected at most {most}, which a block of this chain can have",
@@ -168,6 +170,17 @@ impl Scenario {
             None => Ok(()),
         }
     }
+}
+
+/// The most blobs that a block of the run can have.
+fn most_blobs(spec: &ChainSpec, length: RunLength) -> u64 {
+    let last = Slot::new(length.last_slot()).epoch::<Minimal>();
+    let changes = spec.blob_schedule.iter().map(|entry| entry.epoch);
+    std::iter::once(Epoch::new(0))
+        .chain(changes.filter(|epoch| *epoch <= last))
+        .map(|epoch| spec.get_blob_parameters(epoch).max_blobs_per_block)
+        .max()
+        .unwrap_or_default()
 }
 
 /// Refuses a check of what does not exist, or is not seen until the end, or holds whatever happens.
@@ -321,6 +334,18 @@ mod tests {
     }
 
     #[test]
+    fn blob_parameters_can_change_in_a_run() {
+        let scenario = checked(
+            "name: x\nepochs: 2\nblobs: 3\nchecks: []\nconfig:\n  BLOB_SCHEDULE:\n  \
+             - {EPOCH: 0, MAX_BLOBS_PER_BLOCK: 2}\n  - {EPOCH: 1, MAX_BLOBS_PER_BLOCK: 3}\n",
+        )
+        .unwrap();
+        let spec = scenario.configured(&devnet_spec(1, 3000, Epoch::new(0), 19)).unwrap();
+        let most = [0, 1, 2].map(|epoch| spec.get_blob_parameters(Epoch::new(epoch)).max_blobs_per_block);
+        assert_eq!(most, [2, 3, 3]);
+    }
+
+    #[test]
     fn what_cannot_be_is_refused_with_what_was_expected() {
         for (yaml, expected) in [
             (
@@ -338,7 +363,14 @@ mod tests {
                 "checks: []\nconfig: {SHARD_COMITTEE_PERIOD: 0}",
                 "config: there is no SHARD_COMITTEE_PERIOD",
             ),
-            ("checks: []\nconfig: {SHARD_COMMITTEE_PERIOD: soon}", "expected u64"),
+            (
+                "checks: []\nconfig: {SHARD_COMMITTEE_PERIOD: soon}",
+                "config: SHARD_COMMITTEE_PERIOD",
+            ),
+            (
+                "checks: []\nconfig: {BLOB_SCHEDULE: [{EPOCH: 1}]}",
+                "expected a list of entries with EPOCH and MAX_BLOBS_PER_BLOCK",
+            ),
             ("checks: []\nname: y", "duplicate field `name`"),
             ("checks: [{check: luck}]", "luck"),
             ("checks: [{check: one_chain, node: 1}]", "unknown field `node`"),
@@ -379,6 +411,15 @@ mod tests {
             (
                 "blobs: 10\nchecks: []",
                 "blobs is 10, expected at most 9, which a block of this chain can have",
+            ),
+            (
+                "epochs: 2\nblobs: 11\nconfig: {BLOB_SCHEDULE: [{EPOCH: 1, MAX_BLOBS_PER_BLOCK: 10}]}\nchecks: []",
+                "blobs is 11, expected at most 10",
+            ),
+            (
+                "epochs: 2\nblobs: 3\nconfig: {BLOB_SCHEDULE: [{EPOCH: 0, MAX_BLOBS_PER_BLOCK: 2}, \
+                 {EPOCH: 3, MAX_BLOBS_PER_BLOCK: 3}]}\nchecks: []",
+                "blobs is 3, expected at most 2",
             ),
             (
                 "supernodes: [0]\nchecks: []",

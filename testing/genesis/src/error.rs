@@ -26,6 +26,9 @@ pub enum GenesisError {
     /// Each file is right by itself, but no state comes of them.
     #[error("no genesis state comes of these files: {0}")]
     State(String),
+    /// The blob parameters of the consensus chain are none that an execution chain can have.
+    #[error("no genesis file of execution clients can follow BLOB_SCHEDULE: {0}")]
+    BlobSchedule(String),
 }
 
 impl GenesisError {

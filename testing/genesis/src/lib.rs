@@ -2,6 +2,7 @@
 //! execution chain from the genesis file of its clients. The files and flags are those of the ecosystem's generators;
 //! groups are what is added.
 
+mod blob_schedule;
 mod error;
 mod execution;
 mod groups;
@@ -10,6 +11,7 @@ mod keystores;
 mod new_chain;
 mod registry;
 
+pub use blob_schedule::BlobSchedule;
 pub use error::GenesisError;
 pub use execution::ExecutionGenesis;
 pub use keystores::{Keystores, parse_key_numbers};
@@ -74,10 +76,7 @@ pub struct Summary {
 /// Makes a genesis state and writes it. Files are written whole or not at all.
 pub fn make(inputs: &Inputs, outputs: &Outputs) -> Result<Summary, GenesisError> {
     let wrong_config = |reason: String| GenesisError::content(&inputs.config, reason);
-    let yaml =
-        String::from_utf8(read(&inputs.config, MAX_CONFIG_BYTES)?).map_err(|error| wrong_config(error.to_string()))?;
-    let spec = ChainSpec::from_yaml(&yaml).map_err(|error| wrong_config(error.to_string()))?;
-    spec.validate().map_err(|error| wrong_config(error.to_string()))?;
+    let spec = read_config(&inputs.config)?;
     let execution = ExecutionGenesis::from_file(&inputs.execution_genesis)?;
     check_chain(&spec, &execution).map_err(wrong_config)?;
 
@@ -117,6 +116,26 @@ pub fn make(inputs: &Inputs, outputs: &Outputs) -> Result<Summary, GenesisError>
     Ok(summary)
 }
 
+/// Reads `config.yaml`.
+pub fn read_config(path: &Path) -> Result<ChainSpec, GenesisError> {
+    let wrong = |reason: String| GenesisError::content(path, reason);
+    let yaml = String::from_utf8(read(path, MAX_CONFIG_BYTES)?).map_err(|error| wrong(error.to_string()))?;
+    let spec = ChainSpec::from_yaml(&yaml).map_err(|error| wrong(error.to_string()))?;
+    spec.validate().map_err(|error| wrong(error.to_string()))?;
+    Ok(spec)
+}
+
+/// Unix seconds of slot 0.
+fn genesis_time(spec: &ChainSpec, first_block: u64) -> Result<u64, GenesisError> {
+    let start = match spec.min_genesis_time {
+        0 => first_block,
+        time => time,
+    };
+    start
+        .checked_add(spec.genesis_delay)
+        .ok_or_else(|| GenesisError::State("MIN_GENESIS_TIME and GENESIS_DELAY add up to more than 64 bits".to_owned()))
+}
+
 /// The two chains have to mean each other.
 fn check_chain(spec: &ChainSpec, execution: &ExecutionGenesis) -> Result<(), String> {
     if spec.deposit_chain_id != execution.chain_id {
@@ -140,13 +159,7 @@ fn write_state<P: Preset>(
     registry: &Registry,
     outputs: &Outputs,
 ) -> Result<Summary, GenesisError> {
-    let start = match spec.min_genesis_time {
-        0 => execution.block.header.timestamp,
-        time => time,
-    };
-    let genesis_time = start.checked_add(spec.genesis_delay).ok_or_else(|| {
-        GenesisError::State("MIN_GENESIS_TIME and GENESIS_DELAY add up to more than 64 bits".to_owned())
-    })?;
+    let genesis_time = genesis_time(spec, execution.block.header.timestamp)?;
     let wrong = |error: &dyn std::fmt::Display| GenesisError::State(error.to_string());
     let header = execution
         .block

@@ -1,5 +1,6 @@
 //! A genesis file for the execution clients of a new chain: contracts of the protocol, deposit contract, funded accounts.
 
+use crate::blob_schedule::BlobSchedule;
 use crate::error::GenesisError;
 use crate::execution::ExecutionGenesis;
 use alloy_primitives::{Address, B256, Bytes, U256, hex};
@@ -86,6 +87,8 @@ pub struct NewExecutionChain {
     pub balances: BTreeMap<Address, U256>,
     /// Whether the chain begins with Osaka.
     pub osaka: bool,
+    /// How many blobs blocks can have.
+    pub blobs: BlobSchedule,
 }
 
 impl NewExecutionChain {
@@ -135,10 +138,7 @@ impl NewExecutionChain {
                 "cancunTime": 0,
                 "pragueTime": 0,
                 "depositContractAddress": self.deposit_contract.to_string(),
-                "blobSchedule": {
-                    "cancun": { "target": 3, "max": 6, "baseFeeUpdateFraction": 3_338_477 },
-                    "prague": { "target": 6, "max": 9, "baseFeeUpdateFraction": 5_007_716 }
-                }
+                "blobSchedule": self.blobs.to_json(self.osaka)?
             },
             "nonce": "0x0",
             "timestamp": format!("{:#x}", self.timestamp),
@@ -155,14 +155,11 @@ impl NewExecutionChain {
             "blobGasUsed": "0x0",
             "alloc": alloc
         });
-        if self.osaka
-            && let Some(config) = file.get_mut("config").and_then(Value::as_object_mut)
-        {
-            config.insert("osakaTime".to_owned(), json!(0));
-            if let Some(schedule) = config.get_mut("blobSchedule").and_then(Value::as_object_mut) {
-                let prague = schedule.get("prague").cloned().unwrap_or_default();
-                schedule.insert("osaka".to_owned(), prague);
+        if let Some(config) = file.get_mut("config").and_then(Value::as_object_mut) {
+            if self.osaka {
+                config.insert("osakaTime".to_owned(), json!(0));
             }
+            config.extend(self.blobs.times().map(|(name, time)| (name, json!(time))));
         }
         Ok(file)
     }
@@ -198,6 +195,7 @@ fn empty_subtrees() -> BTreeMap<B256, B256> {
 mod tests {
     use super::*;
     use alloy_primitives::{address, b256, keccak256};
+    use types::{BlobParameters, ChainSpec, Epoch, PresetName};
 
     fn chain() -> NewExecutionChain {
         NewExecutionChain {
@@ -207,6 +205,7 @@ mod tests {
             deposit_contract: address!("0x00000000219ab540356cBB839Cbe05303d7705Fa"),
             balances: BTreeMap::from([(Address::repeat_byte(0x11), U256::from(5))]),
             osaka: false,
+            blobs: BlobSchedule::default(),
         }
     }
 
@@ -227,6 +226,52 @@ mod tests {
         let extra_data = Bytes::from_static(b"other");
         let other = NewExecutionChain { extra_data, ..chain() };
         assert_ne!(other.first_block().unwrap().block.hash, first.block.hash);
+    }
+
+    #[test]
+    fn blob_parameters_are_in_the_form_of_execution_clients() {
+        let prague = json!({
+            "cancun": { "target": 3, "max": 6, "baseFeeUpdateFraction": 3_338_477 },
+            "prague": { "target": 6, "max": 9, "baseFeeUpdateFraction": 5_007_716 },
+        });
+        let file = chain().to_json().unwrap();
+        assert_eq!(file["config"]["blobSchedule"], prague);
+        assert_eq!(file["config"].get("osakaTime"), None);
+        assert_eq!(file["config"].get("bpo1Time"), None);
+
+        let mut spec = ChainSpec {
+            min_genesis_time: 1_800_000_000,
+            slot_duration_ms: 12_000,
+            ..ChainSpec::fulu_genesis(PresetName::Mainnet)
+        };
+        spec.blob_schedule = [(2, 15), (4, 21)]
+            .map(|(epoch, max_blobs_per_block)| BlobParameters {
+                epoch: Epoch::new(epoch),
+                max_blobs_per_block,
+            })
+            .to_vec();
+        spec.genesis_delay = 0;
+        let chain = NewExecutionChain {
+            osaka: true,
+            blobs: BlobSchedule::of(&spec, 1_800_000_000).unwrap(),
+            ..chain()
+        };
+        let config = &chain.to_json().unwrap()["config"];
+        assert_eq!(
+            config["blobSchedule"],
+            json!({
+                "cancun": { "target": 3, "max": 6, "baseFeeUpdateFraction": 3_338_477 },
+                "prague": { "target": 6, "max": 9, "baseFeeUpdateFraction": 5_007_716 },
+                "osaka": { "target": 6, "max": 9, "baseFeeUpdateFraction": 5_007_716 },
+                "bpo1": { "target": 10, "max": 15, "baseFeeUpdateFraction": 8_346_193 },
+                "bpo2": { "target": 14, "max": 21, "baseFeeUpdateFraction": 11_684_671 },
+            })
+        );
+        assert_eq!(
+            (&config["osakaTime"], &config["bpo1Time"], &config["bpo2Time"]),
+            (&json!(0), &json!(1_800_000_768), &json!(1_800_001_536))
+        );
+        assert_eq!(config.get("bpo3Time"), None);
     }
 
     /// Hashes of the codes on the main network.

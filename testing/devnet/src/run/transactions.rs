@@ -30,8 +30,8 @@ impl Devnet {
             return Ok(());
         };
         match nonce {
-            None => supply.give_to_mocks(&self.processes, slot)?,
-            Some(nonce) => supply.send(slot, (self.genesis.chain_id, nonce), executions),
+            None => supply.give_to_mocks(&self.processes, slot, &self.genesis.spec)?,
+            Some(nonce) => supply.send(slot, nonce, &self.genesis, executions),
         }
         self.observer.record.refused.extend(supply.complaints());
         Ok(())
