@@ -184,7 +184,7 @@ impl Behaviour {
 
     fn on_request(&mut self, peer: PeerId, request: Request, responder: Responder) {
         let kind = request.kind();
-        match self.limiter.take(peer, kind, request.max_chunks(), Instant::now()) {
+        match self.limiter.take(peer, kind, request.price(), Instant::now()) {
             Verdict::Allowed => self.emit(Event::Request {
                 peer,
                 request,
