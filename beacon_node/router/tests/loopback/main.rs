@@ -5,4 +5,5 @@
 mod late_columns;
 mod old_blocks;
 mod peers;
+mod serving;
 mod world;
