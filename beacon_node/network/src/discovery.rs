@@ -1,6 +1,6 @@
 //! discv5: our record, the routing table, and queries for peers of our fork or of a subnet.
 
-use crate::config::NetworkConfig;
+use crate::config::{EnrForkId, ForkContext, NetworkConfig};
 use crate::enr::{Enr, EnrExt, is_global, store_enr};
 use crate::peers::{CustodyRules, SubnetSet};
 use ::enr::{CombinedKey, NodeId};
@@ -257,6 +257,16 @@ pub(crate) fn is_of_fork(enr: &Enr, digest: ForkDigest) -> bool {
     enr.eth2().is_some_and(|eth2| eth2.fork_digest == digest)
 }
 
+/// Whether the sender of a record goes on with us over the next fork. The digest says which fork it means; who does not
+/// tell it yet still tells the epoch.
+///
+/// Spec: fulu/p2p-interface.md#next-fork-digest
+pub(crate) fn plans_same_fork(enr: &Enr, forks: &ForkContext) -> bool {
+    let is_same_epoch = |eth2: EnrForkId| eth2.next_fork_epoch == forks.enr_fork_id.next_fork_epoch;
+    let is_same_digest = |digest| digest == forks.next_fork_digest;
+    enr.eth2().is_some_and(is_same_epoch) && enr.next_fork_digest().is_none_or(is_same_digest)
+}
+
 /// Our own record: shared with discv5 if that runs, and stored after every change.
 pub(crate) struct LocalRecord {
     enr: Arc<RwLock<Enr>>,
@@ -315,6 +325,40 @@ mod tests {
         record.update(|enr, key| enr.insert(CGC_KEY, &8u64, key).map(drop));
         assert_eq!(load_enr(dir.path()).unwrap().seq(), first + 1);
         assert_eq!(record.shared().read().custody_group_count(), Some(8));
+    }
+
+    #[test]
+    fn who_plans_another_fork_or_for_another_epoch_does_not_go_on_with_us() {
+        use crate::enr::{ETH2_KEY, NFD_KEY};
+        use bytes::Bytes;
+        use ssz::Encode as _;
+        let key = NodeKey::generate().discv5().unwrap();
+        let (ours, other) = (ForkDigest::new([1; 4]), ForkDigest::new([2; 4]));
+        let fork_id = |epoch| EnrForkId {
+            fork_digest: ForkDigest::ZERO,
+            next_fork_version: types::Version::ZERO,
+            next_fork_epoch: types::Epoch::new(epoch),
+        };
+        let forks = ForkContext {
+            enr_fork_id: fork_id(5),
+            next_fork_digest: ours,
+            known_forks: Vec::new(),
+        };
+        let plans_same = |epoch, digest: Option<ForkDigest>| {
+            let mut record = Enr::builder();
+            record.add_value(ETH2_KEY, &Bytes::from(fork_id(epoch).as_ssz_bytes()));
+            if let Some(digest) = digest {
+                record.add_value(NFD_KEY, &Bytes::copy_from_slice(digest.as_slice()));
+            }
+            plans_same_fork(&record.build(&key).unwrap(), &forks)
+        };
+        assert!(plans_same(5, Some(ours)));
+        assert!(plans_same(5, None), "it does not tell the digest");
+        assert!(!plans_same(5, Some(other)), "another fork at the same epoch");
+        assert!(!plans_same(5, Some(ForkDigest::ZERO)), "none");
+        assert!(!plans_same(6, Some(ours)));
+        assert!(!plans_same(u64::MAX, None));
+        assert!(!plans_same_fork(&Enr::empty(&key).unwrap(), &forks));
     }
 
     #[test]

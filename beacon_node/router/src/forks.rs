@@ -38,18 +38,15 @@ pub(crate) fn fork_of_digest(schedule: &[DigestEpochs], digest: ForkDigest) -> O
 
 /// What the network has to know of the forks in `epoch`.
 pub fn fork_context(spec: &ChainSpec, genesis_validators_root: Root, epoch: Epoch) -> ForkContext {
-    let next_digest_epoch = spec.next_digest_epoch(epoch);
-    let (next_fork_version, next_fork_epoch) = match spec.next_fork(epoch) {
-        Some((fork, epoch)) => (spec.fork_version(fork), epoch),
-        None => (spec.compute_fork_version(epoch), FAR_FUTURE_EPOCH),
-    };
+    // A change of blob parameters is a fork as well, if one that keeps the version.
+    let next_fork_epoch = spec.next_digest_epoch(epoch);
     ForkContext {
         enr_fork_id: EnrForkId {
             fork_digest: spec.compute_fork_digest(genesis_validators_root, epoch),
-            next_fork_version,
-            next_fork_epoch,
+            next_fork_version: spec.compute_fork_version(next_fork_epoch.unwrap_or(epoch)),
+            next_fork_epoch: next_fork_epoch.unwrap_or(FAR_FUTURE_EPOCH),
         },
-        next_fork_digest: next_digest_epoch.map_or(ForkDigest::ZERO, |next| {
+        next_fork_digest: next_fork_epoch.map_or(ForkDigest::ZERO, |next| {
             spec.compute_fork_digest(genesis_validators_root, next)
         }),
         known_forks: schedule(spec, genesis_validators_root)
@@ -86,6 +83,7 @@ pub fn status_message<P: Preset>(chain: &BeaconChain<P>) -> StatusMessage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use types::BlobParameters;
 
     fn spec() -> ChainSpec {
         ChainSpec {
@@ -123,12 +121,35 @@ mod tests {
 
     #[test]
     fn the_next_fork_is_announced_until_it_is_there() {
-        let spec = spec();
-        let before = fork_context(&spec, Root::ZERO, Epoch::new(1));
-        assert_eq!(before.enr_fork_id.next_fork_epoch, Epoch::new(2));
-        let after = fork_context(&spec, Root::ZERO, Epoch::new(2));
-        assert_eq!(after.enr_fork_id.next_fork_epoch, FAR_FUTURE_EPOCH);
-        assert_eq!(before.next_fork_digest, after.current_digest());
-        assert_eq!(after.next_fork_digest, ForkDigest::ZERO);
+        let blobs = |epoch, max_blobs_per_block| BlobParameters {
+            epoch: Epoch::new(epoch),
+            max_blobs_per_block,
+        };
+        let spec = ChainSpec {
+            dvt_fork_epoch: Epoch::new(4),
+            blob_schedule: vec![blobs(2, 12), blobs(4, 15), blobs(6, 21)],
+            ..spec()
+        };
+        let at = |epoch| fork_context(&spec, Root::ZERO, Epoch::new(epoch));
+        let (fulu, dvt) = (spec.fulu_fork_version, spec.dvt_fork_version);
+        for (epoch, next, version) in [
+            (0, 2, fulu),
+            (1, 2, fulu),
+            // New parameters with a fork are the fork.
+            (2, 4, dvt),
+            (3, 4, dvt),
+            (4, 6, dvt),
+            (5, 6, dvt),
+        ] {
+            let (context, then) = (at(epoch), at(next));
+            assert_eq!(context.enr_fork_id.next_fork_epoch, Epoch::new(next), "epoch {epoch}");
+            assert_eq!(context.enr_fork_id.next_fork_version, version, "epoch {epoch}");
+            assert_eq!(context.next_fork_digest, then.current_digest(), "epoch {epoch}");
+            assert_ne!(context.current_digest(), then.current_digest(), "epoch {epoch}");
+        }
+        let last = at(6);
+        assert_eq!(last.enr_fork_id.next_fork_epoch, FAR_FUTURE_EPOCH);
+        assert_eq!(last.enr_fork_id.next_fork_version, dvt);
+        assert_eq!(last.next_fork_digest, ForkDigest::ZERO);
     }
 }

@@ -9,6 +9,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use types::{ColumnIndex, ForkDigest, Preset, Root, Slot};
 
+/// Slots of a request for columns that are looked at before others have their turn.
+const SLOTS_AT_ONCE: u64 = 32;
+
 /// Why an answer ended early.
 enum Stop {
     /// The requester is gone.
@@ -84,13 +87,21 @@ impl Slots {
     fn end_before(self, slot: Slot) -> bool {
         self.first.saturating_add(self.count) <= slot
     }
+
+    /// The first of them, so many that they are looked at at once.
+    fn take_part(&mut self) -> Self {
+        let part = Self::new(self.first, self.count.min(SLOTS_AT_ONCE));
+        self.first = self.first.saturating_add(part.count);
+        self.count = self.count.saturating_sub(part.count);
+        part
+    }
 }
 
 fn digest<P: Preset>(chain: &BeaconChain<P>, slot: Slot) -> ForkDigest {
     chain.fork_digest(slot.epoch::<P>())
 }
 
-fn roots_of<P: Preset>(chain: &BeaconChain<P>, slots: Slots) -> Result<Vec<Root>, ChainError> {
+fn roots_of<P: Preset>(chain: &BeaconChain<P>, slots: Slots) -> Result<Vec<(Slot, Root)>, ChainError> {
     let head = chain.head().slot();
     let mut roots = Vec::new();
     for offset in 0..slots.count {
@@ -98,7 +109,7 @@ fn roots_of<P: Preset>(chain: &BeaconChain<P>, slots: Slots) -> Result<Vec<Root>
         if slot > head {
             break;
         }
-        roots.extend(chain.canonical_root_at(slot)?);
+        roots.extend(chain.canonical_root_at(slot)?.map(|root| (slot, root)));
     }
     Ok(roots)
 }
@@ -108,7 +119,7 @@ async fn blocks_by_range<P: Preset>(
     slots: Slots,
     responder: &Responder,
 ) -> Result<(), Stop> {
-    let roots = roots_of(chain, slots)?;
+    let roots: Vec<Root> = roots_of(chain, slots)?.into_iter().map(|(_, root)| root).collect();
     if roots.is_empty() {
         let oldest = chain.storage().oldest_block().map_err(ChainError::from)?;
         let from = oldest.map(|(slot, _)| slot).unwrap_or_default();
@@ -126,8 +137,22 @@ async fn columns_by_range<P: Preset>(
     responder: &Responder,
 ) -> Result<(), Stop> {
     let chain = intake.chain();
-    let wanted = roots_of(chain, slots)?.into_iter().map(|root| (root, columns.clone()));
-    let sent = columns_of(intake, wanted, responder).await?;
+    let (mut left, mut sent) = (slots, 0usize);
+    let mut last = None;
+    // They may be thousands, with no blobs in any of them.
+    while left.count > 0 && left.first <= chain.head().slot() && !responder.is_closed() {
+        let roots = roots_of(chain, left.take_part())?;
+        // All that is sent is of one chain.
+        if let Some((slot, root)) = last
+            && chain.canonical_root_at(slot)? != Some(root)
+        {
+            return Ok(());
+        }
+        last = roots.last().copied().or(last);
+        let wanted = roots.into_iter().map(|(_, root)| (root, columns.clone()));
+        sent = sent.saturating_add(columns_of(intake, wanted, responder).await?);
+        tokio::task::yield_now().await;
+    }
     let from = chain.columns_available_from()?.max(chain.columns_served_from());
     if sent == 0 && slots.end_before(from) {
         return Err(Stop::Unavailable(from));

@@ -15,10 +15,10 @@ use beacon_chain::{BeaconChain, ChainEvent};
 use gossip_validation::MAX_ATTESTATION_BATCH;
 use group_duties::Proposals;
 use intake::{Intake, Outgoing};
-use network::{GossipMessage, NetworkEvent, NetworkHandle, TopicKind};
+use network::{GossipMessage, NetworkEvent, NetworkHandle, PeerId, Request, Responder, TopicKind};
 use parking_lot::Mutex;
 use runtime::{Receiver, Sender, Shutdown};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use sync::{ParentLookup, RangeSync};
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
@@ -29,6 +29,8 @@ use types::{Epoch, ForkDigest, Preset, SingleAttestation, Slot};
 const MAX_GOSSIP_TASKS: usize = 256;
 /// Answers to peers that are on their way at once.
 const MAX_ANSWERS: usize = 16;
+/// Those to one peer: it takes several that read slowly to take all places.
+const MAX_ANSWERS_PER_PEER: usize = 4;
 const COMMAND_QUEUE: usize = 256;
 const CATCH_UP_QUEUE: usize = 1024;
 /// Messages that wait to be looked at once more.
@@ -174,6 +176,7 @@ impl Router {
             catch_up,
             gossip_tasks: Arc::new(Semaphore::new(MAX_GOSSIP_TASKS)),
             answers: Arc::new(Semaphore::new(MAX_ANSWERS)),
+            shares: Shares::default(),
             votes: Vec::new(),
             digests: Vec::new(),
             context_epoch: None,
@@ -220,6 +223,7 @@ struct RouterTask<P: Preset> {
     subnets: Subnets,
     gossip_tasks: Arc<Semaphore>,
     answers: Arc<Semaphore>,
+    shares: Shares,
     /// Votes that wait to be verified together.
     votes: Vec<(GossipMessage, SingleAttestation, u64)>,
     /// Digests whose topics are followed.
@@ -292,20 +296,33 @@ impl<P: Preset> RouterTask<P> {
             NetworkEvent::PeerConnected { peer, direction } => {
                 tracing::debug!(%peer, ?direction, "Peer connected");
             }
-            NetworkEvent::Request { request, responder, .. } => {
-                let Ok(permit) = Arc::clone(&self.answers).try_acquire_owned() else {
-                    responder.refuse(network::ResponseCode::RateLimited, "too many requests at the moment");
-                    return;
-                };
-                let intake = Arc::clone(&self.gossip.intake);
-                tokio::spawn(async move {
-                    serve::answer(intake, request, responder).await;
-                    drop(permit);
-                });
-            }
+            NetworkEvent::Request {
+                peer,
+                request,
+                responder,
+                ..
+            } => self.on_request(peer, request, responder),
             // This node asks by streams of their own.
             NetworkEvent::Response(_) => {}
         }
+    }
+
+    /// Requests wait for places of their peer, as the spec asks for: the network lets a peer have two of a kind at most.
+    fn on_request(&mut self, peer: PeerId, request: Request, responder: Responder) {
+        let share = self.shares.of(peer);
+        let answers = Arc::clone(&self.answers);
+        let intake = Arc::clone(&self.gossip.intake);
+        tokio::spawn(async move {
+            // The semaphore is never closed.
+            let Ok(_share) = share.acquire_owned().await else {
+                return;
+            };
+            let Ok(_place) = answers.try_acquire_owned() else {
+                responder.refuse(network::ResponseCode::RateLimited, "too many requests at the moment");
+                return;
+            };
+            serve::answer(intake, request, responder).await;
+        });
     }
 
     fn tell_catch_up(&self, message: CatchUp<P>) {
@@ -411,6 +428,37 @@ impl<P: Preset> RouterTask<P> {
     }
 }
 
+/// The places of each peer that is being answered.
+#[derive(Debug, Default)]
+struct Shares(HashMap<PeerId, Arc<Semaphore>>);
+
+impl Shares {
+    fn of(&mut self, peer: PeerId) -> Arc<Semaphore> {
+        // Whoever waits or is answered has a share in hand.
+        self.0.retain(|_, share| Arc::strong_count(share) > 1);
+        let share = self.0.entry(peer);
+        Arc::clone(share.or_insert_with(|| Arc::new(Semaphore::new(MAX_ANSWERS_PER_PEER))))
+    }
+}
+
 async fn next_slot(clock: runtime::SlotClock) -> Slot {
     clock.next_slot().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_kept_as_long_as_its_peer_is_answered() {
+        let mut shares = Shares::default();
+        let [answered, gone] = [PeerId::random(), PeerId::random()];
+        let place = shares.of(answered).try_acquire_owned().unwrap();
+        drop(shares.of(gone));
+        assert_eq!(shares.of(answered).available_permits(), MAX_ANSWERS_PER_PEER - 1);
+        assert_eq!(shares.0.len(), 1);
+        drop(place);
+        assert_eq!(shares.of(gone).available_permits(), MAX_ANSWERS_PER_PEER);
+        assert_eq!(shares.0.len(), 1);
+    }
 }

@@ -12,5 +12,6 @@ pub use table::{ConnectionDirection, PeerState, PeerSummary};
 
 pub(crate) use custody::CustodyRules;
 pub(crate) use score::Standing;
+pub(crate) use selection::Prospect;
 pub(crate) use subnets::{Subnet, SubnetSet};
 pub(crate) use table::PeerTable;

@@ -10,6 +10,15 @@ use std::time::Instant;
 /// Peers wanted on a subnet that we need.
 const PEERS_PER_SUBNET: usize = 3;
 
+/// How long a peer of our fork would be one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Prospect {
+    /// It plans another next fork than we do.
+    UntilNextFork,
+    /// For as long as can be said.
+    Lasting,
+}
+
 /// Which subnets are served by at least one peer, by at least two, and so on, to one more than wanted.
 #[derive(Default)]
 struct Coverage([SubnetSet; PEERS_PER_SUBNET + 1]);
@@ -86,43 +95,49 @@ impl PeerTable {
             .filter_map(|(id, peer)| Some((*id, peer, peer.enr()?)))
     }
 
-    /// Up to `limit` peers with a record that may be dialled now and that `suits`.
+    /// Up to `limit` peers with a record that may be dialled now and of which there is a `prospect`, the best first.
     pub(crate) fn dial_candidates(
         &self,
         limit: usize,
-        suits: impl Fn(&PeerId, &Enr) -> bool,
+        prospect: impl Fn(&PeerId, &Enr) -> Option<Prospect>,
         now: Instant,
     ) -> Vec<(PeerId, Enr)> {
-        self.dialable(now)
-            .filter(|(id, _, enr)| suits(id, enr))
-            .take(limit)
-            .map(|(id, _, enr)| (id, enr.clone()))
-            .collect()
+        let mut candidates: Vec<_> = self
+            .dialable(now)
+            .filter_map(|(id, _, enr)| Some((prospect(&id, enr)?, id, enr)))
+            .collect();
+        candidates.sort_by_key(|(prospect, ..)| Reverse(*prospect));
+        let chosen = candidates.into_iter().take(limit);
+        chosen.map(|(_, id, enr)| (id, enr.clone())).collect()
     }
 
-    /// The same for subnets: each peer serves something of `missing` that those before it do not, the most first.
+    /// The same for subnets: each peer serves something of `missing` that those before it do not, the most first, and the
+    /// best prospect of those who serve as much.
     pub(crate) fn subnet_candidates(
         &self,
         missing: SubnetSet,
         limit: usize,
-        suits: impl Fn(&PeerId, &Enr) -> bool,
+        prospect: impl Fn(&PeerId, &Enr) -> Option<Prospect>,
         now: Instant,
     ) -> Vec<(PeerId, Enr)> {
         let mut missing = missing;
-        let mut candidates: Vec<_> = self.dialable(now).collect();
+        let serves = |peer: &Peer, missing| peer.subnets().intersection(missing).len();
+        let mut candidates: Vec<_> = self
+            .dialable(now)
+            .filter(|(_, peer, _)| serves(peer, missing) > 0)
+            .filter_map(|(id, peer, enr)| Some((prospect(&id, enr)?, id, peer, enr)))
+            .collect();
         let mut chosen = Vec::new();
         while chosen.len() < limit {
-            candidates.retain(|(_, peer, _)| !peer.subnets().intersection(missing).is_empty());
+            candidates.retain(|(_, _, peer, _)| serves(peer, missing) > 0);
             let best = candidates
                 .iter()
                 .enumerate()
-                .max_by_key(|(_, (_, peer, _))| peer.subnets().intersection(missing).len());
+                .max_by_key(|(_, (prospect, _, peer, _))| (serves(peer, missing), *prospect));
             let Some((index, _)) = best else { break };
-            let (id, peer, enr) = candidates.swap_remove(index);
-            if suits(&id, enr) {
-                missing = missing.difference(peer.subnets());
-                chosen.push((id, enr.clone()));
-            }
+            let (_, id, peer, enr) = candidates.swap_remove(index);
+            missing = missing.difference(peer.subnets());
+            chosen.push((id, enr.clone()));
         }
         chosen
     }
@@ -339,7 +354,7 @@ mod tests {
             discover(&mut table, 4, now);
         }
         let all = discover(&mut table, 128, now);
-        let any = |_: &PeerId, _: &Enr| true;
+        let any = |_: &PeerId, _: &Enr| Some(Prospect::Lasting);
         assert_eq!(ids(table.subnet_candidates(every_column(), 8, any, now)), vec![all]);
         table.on_dial_failed(all, now);
         let chosen = table.subnet_candidates(every_column(), 8, any, now);
@@ -348,7 +363,7 @@ mod tests {
             8,
             "128 missing subnets start no more dials than may be started"
         );
-        let unsuited = table.subnet_candidates(every_column(), 8, |_, _| false, now);
+        let unsuited = table.subnet_candidates(every_column(), 8, |_, _| None, now);
         assert_eq!(ids(unsuited), vec![]);
     }
 
@@ -358,9 +373,37 @@ mod tests {
         let mut table = table(&[]);
         let known: Vec<PeerId> = (0..4).map(|_| discover(&mut table, 128, now)).collect();
         let last = known[3];
-        let suits = |id: &PeerId, _: &Enr| *id == last;
+        let suits = |id: &PeerId, _: &Enr| (*id == last).then_some(Prospect::Lasting);
         assert_eq!(ids(table.dial_candidates(1, suits, now)), vec![last]);
         let missing = set([Subnet::DataColumn(7)]);
         assert_eq!(ids(table.subnet_candidates(missing, 1, suits, now)), vec![last]);
+    }
+
+    #[test]
+    fn who_parts_with_us_at_the_next_fork_is_dialled_after_those_who_stay() {
+        let now = Instant::now();
+        let mut table = table(&[]);
+        let known: Vec<PeerId> = (0..8).map(|_| discover(&mut table, 64, now)).collect();
+        let columns = set([Subnet::DataColumn(7)]);
+        let most = discover(&mut table, 128, now);
+        // Whichever it is: the table has no order.
+        for staying in &known {
+            let prospect = |id: &PeerId, _: &Enr| match id == staying {
+                true => Some(Prospect::Lasting),
+                false => Some(Prospect::UntilNextFork),
+            };
+            let chosen = ids(table.dial_candidates(9, prospect, now));
+            assert_eq!(
+                (chosen.len(), chosen[0]),
+                (9, *staying),
+                "the others are dialled as well"
+            );
+            let serves = |id: &PeerId| !table.get(id).unwrap().subnets().intersection(columns).is_empty();
+            if serves(staying) {
+                assert_eq!(ids(table.subnet_candidates(columns, 1, prospect, now)), vec![*staying]);
+            }
+            let chosen = ids(table.subnet_candidates(every_column(), 1, prospect, now));
+            assert_eq!(chosen, vec![most], "subnets come first");
+        }
     }
 }

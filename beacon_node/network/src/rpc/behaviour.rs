@@ -3,6 +3,7 @@
 use super::codec::DecodeError;
 use super::handler::{Abandoned, Handler, HandlerEvent, OutboundRequest};
 use super::messages::Request;
+use super::places::Places;
 use super::protocol::{MAX_CONCURRENT_REQUESTS, ProtocolKind, ResponseCode};
 use super::rate_limit::{RateLimiter, Verdict};
 use super::stream::{RequestError, Responder, ResponseSink};
@@ -61,6 +62,8 @@ pub(crate) enum Event {
 #[derive(Default)]
 struct Peer {
     connections: Vec<ConnectionId>,
+    /// Of all connections together.
+    places: Places,
     queue: VecDeque<OutboundRequest>,
 }
 
@@ -114,6 +117,12 @@ impl Behaviour {
     /// Requests that wait or are under way.
     pub(crate) fn outstanding(&self) -> usize {
         self.in_flight.len() + self.peers.values().map(|peer| peer.queue.len()).sum::<usize>()
+    }
+
+    /// For a connection that nobody refuses any more: the peer is known from here on.
+    fn handler(&mut self, peer: PeerId) -> Handler {
+        let places = self.peers.entry(peer).or_default().places.clone();
+        Handler::new(places, self.response_delay.clone())
     }
 
     fn start_queued(&mut self, peer_id: PeerId) {
@@ -175,7 +184,7 @@ impl Behaviour {
 
     fn on_request(&mut self, peer: PeerId, request: Request, responder: Responder) {
         let kind = request.kind();
-        match self.limiter.take(peer, kind, request.max_chunks(), Instant::now()) {
+        match self.limiter.take(peer, kind, request.price(), Instant::now()) {
             Verdict::Allowed => self.emit(Event::Request {
                 peer,
                 request,
@@ -212,22 +221,22 @@ impl NetworkBehaviour for Behaviour {
     fn handle_established_inbound_connection(
         &mut self,
         _: ConnectionId,
-        _: PeerId,
+        peer: PeerId,
         _: &Multiaddr,
         _: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(Handler::new(self.response_delay.clone()))
+        Ok(self.handler(peer))
     }
 
     fn handle_established_outbound_connection(
         &mut self,
         _: ConnectionId,
-        _: PeerId,
+        peer: PeerId,
         _: &Multiaddr,
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(Handler::new(self.response_delay.clone()))
+        Ok(self.handler(peer))
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {

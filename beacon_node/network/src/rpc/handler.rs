@@ -2,6 +2,7 @@
 
 use super::codec::{DecodeError, Incoming, encode_chunk, encode_error, read_chunk, read_request, write_request};
 use super::messages::Request;
+use super::places::{MAX_OPEN, Places};
 use super::protocol::{Protocol, ProtocolKind, ResponseCode};
 use super::stream::{Outgoing, RequestError, Responder, ResponseSink, StreamItem};
 use futures::future::{BoxFuture, Ready, ready};
@@ -20,10 +21,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
-/// Streams that a peer may have open on one connection: two per protocol.
-const MAX_INBOUND_STREAMS: usize = 16;
+/// Streams that a peer may have open on one connection: all that it may on each protocol. What is refused counts.
+const MAX_INBOUND_STREAMS: usize = MAX_OPEN * Protocol::ALL.len();
 const NEGOTIATION_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUEST_READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the node may think before it sends the next chunk.
@@ -46,7 +47,7 @@ pub(crate) enum HandlerEvent {
     Violation { kind: ProtocolKind, error: DecodeError },
     /// A request that the peer began and did not see through.
     Abandoned { kind: ProtocolKind, how: Abandoned },
-    /// A stream was dropped because too many are open.
+    /// A stream was refused because too many are open.
     TooManyStreams { kind: ProtocolKind },
     /// An exchange of ours is over, with its number of chunks.
     OutboundFinished {
@@ -77,11 +78,12 @@ impl Abandoned {
     }
 }
 
-/// How long a peer may take, with its request and with each chunk of the answer.
+/// How long a peer may take, with its request, with each chunk of the answer, and with an answer of so many chunks.
 #[derive(Clone, Copy, Debug)]
 struct Patience {
     request: Duration,
     chunk: Duration,
+    answer: fn(ProtocolKind, u64) -> Duration,
 }
 
 impl Patience {
@@ -89,6 +91,7 @@ impl Patience {
         Self {
             request: REQUEST_READ_TIMEOUT,
             chunk: kind.chunk_timeout(),
+            answer: ProtocolKind::answer_time,
         }
     }
 }
@@ -134,12 +137,13 @@ pub(crate) struct Handler {
     outbound: FuturesUnordered<BoxFuture<'static, HandlerEvent>>,
     requests: mpsc::Receiver<HandlerEvent>,
     request_sender: mpsc::Sender<HandlerEvent>,
+    places: Places,
     /// Fault injection: milliseconds before an answer begins.
     response_delay: Arc<AtomicU64>,
 }
 
 impl Handler {
-    pub(crate) fn new(response_delay: Arc<AtomicU64>) -> Self {
+    pub(crate) fn new(places: Places, response_delay: Arc<AtomicU64>) -> Self {
         let (request_sender, requests) = mpsc::channel(MAX_INBOUND_STREAMS);
         Self {
             pending: VecDeque::new(),
@@ -148,20 +152,32 @@ impl Handler {
             outbound: FuturesUnordered::new(),
             requests,
             request_sender,
+            places,
             response_delay,
         }
     }
 
     fn on_inbound(&mut self, stream: Stream, protocol: Protocol) {
+        let kind = protocol.kind;
         if self.inbound.len() >= MAX_INBOUND_STREAMS {
-            self.events
-                .push_back(HandlerEvent::TooManyStreams { kind: protocol.kind });
+            self.events.push_back(HandlerEvent::TooManyStreams { kind });
             return;
         }
+        let patience = Patience::with(kind);
+        let Some(admitted) = self.places.admit(protocol) else {
+            self.events.push_back(HandlerEvent::TooManyStreams { kind });
+            self.inbound.push(refuse(stream, protocol, patience).boxed());
+            return;
+        };
         let delay = Duration::from_millis(self.response_delay.load(Ordering::Relaxed));
-        let patience = Patience::with(protocol.kind);
-        self.inbound
-            .push(serve(stream, protocol, self.request_sender.clone(), delay, patience).boxed());
+        let requests = self.request_sender.clone();
+        self.inbound.push(
+            async move {
+                let _place = admitted.turn().await;
+                serve(stream, protocol, requests, delay, patience).await
+            }
+            .boxed(),
+        );
     }
 
     fn on_outbound(&mut self, stream: Stream, protocol: Protocol, request: OutboundRequest) {
@@ -191,6 +207,24 @@ impl Handler {
     }
 }
 
+/// Answers a request that is one too many.
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    protocol: Protocol,
+    patience: Patience,
+) -> Option<HandlerEvent> {
+    // A stream that is closed with something unread is reset, and the answer may be lost with it.
+    let _ = timeout(patience.request, read_request(protocol, &mut stream)).await;
+    if let Ok(bytes) = encode_error(ResponseCode::RateLimited, "too many requests at once") {
+        let _ = timeout(patience.chunk, async {
+            stream.write_all(&bytes).await?;
+            stream.close().await
+        })
+        .await;
+    }
+    None
+}
+
 /// Serves one inbound stream from the request to the end of the answer.
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
@@ -217,17 +251,31 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         Err(_) => return abandoned(Abandoned::RequestOverdue),
     };
     let (responder, mut chunks) = Responder::new(kind);
+    let time = delay.saturating_add((patience.answer)(kind, request.max_chunks()));
+    let deadline = Instant::now() + time;
     requests.send(HandlerEvent::Request { request, responder }).await.ok()?;
     drop(requests);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
-    while let Ok(Some(outgoing)) = timeout(RESPONDER_TIMEOUT, chunks.recv()).await {
+    loop {
+        let until = deadline.min(Instant::now() + RESPONDER_TIMEOUT);
+        let outgoing = timeout_at(until, chunks.recv()).await.unwrap_or_else(|_| {
+            // What there is of the answer must not look like all of it.
+            Some(Outgoing::Error {
+                code: ResponseCode::ServerError,
+                message: "no answer in time".to_owned(),
+            })
+        });
         let (bytes, last) = match outgoing {
-            Outgoing::Chunk(chunk) => (encode_chunk(protocol, chunk), false),
-            Outgoing::Error { code, message } => (encode_error(code, &message), true),
+            None => break,
+            Some(Outgoing::Chunk(chunk)) => (encode_chunk(protocol, chunk), false),
+            Some(Outgoing::Error { code, message }) => (encode_error(code, &message), true),
         };
-        let written = timeout(patience.chunk, async {
+        let until = Instant::now() + patience.chunk;
+        // An error that says that it took too long comes too late itself.
+        let until = if last { until } else { until.min(deadline) };
+        let written = timeout_at(until, async {
             stream.write_all(&bytes?).await?;
             stream.flush().await
         });
@@ -369,13 +417,33 @@ mod tests {
     const DEADLINE: Duration = Duration::from_secs(20);
 
     /// The other end of a stream.
-    #[derive(Clone)]
     struct Peer {
         sends: Vec<u8>,
         /// Whether it closes its half after that.
         ends: bool,
         /// Bytes that it still takes.
         reads: usize,
+        /// How many of them at once, and when again.
+        at_once: usize,
+        pause: Duration,
+        next: Option<Pin<Box<tokio::time::Sleep>>>,
+        /// What it has taken.
+        taken: Arc<parking_lot::Mutex<Vec<u8>>>,
+    }
+
+    impl Peer {
+        /// Reads so much, as fast as it comes.
+        fn new(sends: Vec<u8>, ends: bool, reads: usize) -> Self {
+            Self {
+                sends,
+                ends,
+                reads,
+                at_once: usize::MAX,
+                pause: Duration::ZERO,
+                next: None,
+                taken: Arc::default(),
+            }
+        }
     }
 
     impl AsyncRead for Peer {
@@ -392,9 +460,14 @@ mod tests {
     }
 
     impl AsyncWrite for Peer {
-        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-            let count = bytes.len().min(self.reads);
+        fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            if let Some(next) = &mut self.next {
+                futures::ready!(next.as_mut().poll(cx));
+            }
+            let count = bytes.len().min(self.reads).min(self.at_once);
             self.reads -= count;
+            self.taken.lock().extend_from_slice(&bytes[..count]);
+            self.next = (!self.pause.is_zero()).then(|| Box::pin(tokio::time::sleep(self.pause)));
             if count == 0 {
                 Poll::Pending
             } else {
@@ -411,15 +484,21 @@ mod tests {
         }
     }
 
+    const PATIENCE: Patience = Patience {
+        request: SHORT,
+        chunk: SHORT,
+        answer: |_, _| DEADLINE,
+    };
+
     /// Serves a peer that asks for blocks with three chunks of ten bytes. Gives how it left, and whether its request was
     /// passed on.
     async fn serve_blocks(peer: Peer) -> (Option<Abandoned>, bool) {
+        serve_patiently(peer, PATIENCE).await
+    }
+
+    async fn serve_patiently(peer: Peer, patience: Patience) -> (Option<Abandoned>, bool) {
         let protocol = ProtocolKind::BlocksByRange.versions()[0];
         let (sender, mut requests) = mpsc::channel(1);
-        let patience = Patience {
-            request: SHORT,
-            chunk: SHORT,
-        };
         let answer = async {
             let Some(HandlerEvent::Request { responder, .. }) = requests.recv().await else {
                 return false;
@@ -451,11 +530,7 @@ mod tests {
     async fn a_request_that_stops_half_way_is_given_up_and_noted() {
         let whole = request();
         for cut in 0..whole.len() {
-            let peer = |ends| Peer {
-                sends: whole[..cut].to_vec(),
-                ends,
-                reads: usize::MAX,
-            };
+            let peer = |ends| Peer::new(whole[..cut].to_vec(), ends, usize::MAX);
             let early = serve_blocks(peer(true)).await;
             assert_eq!(early, (Some(Abandoned::RequestCutShort), false), "{cut} bytes");
             // Each of these takes its time.
@@ -464,32 +539,80 @@ mod tests {
                 assert_eq!(silent, (Some(Abandoned::RequestOverdue), false), "{cut} bytes");
             }
         }
-        let open = Peer {
-            sends: whole,
-            ends: false,
-            reads: usize::MAX,
-        };
+        let open = Peer::new(whole, false, usize::MAX);
         let how = serve_blocks(open).await;
         assert_eq!(how, (Some(Abandoned::RequestOverdue), false), "its half is not closed");
     }
 
-    #[tokio::test]
-    async fn an_answer_that_is_not_read_is_given_up_and_noted() {
+    fn chunk_len() -> usize {
         let protocol = ProtocolKind::BlocksByRange.versions()[0];
         let chunk = ResponseChunk::Object {
             fork_digest: types::ForkDigest::ZERO,
             ssz: vec![7; 10],
         };
-        let whole = 3 * encode_chunk(protocol, chunk).unwrap().len();
-        let peer = |reads| Peer {
-            sends: request(),
-            ends: true,
-            reads,
-        };
+        encode_chunk(protocol, chunk).unwrap().len()
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_not_read_is_given_up_and_noted() {
+        let whole = 3 * chunk_len();
+        let peer = |reads| Peer::new(request(), true, reads);
         for reads in [0, 1, whole / 3, whole - 1] {
             let how = serve_blocks(peer(reads)).await;
             assert_eq!(how, (Some(Abandoned::AnswerNotRead), true), "{reads} of {whole} bytes");
         }
         assert_eq!(serve_blocks(peer(whole)).await, (None, true));
+    }
+
+    #[tokio::test]
+    async fn who_reads_every_chunk_in_time_but_the_answer_too_slowly_loses_its_place() {
+        let slow = || Peer {
+            at_once: chunk_len(),
+            pause: SHORT * 4,
+            ..Peer::new(request(), true, usize::MAX)
+        };
+        let patient = Patience {
+            chunk: DEADLINE,
+            ..PATIENCE
+        };
+        assert_eq!(serve_patiently(slow(), patient).await, (None, true));
+        // Three chunks may take what the last would end after.
+        let hasty = Patience {
+            answer: |kind, chunks| {
+                assert_eq!((kind, chunks), (ProtocolKind::BlocksByRange, 3));
+                SHORT * 6
+            },
+            ..patient
+        };
+        let how = serve_patiently(slow(), hasty).await;
+        assert_eq!(how, (Some(Abandoned::AnswerNotRead), true));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_the_node_does_not_give_in_time_ends_with_an_error() {
+        let protocol = ProtocolKind::BlocksByRange.versions()[0];
+        let (sender, mut requests) = mpsc::channel(1);
+        let patience = Patience {
+            answer: |_, _| SHORT,
+            ..PATIENCE
+        };
+        let peer = Peer::new(request(), true, usize::MAX);
+        let taken = Arc::clone(&peer.taken);
+        let served = serve(peer, protocol, sender, Duration::ZERO, patience);
+        let both = futures::future::join(served, async {
+            let event = requests.recv().await;
+            let Some(HandlerEvent::Request { responder, .. }) = &event else {
+                panic!("{event:?}");
+            };
+            let chunk = responder.object(types::ForkDigest::ZERO, vec![7; 10]).await;
+            assert!(chunk.is_ok());
+            while !responder.is_closed() {
+                tokio::time::sleep(SHORT).await;
+            }
+        });
+        let (event, ()) = timeout(DEADLINE, both).await.expect("the place is free again");
+        assert!(event.is_none(), "the peer is not at fault: {event:?}");
+        let error = taken.lock().get(chunk_len()).copied();
+        assert_eq!(error, Some(ResponseCode::ServerError.as_u8()));
     }
 }

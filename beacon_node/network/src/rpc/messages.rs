@@ -1,7 +1,9 @@
 //! Requests, the small typed answers, and objects that stay bytes until the router decodes them.
 
 use super::handshake::{MetaData, StatusMessage};
-use super::protocol::{MAX_REQUEST_BLOCKS_DENEB, NUMBER_OF_COLUMNS, Protocol, ProtocolKind};
+use super::protocol::{
+    MAX_REQUEST_BLOCKS_DENEB, MAX_REQUEST_DATA_COLUMN_SIDECARS, NUMBER_OF_COLUMNS, Protocol, ProtocolKind,
+};
 use ssz::{Decode, DecodeError, Encode};
 use ssz_derive::{Decode, Encode};
 use types::{ColumnIndex, ForkDigest, Root, Slot};
@@ -164,7 +166,7 @@ impl Request {
         }
     }
 
-    /// Chunks that an answer may have: the limit for the reader, the price for the rate limiter.
+    /// Chunks that an answer may have: the limit for the reader.
     pub fn max_chunks(&self) -> u64 {
         match self {
             Self::Status(_) | Self::Goodbye(_) | Self::Ping(_) | Self::MetaData => 1,
@@ -179,16 +181,24 @@ impl Request {
         }
     }
 
-    /// Checks the limits of the spec on the content.
-    pub fn check_bounds(&self) -> Result<(), RequestBoundsError> {
-        let blocks = |asked: u64| match asked <= MAX_REQUEST_BLOCKS_DENEB {
-            true => Ok(()),
-            false => Err(RequestBoundsError::TooMany {
-                what: "blocks",
-                asked,
-                limit: MAX_REQUEST_BLOCKS_DENEB,
-            }),
+    /// What the rate limiter takes for it: the chunks, and where no columns are asked for the slots and blocks that are
+    /// looked up all the same.
+    pub(crate) fn price(&self) -> u64 {
+        let looked_up = match self {
+            Self::DataColumnsByRange(request) => request.count,
+            Self::DataColumnsByRoot(request) => request.identifiers.len() as u64,
+            _ => 0,
         };
+        self.max_chunks().max(looked_up)
+    }
+
+    /// Checks the limits of the spec on the content. That on blocks is none on the slots of a request for columns.
+    pub fn check_bounds(&self) -> Result<(), RequestBoundsError> {
+        let no_more_than = |what, asked, limit| match asked <= limit {
+            true => Ok(()),
+            false => Err(RequestBoundsError::TooMany { what, asked, limit }),
+        };
+        let blocks = |asked| no_more_than("blocks", asked, MAX_REQUEST_BLOCKS_DENEB);
         let columns = |columns: &Columns| {
             let unknown = columns.iter().find(|column| **column >= NUMBER_OF_COLUMNS);
             unknown.map_or(Ok(()), |column| Err(RequestBoundsError::UnknownColumn(*column)))
@@ -198,7 +208,7 @@ impl Request {
             Self::BlocksByRange(request) => blocks(request.count),
             Self::BlocksByRoot(request) => blocks(request.roots.len() as u64),
             Self::DataColumnsByRange(request) => {
-                blocks(request.count)?;
+                no_more_than("columns", self.price(), MAX_REQUEST_DATA_COLUMN_SIDECARS)?;
                 columns(&request.columns)
             }
             Self::DataColumnsByRoot(request) => {
@@ -438,6 +448,58 @@ pub(crate) mod tests {
             columns: Columns::try_from(vec![128]).unwrap(),
         });
         assert_eq!(request.check_bounds(), Err(RequestBoundsError::UnknownColumn(128)));
+    }
+
+    fn columns_by_range(count: u64, columns: u64) -> Request {
+        Request::DataColumnsByRange(DataColumnsByRangeRequest {
+            start_slot: Slot::new(0),
+            count,
+            columns: Columns::try_from((0..columns).collect::<Vec<_>>()).unwrap(),
+        })
+    }
+
+    #[test]
+    fn columns_may_be_asked_for_over_more_slots_the_fewer_they_are() {
+        for (count, columns) in [(128, 128), (129, 127), (2048, 8), (16_384, 1), (16_384, 0), (0, 128)] {
+            let request = columns_by_range(count, columns);
+            assert_eq!(request.check_bounds(), Ok(()), "{columns} columns of {count} slots");
+        }
+        for (count, columns, asked) in [
+            (129, 128, 16_512),
+            (2049, 8, 16_392),
+            (16_385, 1, 16_385),
+            (16_385, 0, 16_385),
+            (u64::MAX, 0, u64::MAX),
+            (u64::MAX, 2, u64::MAX),
+        ] {
+            let error = RequestBoundsError::TooMany {
+                what: "columns",
+                asked,
+                limit: 16_384,
+            };
+            let request = columns_by_range(count, columns);
+            assert_eq!(request.check_bounds(), Err(error), "{columns} columns of {count} slots");
+        }
+    }
+
+    #[test]
+    fn what_is_looked_up_has_its_price_if_nothing_of_it_is_wanted() {
+        assert_eq!(columns_by_range(300, 8).price(), 2400);
+        assert_eq!(columns_by_range(300, 0).price(), 300);
+        assert_eq!(columns_by_range(300, 0).max_chunks(), 0);
+        let identifier = DataColumnsByRootIdentifier {
+            block_root: Root::ZERO,
+            columns: Columns::default(),
+        };
+        let by_root = Request::DataColumnsByRoot(DataColumnsByRootRequest {
+            identifiers: vec![identifier; 128],
+        });
+        assert_eq!(by_root.price(), 128);
+        let blocks = Request::BlocksByRange(BlocksByRangeRequest {
+            start_slot: Slot::new(0),
+            count: 7,
+        });
+        assert_eq!((blocks.price(), Request::Ping(1).price()), (7, 1));
     }
 
     #[test]

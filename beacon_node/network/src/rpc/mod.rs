@@ -9,6 +9,7 @@ mod framing;
 mod handler;
 mod handshake;
 mod messages;
+mod places;
 mod protocol;
 mod rate_limit;
 mod stream;

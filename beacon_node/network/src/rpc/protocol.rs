@@ -13,6 +13,13 @@ pub const NUMBER_OF_COLUMNS: u64 = 128;
 pub const MAX_REQUEST_DATA_COLUMN_SIDECARS: u64 = MAX_REQUEST_BLOCKS_DENEB * NUMBER_OF_COLUMNS;
 /// Spec: phase0/p2p-interface.md#configuration
 pub const MAX_CONCURRENT_REQUESTS: usize = 2;
+/// What a whole answer may take beside its chunks: the node has to find them.
+const ANSWER_TIME: Duration = Duration::from_secs(30);
+/// What a chunk adds to it. A block may have a megabyte and more, a column has some fifty kilobytes.
+const ANSWER_TIME_PER_BLOCK: Duration = Duration::from_secs(1);
+const ANSWER_TIME_PER_COLUMN: Duration = Duration::from_millis(100);
+/// However much was asked for: an answer may be shorter than that.
+const MAX_ANSWER_TIME: Duration = Duration::from_secs(600);
 /// `List[byte, 256]` of an error response.
 pub(crate) const MAX_ERROR_MESSAGE_LEN: usize = 256;
 
@@ -107,6 +114,18 @@ impl ProtocolKind {
     /// How long every further chunk may take, and the writing of one.
     pub(crate) fn chunk_timeout(self) -> Duration {
         Duration::from_secs(10)
+    }
+
+    /// How long the writing of a whole answer may take. Who reads each chunk at the last moment would else keep its place
+    /// for hours.
+    pub(crate) fn answer_time(self, chunks: u64) -> Duration {
+        let per_chunk = match self {
+            Self::DataColumnsByRange | Self::DataColumnsByRoot => ANSWER_TIME_PER_COLUMN,
+            _ => ANSWER_TIME_PER_BLOCK,
+        };
+        let chunks = u32::try_from(chunks).unwrap_or(u32::MAX);
+        let time = ANSWER_TIME.saturating_add(per_chunk.saturating_mul(chunks));
+        time.min(MAX_ANSWER_TIME)
     }
 }
 
@@ -276,6 +295,17 @@ mod tests {
                 versions.windows(2).all(|w| w[0].version > w[1].version),
                 "best version first"
             );
+        }
+    }
+
+    #[test]
+    fn an_answer_may_take_longer_the_more_was_asked_for_but_not_for_ever() {
+        let seconds = |kind: ProtocolKind, chunks| kind.answer_time(chunks).as_secs();
+        assert_eq!(seconds(ProtocolKind::BlocksByRoot, 1), 31);
+        assert_eq!(seconds(ProtocolKind::BlocksByRange, MAX_REQUEST_BLOCKS_DENEB), 158);
+        assert_eq!(seconds(ProtocolKind::DataColumnsByRoot, 128), 42);
+        for chunks in [MAX_REQUEST_DATA_COLUMN_SIDECARS, u64::MAX] {
+            assert_eq!(seconds(ProtocolKind::DataColumnsByRange, chunks), 600);
         }
     }
 

@@ -1,11 +1,11 @@
 //! Who is connected and who should be: handshake, heartbeat, dialling, pruning, penalties.
 
 use super::{Answer, Service};
-use crate::discovery::is_of_fork;
+use crate::discovery::{is_of_fork, plans_same_fork};
 use crate::enr::{Enr, EnrExt, is_global};
 use crate::gossip::GossipTopic;
 use crate::metrics::client_name;
-use crate::peers::{ConnectionDirection, PeerState, Penalty, Standing, Subnet, SubnetSet};
+use crate::peers::{ConnectionDirection, PeerState, Penalty, Prospect, Standing, Subnet, SubnetSet};
 use crate::rpc::{
     GoodbyeReason, ProtocolKind, Request, RequestError, ResponseChunk, ResponseSink, StatusMessage, response_channel,
 };
@@ -191,7 +191,8 @@ impl Service {
         }
     }
 
-    /// Records from discovery: those of our fork are remembered and dialled if peers are wanted.
+    /// Records from discovery: those of our fork are remembered and dialled if peers are wanted. Who parts with us at the
+    /// next fork has its turn when the others are dialled.
     pub(super) fn on_records(&mut self, records: Vec<Enr>) {
         let now = Instant::now();
         for enr in records {
@@ -200,7 +201,8 @@ impl Service {
                 continue;
             }
             self.peers.on_enr(peer, enr.clone(), now);
-            if self.wants_peers() > 0 && self.peers.may_dial(&peer, now) {
+            let is_lasting = plans_same_fork(&enr, &self.forks);
+            if is_lasting && self.wants_peers() > 0 && self.peers.may_dial(&peer, now) {
                 self.dial(peer, self.addresses(&enr));
             }
         }
@@ -332,10 +334,15 @@ impl Service {
         kinds.filter_map(|kind| Subnet::of_topic(*kind)).collect()
     }
 
-    fn may_be_dialled(&self, peer: &PeerId, enr: &Enr) -> bool {
-        is_of_fork(enr, self.forks.current_digest())
+    /// `None`: it may not be dialled.
+    fn prospect(&self, peer: &PeerId, enr: &Enr) -> Option<Prospect> {
+        let may_be_dialled = is_of_fork(enr, self.forks.current_digest())
             && !self.swarm.behaviour().gate.refuses(peer)
-            && !self.addresses(enr).is_empty()
+            && !self.addresses(enr).is_empty();
+        may_be_dialled.then(|| match plans_same_fork(enr, &self.forks) {
+            true => Prospect::Lasting,
+            false => Prospect::UntilNextFork,
+        })
     }
 
     fn dial_records(&mut self, records: Vec<(PeerId, Enr)>) {
@@ -354,7 +361,7 @@ impl Service {
         let limit = wanted.min(DIALS_PER_HEARTBEAT);
         let records = self
             .peers
-            .dial_candidates(limit, |peer, enr| self.may_be_dialled(peer, enr), now);
+            .dial_candidates(limit, |peer, enr| self.prospect(peer, enr), now);
         self.dial_records(records);
         let lonely = self.peers.connected_count() == 0;
         if let Some(discovery) = &mut self.discovery {
@@ -368,12 +375,9 @@ impl Service {
         if missing.is_empty() {
             return 0;
         }
-        let mut records = self.peers.subnet_candidates(
-            missing,
-            DIALS_PER_HEARTBEAT,
-            |peer, enr| self.may_be_dialled(peer, enr),
-            now,
-        );
+        let mut records =
+            self.peers
+                .subnet_candidates(missing, DIALS_PER_HEARTBEAT, |peer, enr| self.prospect(peer, enr), now);
         // Subnet peers may exceed the target up to the limit, where pruning removes others for them.
         let room = max_peers(self.config.target_peers)
             .saturating_sub(self.peers.connected_count() + self.peers.dialling_count());

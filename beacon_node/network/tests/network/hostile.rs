@@ -204,11 +204,7 @@ impl Hostile {
 
     /// Asks for a block as an honest peer would, and gets it.
     async fn is_served(&mut self) {
-        let mut request = Vec::new();
-        for number in [0u64, 1, 1] {
-            request.extend(number.to_le_bytes());
-        }
-        self.send(RANGE, frame(&request));
+        self.send(RANGE, blocks(1));
         assert_eq!(self.answer().await.first(), Some(&SUCCESS));
     }
 
@@ -267,17 +263,42 @@ impl Hostile {
     }
 }
 
+/// The frame of a request for so many columns of so many slots.
+fn columns(slots: u64, columns: u64) -> Vec<u8> {
+    let mut request = [0u64, slots].map(u64::to_le_bytes).concat();
+    request.extend(20u32.to_le_bytes());
+    request.extend((0..columns).flat_map(u64::to_le_bytes));
+    frame(&request)
+}
+
+/// The frame of a request for so many blocks.
+fn blocks(count: u64) -> Vec<u8> {
+    frame(&[0, count, 1].map(u64::to_le_bytes).concat())
+}
+
 const STATUS: &str = "/eth2/beacon_chain/req/status/2/ssz_snappy";
 const RANGE: &str = "/eth2/beacon_chain/req/beacon_blocks_by_range/2/ssz_snappy";
+const COLUMNS: &str = "/eth2/beacon_chain/req/data_column_sidecars_by_range/1/ssz_snappy";
 const MESHSUB: &str = "/meshsub/1.1.0";
 const SUCCESS: u8 = 0;
 const INVALID_REQUEST: u8 = 1;
 const RATE_LIMITED: u8 = 139;
 
-/// A length byte and the payload as snappy frames.
+/// A length as protocol buffers have it.
+fn varint(mut length: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while length >= 0x80 {
+        bytes.push((length & 0x7f) as u8 | 0x80);
+        length >>= 7;
+    }
+    bytes.push(length as u8);
+    bytes
+}
+
+/// The length and the payload as snappy frames.
 fn frame(payload: &[u8]) -> Vec<u8> {
     use std::io::Write;
-    let mut bytes = vec![payload.len() as u8];
+    let mut bytes = varint(payload.len());
     let mut encoder = snap::write::FrameEncoder::new(&mut bytes);
     encoder.write_all(payload).unwrap();
     encoder.flush().unwrap();
@@ -314,24 +335,53 @@ async fn a_peer_that_asks_too_much_is_refused_and_penalised() {
     let victim = Node::start(1, &[]).await;
     let mut hostile = Hostile::connect(&victim).await;
     let id = hostile.id();
-    let mut request = Vec::new();
-    for number in [0u64, 128, 1] {
-        request.extend(number.to_le_bytes());
+    // Four fit the quota, the next has to wait.
+    for _ in 0..5 {
+        hostile.send(RANGE, blocks(128));
+        assert_eq!(hostile.answer().await.first(), Some(&SUCCESS));
     }
-    for _ in 0..10 {
-        hostile.send(RANGE, frame(&request));
+    assert_eq!(victim.score_of(id).await, 0.0);
+    // All columns of 128 slots fit once, and not again soon.
+    for expected in [SUCCESS, RATE_LIMITED] {
+        hostile.send(COLUMNS, columns(128, 128));
+        assert_eq!(hostile.answer().await.first(), Some(&expected));
     }
-    // Four fit the quota, two may wait, the others are refused; refusals come first and are short.
-    let answer = loop {
-        let answer = hostile.answer().await;
-        if answer.len() < 1000 {
-            break answer;
-        }
-    };
-    assert_eq!(answer.first(), Some(&RATE_LIMITED));
     eventually_async("it loses score", async || victim.score_of(id).await < 0.0).await;
     assert!(victim.counter("network_rpc_rate_limited_total", "refused") > 0);
     assert!(victim.counter("network_rpc_rate_limited_total", "withheld") > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_third_request_of_a_kind_waits_for_its_turn_and_those_behind_it_are_refused() {
+    const TOO_MANY: usize = 4;
+    let victim = Node::start(1, &[]).await;
+    victim.seen.lock().unwrap().held = Some(Vec::new());
+    let mut hostile = Hostile::connect(&victim).await;
+    let id = hostile.id();
+    hostile.shakes_hands().await;
+    for _ in 0..3 + TOO_MANY {
+        hostile.send(RANGE, blocks(1));
+    }
+    for number in 0..TOO_MANY {
+        assert_eq!(hostile.answer().await.first(), Some(&RATE_LIMITED), "refusal {number}");
+    }
+    let refused = || victim.counter("network_rpc_rate_limited_total", "refused");
+    eventually("the refusals are counted", || refused() == TOO_MANY as u64).await;
+    assert_eq!(victim.seen.lock().unwrap().requests, 2, "no others are passed on");
+    // Other kinds are served meanwhile.
+    hostile.shakes_hands().await;
+    // One answer ends, and the third has its turn.
+    let first = victim.seen.lock().unwrap().held.as_mut().unwrap().remove(0);
+    drop(first);
+    assert!(
+        hostile.answer().await.is_empty(),
+        "the end of an answer without a chunk"
+    );
+    let score = victim.score_of(id).await;
+    assert!(score < -3.0 && score > -5.0, "a little for each refusal: {score}");
+    hostile.release();
+    eventually("the third is passed on", || victim.seen.lock().unwrap().requests == 3).await;
+    assert_eq!(refused(), TOO_MANY as u64);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -408,14 +458,7 @@ async fn a_peer_that_opens_streams_and_says_nothing_pays_when_they_are_given_up(
 
 /// A field of a protocol buffer that has a length.
 fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
-    let mut length = Vec::new();
-    let mut left = bytes.len();
-    while left >= 0x80 {
-        length.push((left & 0x7f) as u8 | 0x80);
-        left >>= 7;
-    }
-    length.push(left as u8);
-    [&[(number << 3) | 2], length.as_slice(), bytes].concat()
+    [&[(number << 3) | 2], varint(bytes.len()).as_slice(), bytes].concat()
 }
 
 /// A gossipsub stream with one message, which an ordinary client would not send: nobody follows its topic.

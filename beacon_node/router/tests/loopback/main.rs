@@ -6,6 +6,6 @@ mod columns;
 mod late_columns;
 mod old_blocks;
 mod peers;
-
+mod serving;
 mod topics;
 mod world;
