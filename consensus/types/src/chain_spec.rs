@@ -294,12 +294,6 @@ impl ChainSpec {
             .min()
     }
 
-    /// The fork after the one of `epoch`, with its epoch.
-    pub fn next_fork(&self, epoch: Epoch) -> Option<(ForkName, Epoch)> {
-        (epoch < self.dvt_fork_epoch && self.dvt_fork_epoch != FAR_FUTURE_EPOCH)
-            .then_some((ForkName::Dvt, self.dvt_fork_epoch))
-    }
-
     /// Milliseconds of `basis_points` of a slot.
     ///
     /// Spec: phase0/fork-choice.md#get_slot_component_duration_ms
