@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const EPOCHS: u64 = 3;
+const EPOCHS: u64 = 2;
 const SLOTS_PER_EPOCH: u64 = 8;
 /// Twice the default: other tests may use the machine, too.
 const SLOT_MS: u64 = 6000;
