@@ -36,8 +36,8 @@ pub(crate) fn scenario(name: &str) -> String {
 /// A devnet needs the whole machine.
 static MACHINE: Mutex<()> = Mutex::new(());
 
-/// Runs a devnet with more arguments, when no other does. Panics if something did not hold: at the first time, or, if the machine's host gave
-/// its time to others, at the second, with longer slots.
+/// Runs a devnet with more arguments, when no other does. Panics if something did not hold: at the first time, or, if the
+/// machine's host gave its time to others, at the second, with longer slots.
 pub(crate) fn run(slot_ms: u64, arguments: &[&str]) -> Held {
     // One that has failed leaves the machine to the next.
     let _machine = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
