@@ -137,7 +137,7 @@ impl<P: Preset> Proposals<P> {
         } else {
             self.intake.publish(Outgoing::Block(Arc::clone(&block))).await;
             self.intake
-                .publish_columns(root, held_back.take().unwrap_or_default(), None)
+                .keep_and_share(root, held_back.take().unwrap_or_default(), None)
                 .await;
         }
         match self.intake.import(verified).await {
@@ -153,7 +153,7 @@ impl<P: Preset> Proposals<P> {
         }
         if let Some(columns) = held_back {
             self.intake.publish(Outgoing::Block(block)).await;
-            self.intake.publish_columns(root, columns, None).await;
+            self.intake.keep_and_share(root, columns, None).await;
         }
         Ok(Published::Imported)
     }
@@ -234,7 +234,7 @@ impl<P: Preset> Proposals<P> {
         };
         let (columns, proposed) = tokio::join!(columns, proposal);
         proposed?;
-        self.intake.publish_columns(signed.root, columns?, Some(key)).await;
+        self.intake.keep_and_share(signed.root, columns?, Some(key)).await;
         Ok(Published::Imported)
     }
 

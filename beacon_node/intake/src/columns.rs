@@ -75,21 +75,6 @@ impl<P: Preset> Intake<P> {
         self.chain().workers().run(Priority::GroupProposal, work).await?
     }
 
-    /// Publishes all columns of a block of an attached validator, and keeps those of this node's custody. `leader_key`
-    /// is the key that alone signed their header, if it is not signed at threshold.
-    pub async fn publish_columns(&self, root: Root, columns: Vec<DataColumnSidecar<P>>, leader_key: Option<u8>) {
-        let columns: Vec<_> = columns.into_iter().map(Arc::new).collect();
-        for column in &columns {
-            if self.gossip.note_data_column(column, leader_key) {
-                self.tell_of_column(root, column);
-            }
-            self.store_column(root, column);
-        }
-        for column in columns {
-            self.publish(Outgoing::DataColumn(column)).await;
-        }
-    }
-
     pub(crate) fn tell_of_column(&self, root: Root, column: &DataColumnSidecar<P>) {
         self.tell(|| Accepted::DataColumn {
             slot: column.block_header().slot,
@@ -109,7 +94,8 @@ impl<P: Preset> Intake<P> {
     }
 
     /// Keeps columns that did not come from the network, and publishes what is new of them. One that was seen may still be on
-    /// its way to the disk, so all are kept. `leader_key` as in [`Self::publish_columns`].
+    /// its way to the disk, so all are kept. `leader_key` is the key that alone signed their header, if it is not signed at
+    /// threshold.
     pub async fn keep_and_share(
         &self,
         root: Root,

@@ -1,7 +1,7 @@
 //! Blocks with blobs: their columns go out with them, whoever proposes.
 
 use crate::world::{World, everybody};
-use beacon_api::{BroadcastValidation, Published, SignedProducedBlock};
+use beacon_api::{BroadcastValidation, Published, SignedBlockContents, SignedProducedBlock};
 use data_columns::get_data_column_sidecars_from_block;
 use gossip_validation::{DataColumnGossipError, Verdict};
 use intake::Outgoing;
@@ -63,6 +63,19 @@ async fn groups_block(world: &World, slot: Slot) -> Root {
     let (root, _) = *signed[leader].as_ref().unwrap();
     assert!(signed.iter().all(|signed| signed.as_ref().unwrap().0 == root));
     root
+}
+
+/// A block with blobs of a solo validator attached to the first node, not handed in yet, and its root.
+async fn solo_block(world: &World) -> (Box<SignedBlockContents<Minimal>>, Root) {
+    let (slot, proposer) = world.slot_of(false);
+    world.clock.set_slot(slot);
+    world.nodes[0].mock.set_blobs(blobs());
+    let signer = SignerIndex::new(proposer.as_u64());
+    let (signed, root) = world.signed_block(0, slot, signer).await.unwrap();
+    match signed {
+        SignedProducedBlock::Full(contents) => (contents, root),
+        SignedProducedBlock::Blinded(_) => panic!("a solo proposer's block"),
+    }
 }
 
 /// Until all but the supernode follow, and it has that many columns and the block. Time stands still: under their leader's
@@ -146,14 +159,7 @@ async fn a_column_is_enough_to_make_the_others_of_blobs_that_the_execution_clien
     let world = world(|node, _| node != CUT_OFF).await;
     let node = &world.nodes[CUT_OFF];
     node.mock.pool_blobs(blobs());
-    let (slot, proposer) = world.slot_of(false);
-    world.clock.set_slot(slot);
-    world.nodes[0].mock.set_blobs(blobs());
-    let signer = SignerIndex::new(proposer.as_u64());
-    let (signed, root) = world.signed_block(0, slot, signer).await.unwrap();
-    let SignedProducedBlock::Full(contents) = signed else {
-        panic!("a solo proposer's block")
-    };
+    let (contents, root) = solo_block(&world).await;
     let (block, blobs, proofs) = (&contents.signed_block, &contents.blobs, &contents.kzg_proofs);
     let columns = get_data_column_sidecars_from_block(block, blobs, proofs).unwrap();
     let not_kept = columns.into_iter().next().unwrap();
@@ -229,14 +235,7 @@ async fn half_of_the_columns_less_one_are_not_enough_and_the_parent_stays_head()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_block_that_is_handed_in_with_other_blobs_is_refused_and_may_come_again_with_its_own() {
     let world = world(|_, _| true).await;
-    let (slot, proposer) = world.slot_of(false);
-    world.clock.set_slot(slot);
-    world.nodes[0].mock.set_blobs(blobs());
-    let signer = SignerIndex::new(proposer.as_u64());
-    let (signed, root) = world.signed_block(0, slot, signer).await.unwrap();
-    let SignedProducedBlock::Full(right) = signed else {
-        panic!("a solo proposer's block")
-    };
+    let (right, root) = solo_block(&world).await;
     let mut wrong = right.clone();
     wrong.blobs = right
         .blobs
@@ -264,11 +263,8 @@ async fn a_block_that_is_handed_in_with_other_blobs_is_refused_and_may_come_agai
 #[tokio::test(flavor = "multi_thread")]
 async fn a_block_that_is_here_without_its_columns_gets_them_from_a_client_that_hands_it_in_once_more() {
     let world = world(|node, _| node != CUT_OFF).await;
-    let (slot, proposer) = world.slot_of(false);
-    world.clock.set_slot(slot);
-    world.nodes[0].mock.set_blobs(blobs());
-    let signer = SignerIndex::new(proposer.as_u64());
-    let (signed, root) = world.signed_block(0, slot, signer).await.unwrap();
+    let (contents, root) = solo_block(&world).await;
+    let signed = SignedProducedBlock::Full(contents);
     let hand_in = |node: usize| {
         let proposals = &world.nodes[node].proposals;
         proposals.publish(signed.clone(), BroadcastValidation::Gossip)
@@ -338,14 +334,7 @@ async fn junk_of_a_member_does_not_keep_the_columns_of_the_groups_block_away() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_a_block_that_is_to_be_validated_first_goes_out_if_it_is_invalid() {
     let world = world(|_, _| true).await;
-    let (slot, proposer) = world.slot_of(false);
-    world.clock.set_slot(slot);
-    world.nodes[0].mock.set_blobs(blobs());
-    let signer = SignerIndex::new(proposer.as_u64());
-    let (signed, root) = world.signed_block(0, slot, signer).await.unwrap();
-    let SignedProducedBlock::Full(right) = signed else {
-        panic!("a solo proposer's block")
-    };
+    let (right, root) = solo_block(&world).await;
     let mut wrong = right.clone();
     let BeaconBlock::Dvt(mut message) = wrong.signed_block.message().cloned() else {
         panic!("a block of the latest fork")
@@ -353,6 +342,8 @@ async fn nothing_of_a_block_that_is_to_be_validated_first_goes_out_if_it_is_inva
     message.state_root = Root::repeat_byte(1);
     let message = BeaconBlock::Dvt(message);
     let junk = message.to_ref().block_header().tree_hash_root();
+    let (slot, proposer) = world.slot_of(false);
+    let signer = SignerIndex::new(proposer.as_u64());
     let signature = world.sign(signer, block_signing_root(&world.state, slot, junk));
     wrong.signed_block = SignedBeaconBlock::from_parts(message, signature, Signers::default(), SchemeProofs::default());
     let proposals = &world.nodes[0].proposals;
