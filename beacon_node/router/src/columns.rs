@@ -315,12 +315,38 @@ fn is_look_due(looks: u32) -> bool {
     looks >= 2 && (looks.is_power_of_two() || looks.is_multiple_of(MAX_LOOKS_BETWEEN))
 }
 
+/// How often each block that waits was looked at.
+#[derive(Debug, Default)]
+struct Looks(BTreeMap<Root, u32>);
+
+impl Looks {
+    /// Looks at all that wait. Gives those to fetch for now, beside those that are being fetched for. One that just came is
+    /// left alone; of the others those that were looked at least often come first: young ones, of which votes are due. What
+    /// has no place is due again at the next look.
+    fn look(&mut self, mut waiting: Vec<Root>, fetched: &BTreeSet<Root>) -> Vec<Root> {
+        self.0.retain(|root, _| waiting.contains(root));
+        waiting.sort_by_key(|root| self.0.get(root).copied().unwrap_or_default());
+        let places = MAX_FETCHED_AT_ONCE.saturating_sub(fetched.len());
+        let mut due = Vec::new();
+        for root in waiting {
+            let looks = self.0.entry(root).or_default();
+            let next = looks.saturating_add(1);
+            if !is_look_due(next) {
+                *looks = next;
+            } else if due.len() < places && !fetched.contains(&root) {
+                *looks = next;
+                due.push(root);
+            }
+        }
+        due
+    }
+}
+
 /// Fetches columns of blocks that came without: from gossip, or put together here.
 pub(crate) struct LateColumns<P: Preset> {
     intake: Arc<Intake<P>>,
     source: ColumnSource,
-    /// How often each block that waits was looked at.
-    looks: BTreeMap<Root, u32>,
+    looks: Looks,
 }
 
 impl<P: Preset> LateColumns<P> {
@@ -328,7 +354,7 @@ impl<P: Preset> LateColumns<P> {
         Self {
             intake,
             source,
-            looks: BTreeMap::new(),
+            looks: Looks::default(),
         }
     }
 
@@ -359,26 +385,10 @@ impl<P: Preset> LateColumns<P> {
         }
     }
 
-    /// Blocks to fetch for now, beside those that are being fetched for. One that just came is left alone; of the others
-    /// those that wait for the shortest time come first, and what has no place is due again at the next look.
     fn due(&mut self, fetched: &BTreeSet<Root>) -> Vec<RootedBlock<P>> {
-        let mut waiting = self.intake.waiting_blocks();
-        self.looks
-            .retain(|root, _| waiting.iter().any(|(waits, _)| waits == root));
-        waiting.sort_by_key(|(root, _)| self.looks.get(root).copied().unwrap_or_default());
-        let places = MAX_FETCHED_AT_ONCE.saturating_sub(fetched.len());
-        let mut due = Vec::new();
-        for block in waiting {
-            let looks = self.looks.entry(block.0).or_default();
-            let next = looks.saturating_add(1);
-            if !is_look_due(next) {
-                *looks = next;
-            } else if due.len() < places && !fetched.contains(&block.0) {
-                *looks = next;
-                due.push(block);
-            }
-        }
-        due
+        let mut waiting: BTreeMap<Root, _> = self.intake.waiting_blocks().into_iter().collect();
+        let due = self.looks.look(waiting.keys().copied().collect(), fetched);
+        due.into_iter().filter_map(|root| waiting.remove_entry(&root)).collect()
     }
 }
 
@@ -411,5 +421,25 @@ mod tests {
     fn a_block_that_waits_is_looked_at_seldom_but_never_forgotten() {
         let due: Vec<u32> = (0..70).filter(|looks| is_look_due(*looks)).collect();
         assert_eq!(due, [2, 4, 8, 16, 32, 48, 64]);
+    }
+    #[test]
+    fn blocks_that_were_seldom_looked_at_come_first_and_the_others_when_there_is_a_place() {
+        let four_of = |byte: u8| -> Vec<Root> { (byte..byte + 4).map(Root::repeat_byte).collect() };
+        let (old, young) = (four_of(1), four_of(101));
+        let none = BTreeSet::new();
+        let mut looks = Looks::default();
+        let look_at_old: Vec<_> = (0..2).map(|_| looks.look(old.clone(), &none)).collect();
+        assert_eq!(look_at_old, [Vec::new(), old.clone()]);
+        // Now all are due at the same look, for which four have a place.
+        let all = [old.clone(), young.clone()].concat();
+        assert!(looks.look(all.clone(), &none).is_empty());
+        assert_eq!(looks.look(all.clone(), &none), young);
+        // What is fetched for takes its place from others, which lose nothing.
+        let fetched: BTreeSet<_> = young.iter().copied().collect();
+        assert!(looks.look(all.clone(), &fetched).is_empty());
+        assert_eq!(looks.look(all.clone(), &none), old);
+        // A block that waited before is new when it comes again.
+        looks.look(young.clone(), &none);
+        assert!(looks.look(all, &none).is_empty());
     }
 }
