@@ -152,7 +152,15 @@ impl<P: Preset> GossipValidator<P> {
     pub fn note_data_column(&self, sidecar: &DataColumnSidecar<P>, leader_key: Option<u8>) -> bool {
         let header = sidecar.block_header();
         let seen = (header.proposer_index, sidecar.index(), leader_key);
-        self.data_columns.insert(header.slot, seen)
+        self.data_columns.note(header.slot, seen, header.tree_hash_root())
+    }
+
+    /// Whether a column of a block was seen, under whatever signature of the header.
+    pub fn has_seen_data_column(&self, slot: Slot, block_root: &Root, index: ColumnIndex) -> bool {
+        let is_it = |(_, column, _): &(ValidatorIndex, ColumnIndex, Option<u8>), of: &Root| {
+            *column == index && of == block_root
+        };
+        self.data_columns.any(slot, is_it)
     }
 
     /// All conditions but the proofs of the cells. The column is not noted as seen.

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::hash::Hash;
 use types::Slot;
 
-/// Keys that were seen, by slot (or by the first slot of an epoch); old slots are dropped.
+/// Keys that were seen, by slot (or by the first slot of an epoch), with what was noted of them; old slots are dropped.
 #[derive(Debug)]
-pub(crate) struct SeenBySlot<K> {
-    slots: Mutex<BTreeMap<Slot, HashSet<K>>>,
+pub(crate) struct SeenBySlot<K, V = ()> {
+    slots: Mutex<BTreeMap<Slot, HashMap<K, V>>>,
     limit_per_slot: usize,
 }
 
-impl<K: Eq + Hash> SeenBySlot<K> {
+impl<K: Eq + Hash, V> SeenBySlot<K, V> {
     pub(crate) fn new(limit_per_slot: usize) -> Self {
         Self {
             slots: Mutex::default(),
@@ -25,20 +25,38 @@ impl<K: Eq + Hash> SeenBySlot<K> {
         self.slots
             .lock()
             .get(&slot)
-            .is_some_and(|keys| keys.contains(key) || keys.len() >= self.limit_per_slot)
+            .is_some_and(|keys| keys.contains_key(key) || keys.len() >= self.limit_per_slot)
     }
 
     /// Notes a key. `false` if it was seen before, or no more keys of its slot are taken.
-    pub(crate) fn insert(&self, slot: Slot, key: K) -> bool {
+    pub(crate) fn note(&self, slot: Slot, key: K, value: V) -> bool {
         let mut slots = self.slots.lock();
         let keys = slots.entry(slot).or_default();
-        keys.len() < self.limit_per_slot && keys.insert(key)
+        if keys.len() >= self.limit_per_slot || keys.contains_key(&key) {
+            return false;
+        }
+        keys.insert(key, value);
+        true
+    }
+
+    /// Whether a key of the slot was seen that is looked for.
+    pub(crate) fn any(&self, slot: Slot, mut is_looked_for: impl FnMut(&K, &V) -> bool) -> bool {
+        let slots = self.slots.lock();
+        let mut keys = slots.get(&slot).into_iter().flatten();
+        keys.any(|(key, value)| is_looked_for(key, value))
     }
 
     /// Drops all slots before `slot`.
     pub(crate) fn prune(&self, slot: Slot) {
         let mut slots = self.slots.lock();
         *slots = slots.split_off(&slot);
+    }
+}
+
+impl<K: Eq + Hash> SeenBySlot<K> {
+    /// As [`Self::note`].
+    pub(crate) fn insert(&self, slot: Slot, key: K) -> bool {
+        self.note(slot, key, ())
     }
 }
 
@@ -151,6 +169,16 @@ mod tests {
         seen.prune(Slot::new(4));
         assert!(!seen.contains(Slot::new(3), &7));
         assert!(seen.contains(Slot::new(4), &7));
+    }
+
+    #[test]
+    fn what_was_noted_first_of_a_key_stays() {
+        let seen = SeenBySlot::new(8);
+        assert!(seen.note(Slot::new(3), 7, 'a'));
+        assert!(!seen.note(Slot::new(3), 7, 'b'));
+        assert!(seen.any(Slot::new(3), |key, value| (*key, *value) == (7, 'a')));
+        assert!(!seen.any(Slot::new(3), |_, value| *value == 'b'));
+        assert!(!seen.any(Slot::new(4), |_, _| true));
     }
 
     #[test]

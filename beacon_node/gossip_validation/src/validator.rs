@@ -58,7 +58,8 @@ pub struct GossipValidator<P: Preset> {
     pub(crate) sync_messages: SeenBySlot<(SignerIndex, u64)>,
     pub(crate) sync_aggregators: SeenBySlot<(SignerIndex, u64)>,
     pub(crate) contributions: SeenBits<(Root, u64)>,
-    pub(crate) data_columns: SeenBySlot<(ValidatorIndex, ColumnIndex, Option<u8>)>,
+    /// With the root of the block.
+    pub(crate) data_columns: SeenBySlot<(ValidatorIndex, ColumnIndex, Option<u8>), Root>,
     pub(crate) column_proofs: ColumnProofs<P>,
     pub(crate) proposals: SeenBySlot<SignerIndex>,
     pub(crate) member_signatures: SeenBySlot<SignerIndex>,
@@ -127,6 +128,11 @@ impl<P: Preset> GossipValidator<P> {
     /// Notes that a block turned out to be invalid; what builds on it is rejected.
     pub fn note_invalid_block(&self, root: Root) {
         self.invalid_blocks.insert(root);
+    }
+
+    /// Whether a block turned out to be invalid, of those that did so lately.
+    pub fn is_invalid_block(&self, root: &Root) -> bool {
+        self.invalid_blocks.contains(root)
     }
 
     /// Notes that a block turned out to be invalid by what an execution client says about its payload, or about that of

@@ -8,12 +8,18 @@ use hashlink::LruCache;
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
-use types::{ChainSpec, ColumnIndex, DataColumnSidecar, Preset, Root, SignedBeaconBlock, Slot};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use types::{ChainSpec, ColumnIndex, DataColumnSidecar, Preset, Root, SignedBeaconBlock, Slot, ValidatorIndex};
 
 /// Blocks that may wait for columns at a time.
 const MAX_WAITING_BLOCKS: usize = 32;
 /// Blocks of which it is known that the execution client was asked for their blobs.
 const MAX_TURNS: usize = 64;
+/// Blocks that are not here yet for whose blobs the execution client is asked at a time.
+const MAX_ASKED_AHEAD: usize = 2;
+
+/// Who has signed the header of a column: the proposer of a slot, and the key of the leader who did so alone.
+pub(crate) type HeaderSigner = (Slot, ValidatorIndex, Option<u8>);
 
 /// Which columns this node keeps, and needs of every block.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,6 +51,10 @@ pub(crate) struct Availability<P: Preset> {
     recovering: Mutex<HashSet<Root>>,
     /// Held by whoever makes columns of a block of what the execution client has, so that nobody does it twice.
     turns: Mutex<LruCache<Root, Arc<tokio::sync::Mutex<()>>>>,
+    /// For whose blocks the execution client was asked ahead. A leader may sign many headers for one slot, and nobody can
+    /// hold that against it.
+    asked_ahead: Mutex<LruCache<HeaderSigner, ()>>,
+    places_ahead: Semaphore,
 }
 
 /// The columns of one block are being recovered, until this is dropped.
@@ -67,6 +77,8 @@ impl<P: Preset> Availability<P> {
             waiting: Mutex::new(LruCache::new(MAX_WAITING_BLOCKS)),
             recovering: Mutex::default(),
             turns: Mutex::new(LruCache::new(MAX_TURNS)),
+            asked_ahead: Mutex::new(LruCache::new(MAX_TURNS)),
+            places_ahead: Semaphore::new(MAX_ASKED_AHEAD),
         }
     }
 
@@ -75,15 +87,14 @@ impl<P: Preset> Availability<P> {
         Arc::clone(turns.entry(root).or_insert_with(Arc::default))
     }
 
-    /// A turn for the block, if nobody has had one.
-    pub(crate) fn first_turn(&self, root: Root) -> Option<Arc<tokio::sync::Mutex<()>>> {
-        let mut turns = self.turns.lock();
-        if turns.peek(&root).is_some() {
+    /// A place to ask for the blobs of a block that is not here, until it is dropped: if nobody has had a turn with the
+    /// block, nor a place for another block of the signer. `None` if all are taken: the block's import asks again.
+    pub(crate) fn ask_ahead(&self, root: &Root, signer: HeaderSigner) -> Option<SemaphorePermit<'_>> {
+        let had_turn = self.turns.lock().peek(root).is_some();
+        if had_turn || self.asked_ahead.lock().insert(signer, ()).is_some() {
             return None;
         }
-        let turn = Arc::default();
-        turns.insert(root, Arc::clone(&turn));
-        Some(turn)
+        self.places_ahead.try_acquire().ok()
     }
 
     /// `None` if somebody else is at it.
@@ -262,5 +273,28 @@ mod tests {
         assert!(availability.begin_recovery(other).is_some());
         drop(first);
         assert!(availability.begin_recovery(root).is_some());
+    }
+
+    #[test]
+    fn however_many_headers_a_leader_signs_the_execution_client_is_asked_for_blobs_once() {
+        let availability = Availability::<Minimal>::new(Custody::default());
+        let signer = |leader: u8| (Slot::new(3), ValidatorIndex::new(7), Some(leader));
+        let root = Root::repeat_byte;
+        let first = availability.ask_ahead(&root(1), signer(0));
+        assert!(first.is_some());
+        for byte in 2..130 {
+            assert!(availability.ask_ahead(&root(byte), signer(0)).is_none());
+        }
+        let second = availability.ask_ahead(&root(130), signer(1));
+        assert!(second.is_some(), "another leader may be the one whose block is signed");
+        assert!(
+            availability.ask_ahead(&root(131), signer(2)).is_none(),
+            "all places are taken"
+        );
+        drop((first, second));
+        assert!(availability.ask_ahead(&root(132), signer(3)).is_some());
+        // Whoever imports a block asks for its blobs.
+        availability.turn(root(133));
+        assert!(availability.ask_ahead(&root(133), signer(4)).is_none());
     }
 }

@@ -88,10 +88,14 @@ impl<P: Preset> Intake<P> {
     /// Imports a block whose proposer's signature was verified. Gives its root. It is executed while its columns come.
     pub async fn import(&self, verified: VerifiedBlock<P>) -> Result<Root, ImportError> {
         let VerifiedBlock { block, root } = verified;
+        let slot = block.slot();
         let imported = self.import_verified(block, root).await;
         match &imported {
             Err(error) if error.is_invalid_payload() => self.gossip.note_invalid_payload(root),
-            Err(error) if error.is_invalid_block() => self.gossip.note_invalid_block(root),
+            Err(error) if error.is_invalid_block() => {
+                self.gossip.note_invalid_block(root);
+                self.drop_columns(slot, &root);
+            }
             Ok(root) => self.gossip.note_imported_block(root),
             Err(_) => {}
         }
@@ -122,16 +126,17 @@ impl<P: Preset> Intake<P> {
     /// same block may come with a better signature, or with those of more members.
     pub async fn import_unverified(&self, block: Arc<SignedBeaconBlock<P>>) -> Result<Root, ImportError> {
         let root = block.block_root();
+        // Columns that nobody has to have are not missing, nor is anything made of them for the network: anybody can name
+        // commitments in a block that is none.
+        let executed = self
+            .chain()
+            .execute(Arc::clone(&block), BlockSignatures::All, Priority::BlockImport)
+            .await?;
         if self.check_available(&block, &root).is_err() {
             self.recover(&block, root).await;
         }
-        if let Err(unavailable) = self.check_available(&block, &root) {
-            // Columns that nobody has to have are not missing: anybody can name commitments in a block that is none.
-            let executed = self.chain().execute(block, BlockSignatures::All, Priority::BlockImport);
-            executed.await?;
-            return Err(unavailable);
-        }
-        let imported = self.chain().process_block(block, BlockSignatures::All).await;
+        self.check_available(&block, &root)?;
+        let imported = self.chain().import(executed, block).await;
         if imported.is_ok() {
             self.gossip.note_imported_block(&root);
         }

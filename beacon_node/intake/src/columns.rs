@@ -12,7 +12,7 @@ use gossip_validation::VerifiedDataColumn;
 use runtime::{PoolError, Priority};
 use std::sync::Arc;
 use std::time::Instant;
-use types::{Blob, DataColumnSidecar, KzgCommitments, KzgProof, Preset, Root, SignedBeaconBlock};
+use types::{Blob, ColumnIndex, DataColumnSidecar, KzgCommitments, KzgProof, Preset, Root, SignedBeaconBlock, Slot};
 
 /// How long columns that are on their way are given before the rest is recovered, in milliseconds: recovering takes a
 /// core for a good part of a second.
@@ -87,9 +87,41 @@ impl<P: Preset> Intake<P> {
     /// Keeps a verified column of a block, if this node is to have it.
     pub fn store_column(&self, root: Root, column: &DataColumnSidecar<P>) {
         if self.custody().columns.contains(&column.index())
+            && !self.gossip.is_invalid_block(&root)
             && let Err(error) = self.chain().storage().put_data_column(&root, column)
         {
             tracing::error!(%root, %error, "Data column is not stored");
+        }
+    }
+
+    /// Removes columns that were fetched for a block that turned out to be none. Those that came by gossip meanwhile stay:
+    /// they do not come again.
+    pub fn forget_columns(&self, slot: Slot, root: &Root, indices: &[ColumnIndex]) -> Result<(), ChainError> {
+        let storage = self.chain().storage();
+        let mut fetched = Vec::new();
+        for index in indices {
+            fetched.extend(storage.get_data_column(root, *index)?);
+        }
+        storage.remove_data_columns(slot, root, indices)?;
+        // Only now, so that none is missed which comes in between. Its own header is better than that of the fetched one.
+        let here = storage.data_column_indices(root)?;
+        for column in fetched {
+            let index = column.index();
+            if self.gossip.has_seen_data_column(slot, root, index) && !here.contains(&index) {
+                storage.put_data_column(root, &column)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes all columns of a block that is invalid: nobody is to get them from here.
+    pub(crate) fn drop_columns(&self, slot: Slot, root: &Root) {
+        let storage = self.chain().storage();
+        let dropped = storage
+            .data_column_indices(root)
+            .and_then(|indices| storage.remove_data_columns(slot, root, &indices));
+        if let Err(error) = dropped {
+            tracing::error!(%root, %error, "Columns of an invalid block are not removed");
         }
     }
 
@@ -159,9 +191,12 @@ impl<P: Preset> Intake<P> {
     /// Spec: fulu/p2p-interface.md#distributed-blob-publishing-using-blobs-retrieved-from-local-execution-layer-client
     pub async fn make_columns_ahead(&self, verified: &VerifiedDataColumn<P>) {
         let root = verified.block_root;
-        let Some(turn) = self.availability.first_turn(root) else {
+        let header = verified.sidecar.block_header();
+        let signer = (header.slot, header.proposer_index, verified.leader_key);
+        let Some(_place) = self.availability.ask_ahead(&root, signer) else {
             return;
         };
+        let turn = self.availability.turn(root);
         let _turn = turn.lock().await;
         // Its import makes them.
         if self.chain().contains_block(&root) || self.is_being_imported(&root) {
@@ -263,7 +298,13 @@ impl<P: Preset> Intake<P> {
                 metrics::note_recovered();
                 let milliseconds = started.elapsed().as_millis();
                 tracing::info!(slot = %block.slot(), %root, milliseconds, "Columns recovered from half of them");
-                self.keep_and_share_custody(root, columns, None).await;
+                let last_of_use = block.slot().epoch::<P>().saturating_add(1u64);
+                if self.chain().current_epoch() <= last_of_use {
+                    self.keep_and_share_custody(root, columns, None).await;
+                } else {
+                    // This node follows from behind: others have them, or ask for them.
+                    columns.iter().for_each(|column| self.store_column(root, column));
+                }
             }
             Err(error) => tracing::error!(slot = %block.slot(), %root, %error, "Columns are not recovered"),
         }

@@ -67,18 +67,16 @@ struct Situation {
 }
 
 impl Situation {
-    /// The first slot in which a new number of groups holds, and that from which on their columns are here; none if it is
-    /// the same as before.
-    fn step<P: Preset>(self) -> (Slot, Option<Slot>) {
+    /// The first slot in which a new number of groups holds. Their columns are here from that on; those before are looked for.
+    fn step<P: Preset>(self) -> Slot {
         let is_synced = self.head_slot.saturating_add(SYNCED_SLOTS) >= self.slot;
         if is_synced && !self.has_columns {
-            // No block had blobs: nothing is missing.
-            return (self.slot.saturating_add(1u64), None);
+            // No block had blobs, as far as is known: nobody has to wait for the meshes of new subnets.
+            return self.slot.saturating_add(1u64);
         }
         // A whole epoch, in which the meshes of the new subnets form.
         let epoch = self.slot.epoch::<P>().saturating_add(2u64);
-        let from = epoch.start_slot::<P>();
-        (from, Some(from))
+        epoch.start_slot::<P>()
     }
 }
 
@@ -131,14 +129,10 @@ impl<P: Preset> CustodyTask<P> {
                 head_slot: chain.head().slot(),
                 has_columns,
             };
-            let (from, complete_from) = situation.step::<P>();
+            let from = situation.step::<P>();
             let step = CustodyStep { from, group_count };
-            let before = storage.columns_kept()?.map(|kept| kept.from).unwrap_or_default();
             // First what is true in any case.
-            storage.put_columns_kept(ColumnsKept {
-                group_count,
-                from: complete_from.unwrap_or(before),
-            })?;
+            storage.put_columns_kept(ColumnsKept { group_count, from })?;
             let mut steps = storage.custody_steps()?;
             steps.push(step);
             storage.put_custody_steps(&steps)?;
@@ -196,7 +190,7 @@ mod tests {
         .unwrap()
     }
 
-    fn at(slot: u64, head_slot: u64, has_columns: bool) -> (Slot, Option<Slot>) {
+    fn at(slot: u64, head_slot: u64, has_columns: bool) -> Slot {
         let situation = Situation {
             slot: Slot::new(slot),
             head_slot: Slot::new(head_slot),
@@ -207,11 +201,11 @@ mod tests {
 
     #[test]
     fn a_node_that_has_missed_columns_says_from_when_it_has_all() {
-        // Before the first blob nothing can be missing.
-        assert_eq!(at(3, 2, false), (Slot::new(4), None));
+        // Before the first blob nothing is missing, unless the block of this very slot has some.
+        assert_eq!(at(3, 2, false), Slot::new(4));
         // Blocks with blobs came before, or are still to be fetched.
         for step in [at(17, 16, true), at(17, 3, false), at(23, 3, true)] {
-            assert_eq!(step, (Slot::new(32), Some(Slot::new(32))));
+            assert_eq!(step, Slot::new(32));
         }
     }
 

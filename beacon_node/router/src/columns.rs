@@ -13,8 +13,9 @@ use network::{
     DataColumnsByRootIdentifier, DataColumnsByRootRequest, NetworkHandle, PeerId, PeerState, PeerSummary, Penalty,
     Request, ResponseChunk,
 };
+use parking_lot::Mutex;
 use runtime::Priority;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::time::{Duration, Instant};
@@ -25,10 +26,13 @@ use types::{
 
 /// Peers that are asked for the columns of some blocks, one after the other.
 const MAX_COLUMN_PEERS: usize = 16;
-/// Columns that are asked for at once. Of blocks with nine blobs they are some ten megabytes.
+/// Columns that are asked for at once, and their bytes: a whole answer is held until it is verified.
 const MAX_COLUMNS_PER_REQUEST: usize = 512;
-/// What a peer may take for an answer, and for each column of it.
-const ANSWER_TIME: Duration = Duration::from_secs(5);
+const MAX_BYTES_PER_REQUEST: usize = 16 << 20;
+/// What a column has for each blob: a cell, its proof and a commitment.
+const BYTES_PER_BLOB: usize = 2048 + 48 + 48;
+/// What a peer may take until the next column comes, and beyond that for an answer, for each column of it.
+const NEXT_COLUMN_TIME: Duration = Duration::from_secs(5);
 const ANSWER_TIME_PER_COLUMN: Duration = Duration::from_millis(100);
 /// Blocks that wait whose columns are fetched at once.
 const MAX_FETCHED_AT_ONCE: usize = 4;
@@ -47,12 +51,41 @@ pub(crate) struct ColumnSource {
     schedule: Arc<Vec<DigestEpochs>>,
     /// Peers that were first, so that others are the next time.
     turn: Arc<AtomicUsize>,
+    slow: Arc<SlowPeers>,
+}
+
+/// Peers that did not answer in time when they were asked last. They are asked last.
+#[derive(Debug, Default)]
+struct SlowPeers(Mutex<HashSet<PeerId>>);
+
+impl SlowPeers {
+    fn note(&self, peer: PeerId, is_slow: bool) {
+        let mut slow = self.0.lock();
+        if is_slow {
+            slow.insert(peer);
+        } else {
+            slow.remove(&peer);
+        }
+    }
+
+    /// Orders peers, and forgets those that are not among them.
+    fn put_last(&self, peers: &mut [PeerSummary]) {
+        let mut slow = self.0.lock();
+        slow.retain(|id| peers.iter().any(|peer| peer.peer_id == *id));
+        peers.sort_by_key(|peer| slow.contains(&peer.peer_id));
+    }
 }
 
 /// What is missing of a block.
 struct Wanted<P: Preset> {
     block: Arc<SignedBeaconBlock<P>>,
     columns: BTreeSet<ColumnIndex>,
+}
+
+impl<P: Preset> Wanted<P> {
+    fn blobs(&self) -> usize {
+        self.block.message().body().blob_kzg_commitments().len()
+    }
 }
 
 /// What came of an answer.
@@ -68,6 +101,7 @@ impl ColumnSource {
             network,
             schedule,
             turn: Arc::default(),
+            slow: Arc::default(),
         }
     }
 
@@ -107,6 +141,7 @@ impl ColumnSource {
         let mut peers = self.peers_in_turn(MAX_COLUMN_PEERS).await;
         // Who has not got all columns that it names may still have some.
         peers.sort_by_key(|peer| available_from(peer) > oldest);
+        self.slow.put_last(&mut peers);
         let mut asked = 0usize;
         for peer in &peers {
             let mut share = share_of(&wanted, &peer.custody);
@@ -114,7 +149,7 @@ impl ColumnSource {
                 continue;
             }
             while !share.is_empty() {
-                let part = first_part(&mut share);
+                let part = first_part(&mut share, &wanted);
                 let answer = self.ask(intake, peer.peer_id, &part, &wanted, priority).await;
                 for (root, index) in &answer.received {
                     if let Some(wanted) = wanted.get_mut(root) {
@@ -144,7 +179,7 @@ impl ColumnSource {
         wanted: &BTreeMap<Root, Wanted<P>>,
         priority: Priority,
     ) -> Answer {
-        let (sidecars, end) = self.read(peer, part, wanted).await;
+        let (sidecars, end) = self.read(peer, part, wanted, intake.chain().spec()).await;
         let work = {
             let intake = Arc::clone(intake);
             move || store_verified(&intake, sidecars)
@@ -153,13 +188,18 @@ impl ColumnSource {
         // A node that stops stores nothing.
         let stored = stored.unwrap_or_else(|_| Some(Vec::new()));
         let is_faulty = stored.is_none() || matches!(end, End::Wrong);
+        let is_slow = matches!(end, End::Slow);
+        self.slow.note(peer, is_slow);
+        // The network stopping is no reason to complain.
         if is_faulty {
             tracing::info!(%peer, "Peer sends something else than the columns that it was asked for");
-            // The network stopping is no reason to complain.
             let _ = self
                 .network
                 .report_peer(peer, Penalty::Severe, "wrong data column")
                 .await;
+        } else if is_slow {
+            tracing::info!(%peer, "Peer is too slow with its columns");
+            let _ = self.network.report_peer(peer, Penalty::Mild, "slow data columns").await;
         }
         Answer {
             received: stored.unwrap_or_default(),
@@ -173,6 +213,7 @@ impl ColumnSource {
         peer: PeerId,
         part: &[(Root, Vec<ColumnIndex>)],
         wanted: &BTreeMap<Root, Wanted<P>>,
+        spec: &ChainSpec,
     ) -> (Vec<(Root, DataColumnSidecar<P>)>, End) {
         let mut sidecars = Vec::new();
         let mut identifiers = Vec::new();
@@ -192,11 +233,11 @@ impl ColumnSource {
             return (sidecars, End::Broken);
         };
         let columns = u32::try_from(expected.len()).unwrap_or(u32::MAX);
-        let deadline = Instant::now() + ANSWER_TIME + ANSWER_TIME_PER_COLUMN.saturating_mul(columns);
+        let deadline = Instant::now() + NEXT_COLUMN_TIME + ANSWER_TIME_PER_COLUMN.saturating_mul(columns);
         loop {
-            let Ok(chunk) = tokio::time::timeout_at(deadline, stream.next()).await else {
-                tracing::debug!(%peer, "Peer is too slow with its columns");
-                return (sidecars, End::Broken);
+            let next_due = deadline.min(Instant::now() + NEXT_COLUMN_TIME);
+            let Ok(chunk) = tokio::time::timeout_at(next_due, stream.next()).await else {
+                return (sidecars, End::Slow);
             };
             let Some(chunk) = chunk else {
                 return (sidecars, End::Whole);
@@ -210,7 +251,7 @@ impl ColumnSource {
                 }
             };
             let fork = fork_of_digest(&self.schedule, fork_digest);
-            match fork.and_then(|fork| read_column(&ssz, fork, &mut expected, wanted)) {
+            match fork.and_then(|fork| read_column(&ssz, fork, &mut expected, wanted, spec)) {
                 Some(sidecar) => sidecars.push(sidecar),
                 None => return (sidecars, End::Wrong),
             }
@@ -221,45 +262,41 @@ impl ColumnSource {
 /// How an answer ended.
 enum End {
     Whole,
-    /// The peer said that it cannot, said no more, or is gone.
+    /// The peer said that it cannot, or is gone.
     Broken,
+    /// The peer said nothing for too long.
+    Slow,
     /// With something that was not asked for.
     Wrong,
 }
 
-/// A column that is expected and has not come yet, with its block. It has as many cells as its block has blobs, and the
-/// header of its block: others may have any signature.
+/// A column that is expected and has not come yet, with its block. All but its proofs is verified. It gets the header of its
+/// block: others may have any signature.
 fn read_column<P: Preset>(
     ssz: &[u8],
     fork: ForkName,
     expected: &mut BTreeSet<(Root, ColumnIndex)>,
     wanted: &BTreeMap<Root, Wanted<P>>,
+    spec: &ChainSpec,
 ) -> Option<(Root, DataColumnSidecar<P>)> {
     let sidecar = DataColumnSidecar::<P>::from_ssz_bytes_by_fork(ssz, fork).ok()?;
     let root = sidecar.block_header().tree_hash_root();
-    let block = &wanted.get(&root)?.block;
-    let blobs = block.message().body().blob_kzg_commitments().len();
-    let fits = [
-        sidecar.column().len(),
-        sidecar.kzg_commitments().len(),
-        sidecar.kzg_proofs().len(),
-    ] == [blobs; 3];
-    if !fits || !expected.remove(&(root, sidecar.index())) {
+    let header = wanted.get(&root)?.block.signed_block_header();
+    if !expected.remove(&(root, sidecar.index())) {
         return None;
     }
-    Some((root, with_block_header(sidecar, block.signed_block_header())))
+    // The commitments are those of the block, so there are as many cells as it has blobs.
+    verify_data_column_sidecar(&sidecar, spec).ok()?;
+    verify_data_column_sidecar_inclusion_proof(&sidecar).ok()?;
+    Some((root, with_block_header(sidecar, header)))
 }
 
-/// Stores columns. `None` if one of them is wrong.
+/// Stores columns whose proofs hold. `None` if one of them is wrong.
 fn store_verified<P: Preset>(
     intake: &Intake<P>,
     columns: Vec<(Root, DataColumnSidecar<P>)>,
 ) -> Option<Vec<(Root, ColumnIndex)>> {
     let (roots, sidecars): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
-    let spec = intake.chain().spec();
-    if !sidecars.iter().all(|sidecar| has_valid_form(sidecar, spec)) {
-        return None;
-    }
     if !sidecars.is_empty() {
         verify_data_column_sidecars_kzg_proofs(&sidecars).ok()?;
     }
@@ -295,19 +332,20 @@ fn share_of<P: Preset>(
 }
 
 /// Takes as much as may be asked for at once.
-fn first_part(share: &mut Vec<(Root, Vec<ColumnIndex>)>) -> Vec<(Root, Vec<ColumnIndex>)> {
-    let mut count = 0usize;
-    let fits = share.iter().take_while(|(_, columns)| {
+fn first_part<P: Preset>(
+    share: &mut Vec<(Root, Vec<ColumnIndex>)>,
+    wanted: &BTreeMap<Root, Wanted<P>>,
+) -> Vec<(Root, Vec<ColumnIndex>)> {
+    let (mut count, mut bytes) = (0usize, 0usize);
+    let fits = share.iter().take_while(|(root, columns)| {
+        let blobs = wanted.get(root).map_or(0, Wanted::blobs);
+        let of_column = blobs.saturating_mul(BYTES_PER_BLOB);
         count = count.saturating_add(columns.len());
-        count <= MAX_COLUMNS_PER_REQUEST
+        bytes = bytes.saturating_add(of_column.saturating_mul(columns.len()));
+        count <= MAX_COLUMNS_PER_REQUEST && bytes <= MAX_BYTES_PER_REQUEST
     });
     let fits = fits.count().max(1);
     share.drain(..fits.min(share.len())).collect()
-}
-
-/// All but its proofs.
-fn has_valid_form<P: Preset>(sidecar: &DataColumnSidecar<P>, spec: &ChainSpec) -> bool {
-    verify_data_column_sidecar(sidecar, spec).is_ok() && verify_data_column_sidecar_inclusion_proof(sidecar).is_ok()
 }
 
 /// At ever longer intervals, but not so long that a block becomes too old to be imported.

@@ -178,8 +178,8 @@ pub(crate) async fn import_batch<P: Preset>(
     end.map_or(Ok(()), |setback| Err((linked.len(), setback)))
 }
 
-/// The blocks whose columns are worth asking for: a row that begins at a block that is known, after what is final, and does
-/// not reach beyond the clock. And what is wrong with the next one.
+/// The blocks whose columns are worth asking for: a row that begins at a block that is known, after what is final, does not
+/// reach beyond the clock, and has no more blobs than a block may have. And what is wrong with the next one.
 fn linked<'a, P: Preset>(intake: &Intake<P>, blocks: &'a [RootedBlock<P>]) -> (&'a [RootedBlock<P>], Option<Setback>) {
     let chain = intake.chain();
     let Some((_, first)) = blocks.first() else {
@@ -194,7 +194,9 @@ fn linked<'a, P: Preset>(intake: &Intake<P>, blocks: &'a [RootedBlock<P>]) -> (&
         let before = blocks.get(..place).unwrap_or_default();
         // What is known may be as old as it likes.
         let is_in_order = block.slot() > after || chain.contains_block(root);
-        if block.parent_root() != parent || !is_in_order {
+        let blobs = block.message().body().blob_kzg_commitments().len() as u64;
+        let limit = chain.spec().get_blob_parameters(block.slot().epoch::<P>());
+        if block.parent_root() != parent || !is_in_order || blobs > limit.max_blobs_per_block {
             return (before, Some(Setback::Faulty));
         }
         if intake.gossip().check_not_future(block.slot()).is_err() {
@@ -235,17 +237,13 @@ async fn import_fetched<P: Preset>(
     }
 }
 
-/// Anybody can make columns for blocks that nobody signed: they are not to fill the disk. Columns that came otherwise stay.
+/// Anybody can make columns for blocks that nobody signed: they are not to fill the disk.
 fn forget_columns<P: Preset>(intake: &Intake<P>, blocks: &[RootedBlock<P>], fetched: &[(Root, ColumnIndex)]) {
     let is_of_use = |root: &Root| intake.chain().contains_block(root) || intake.is_being_imported(root);
     for (root, block) in blocks.iter().filter(|(root, _)| !is_of_use(root)) {
         let of_block = fetched.iter().filter(|(of, _)| of == root);
         let indices: Vec<ColumnIndex> = of_block.map(|(_, index)| *index).collect();
-        let removed = intake
-            .chain()
-            .storage()
-            .remove_data_columns(block.slot(), root, &indices);
-        if let Err(error) = removed {
+        if let Err(error) = intake.forget_columns(block.slot(), root, &indices) {
             tracing::error!(%root, %error, "Columns of an invalid block are not removed");
         }
     }

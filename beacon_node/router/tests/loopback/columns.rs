@@ -1,6 +1,7 @@
 //! What a node answers to requests for columns, and what it makes of answers.
 
-use crate::world::{ALL_GROUPS, History, LENGTH, Node, columns_of, eventually};
+use crate::late_columns::publish_block;
+use crate::world::{ALL_GROUPS, History, LENGTH, Node, Silent, columns_of, eventually};
 use beacon_chain::{Anchor, ImportError};
 use network::{
     DataColumnsByRangeRequest, DataColumnsByRootIdentifier, DataColumnsByRootRequest, PeerId, PeerState, Request,
@@ -120,6 +121,25 @@ async fn columns_are_served_before_their_block_is_here() {
     assert_eq!(sent, [(digest, column.clone())]);
 }
 
+/// The first node waits for the columns of a block that came by gossip.
+async fn wait_for_columns(node: &Node, block: &Arc<SignedBeaconBlock<Minimal>>) {
+    let verified = node.intake.receive_block(Arc::clone(block)).await.unwrap();
+    let error = node.intake.import(verified).await.unwrap_err();
+    assert!(matches!(error, ImportError::DataUnavailable(_)), "{error}");
+}
+
+/// Time goes on until what a node thinks of a peer is that bad.
+async fn score_becomes(node: &Node, peer: PeerId, most: f64) {
+    let score = async || node.network.peer(peer).await.unwrap().map_or(0.0, |peer| peer.score);
+    let is_blamed = async {
+        while score().await > most {
+            node.clock.set_ms(node.clock.now_ms() + 10);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), is_blamed).await.unwrap();
+}
+
 /// Node with another column in the place of one of the last block.
 async fn with_wrong_column(history: &History, wrong: DataColumnSidecar<Minimal>) -> Node {
     let node = Node::old(history, |block| block).await;
@@ -149,19 +169,9 @@ async fn a_peer_that_answers_with_wrong_columns_is_blamed_and_others_are_asked()
     for wrong in [wrong_proof, too_long] {
         let liar = with_wrong_column(&history, wrong.into()).await;
         let node = Node::old(&before, |block| block).await;
-        let verified = node.intake.receive_block(Arc::clone(&last)).await.unwrap();
-        let error = node.intake.import(verified).await.unwrap_err();
-        assert!(matches!(error, ImportError::DataUnavailable(_)), "{error}");
+        wait_for_columns(&node, &last).await;
         node.connect(&liar).await;
-        let peer = liar.network.identity().peer_id;
-        let score = async || node.network.peer(peer).await.unwrap().map_or(0.0, |peer| peer.score);
-        let is_blamed = async {
-            while score().await > -1.0 {
-                node.clock.set_ms(node.clock.now_ms() + 10);
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(60), is_blamed).await.unwrap();
+        score_becomes(&node, liar.network.identity().peer_id, -5.0).await;
         assert!(!node.chain.contains_block(&root));
         let honest = Node::old(&history, |block| block).await;
         node.connect(&honest).await;
@@ -183,4 +193,81 @@ async fn what_nobody_has_to_keep_any_more_is_unavailable_and_said_so() {
     let mut answer = asked(&node, &old, by_range(0, 2, &[0])).await;
     let error = answer.next().await.unwrap().unwrap_err();
     assert!(matches!(error, RequestError::Rejected { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_says_nothing_is_blamed_a_little_and_not_asked_before_others_any_more() {
+    let history = History::new();
+    let with_blobs: Vec<_> = history
+        .blocks
+        .iter()
+        .filter(|block| !columns_of(block).is_empty())
+        .collect();
+    let last = Arc::new((**with_blobs.last().unwrap()).clone());
+    let mut before = History::new();
+    before.blocks.retain(|block| block.slot() < last.slot());
+    let honest = Node::old(&history, |block| block).await;
+    let node = Node::old(&before, |block| block).await;
+    let silent = Silent::start(&node).await;
+    node.connect_to(&silent.network).await;
+    wait_for_columns(&node, &last).await;
+    score_becomes(&node, silent.network.identity().peer_id, -0.5).await;
+    let summary = node
+        .network
+        .peer(silent.network.identity().peer_id)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(summary.state, PeerState::Connected, "it may only be slow");
+    let asked = silent.requests.lock().len();
+    assert!(asked >= 1);
+    node.connect(&honest).await;
+    let is_imported = || {
+        node.clock.set_ms(node.clock.now_ms() + 10);
+        node.chain.contains_block(&last.block_root())
+    };
+    eventually("somebody else has the columns", is_imported).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_of_a_block_with_more_blobs_than_a_block_may_have_are_not_asked_for() {
+    let history = History::new();
+    let last = history.blocks.last().unwrap();
+    let mut before = History::new();
+    before.blocks.pop().unwrap();
+    let forger = Node::old(&before, |block| block).await;
+    let node = Node::old(&before, |block| block).await;
+    let BeaconBlock::Dvt(mut bloated) = last.message().cloned() else {
+        panic!("a block of the latest fork")
+    };
+    let limit = history
+        .spec
+        .get_blob_parameters(last.slot().epoch::<Minimal>())
+        .max_blobs_per_block;
+    let commitment = bloated.body.blob_kzg_commitments[0];
+    while bloated.body.blob_kzg_commitments.len() as u64 <= limit {
+        bloated.body.blob_kzg_commitments.push(commitment).unwrap();
+    }
+    let BeaconBlock::Dvt(mut child) = last.message().cloned() else {
+        panic!("a block of the latest fork")
+    };
+    let sign =
+        |block| SignedBeaconBlock::from_parts(block, bls::INFINITY_SIGNATURE, last.signers(), SchemeProofs::empty());
+    let bloated = sign(BeaconBlock::Dvt(bloated));
+    child.parent_root = bloated.block_root();
+    child.slot = last.slot().saturating_add(1u64);
+    let child = sign(BeaconBlock::Dvt(child));
+    forger
+        .chain
+        .storage()
+        .put_block(bloated.block_root(), &bloated)
+        .unwrap();
+    for node in [&node, &forger] {
+        node.clock.set_slot(child.slot());
+    }
+    node.connect(&forger).await;
+    publish_block(&forger, &child).await;
+    score_becomes(&node, forger.network.identity().peer_id, -5.0).await;
+    assert_eq!(node.requests("beacon_blocks_by_root"), 1);
+    assert_eq!(node.requests("data_column_sidecars_by_root"), 0);
 }

@@ -47,7 +47,7 @@ async fn two_nodes_that_wait_for_different_columns_of_a_block_help_each_other() 
     }
 }
 
-async fn publish_block(node: &Node, block: &SignedBeaconBlock<Minimal>) {
+pub(crate) async fn publish_block(node: &Node, block: &SignedBeaconBlock<Minimal>) {
     let digest = node.chain.fork_digest(block.slot().epoch::<Minimal>());
     let topic = GossipTopic::new(digest, TopicKind::BeaconBlock);
     let is_out = async {

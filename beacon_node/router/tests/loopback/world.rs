@@ -7,8 +7,9 @@ use data_columns::get_data_column_sidecars_from_block;
 use gossip_validation::GossipValidator;
 use group_duties::Proposals;
 use intake::{Custody, Intake};
-use network::{NetworkConfig, NetworkHandle, NetworkService};
+use network::{NetworkConfig, NetworkEvent, NetworkHandle, NetworkService};
 use operation_pool::OperationPool;
+use parking_lot::Mutex;
 use router::{Router, RouterConfig, RouterHandle, SyncPolicy, fork_context, status_message};
 use runtime::{ShutdownHandle, SlotClock, WorkerPool};
 use state_transition::block::BlockSignatures;
@@ -17,6 +18,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 use storage::{ColumnsKept, Identity, Storage};
+use tokio::sync::mpsc;
 use types::*;
 
 /// Slots of the chain: so many that some of them are final.
@@ -151,16 +153,8 @@ impl Node {
         let kept = ColumnsKept { group_count, from };
         chain.storage().put_columns_kept(kept).unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let mut config = NetworkConfig::new(dir.path().to_path_buf());
-        config.listen_address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        config.port = 0;
-        config.disable_discovery = true;
-        config.custody_group_count = group_count;
-        let forks = fork_context(chain.spec(), chain.genesis_validators_root(), chain.current_epoch());
         let registry = prometheus::Registry::new();
-        let (network, events) = NetworkService::start(config, forks, status_message(&chain), &registry)
-            .await
-            .unwrap();
+        let (network, events) = start_network(&chain, group_count, &dir, &registry).await;
         let (shutdown, end) = ShutdownHandle::new();
         let pool = Arc::new(OperationPool::new());
         let (sender, outgoing) = runtime::channel("outgoing", 64);
@@ -211,7 +205,11 @@ impl Node {
     }
 
     pub(crate) async fn connect(&self, other: &Self) {
-        let addresses = other.network.identity().p2p_addresses;
+        self.connect_to(&other.network).await;
+    }
+
+    pub(crate) async fn connect_to(&self, other: &NetworkHandle) {
+        let addresses = other.identity().p2p_addresses;
         let tcp = addresses.iter().find(|address| address.to_string().contains("/tcp/"));
         self.network.connect(tcp.unwrap().clone()).await.unwrap();
     }
@@ -238,6 +236,51 @@ impl Node {
 
     pub(crate) fn columns_from(&self) -> Slot {
         self.chain.columns_available_from().unwrap()
+    }
+}
+
+async fn start_network(
+    chain: &Arc<BeaconChain<Minimal>>,
+    group_count: u64,
+    dir: &tempfile::TempDir,
+    registry: &prometheus::Registry,
+) -> (NetworkHandle, mpsc::Receiver<NetworkEvent>) {
+    let mut config = NetworkConfig::new(dir.path().to_path_buf());
+    config.listen_address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    config.port = 0;
+    config.disable_discovery = true;
+    config.custody_group_count = group_count;
+    let forks = fork_context(chain.spec(), chain.genesis_validators_root(), chain.current_epoch());
+    let started = NetworkService::start(config, forks, status_message(chain), registry);
+    started.await.unwrap()
+}
+
+/// A peer that says where it is, and that it keeps all columns, and answers no request. It keeps those that it gets.
+pub(crate) struct Silent {
+    pub(crate) network: NetworkHandle,
+    pub(crate) requests: Arc<Mutex<Vec<NetworkEvent>>>,
+    _dir: tempfile::TempDir,
+}
+
+impl Silent {
+    /// It says of itself what another says.
+    pub(crate) async fn start(like: &Node) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (network, mut events) = start_network(&like.chain, ALL_GROUPS, &dir, &prometheus::Registry::new()).await;
+        let requests: Arc<Mutex<Vec<NetworkEvent>>> = Arc::default();
+        let kept = Arc::clone(&requests);
+        tokio::spawn(async move {
+            while let Some(event) = events.recv().await {
+                if matches!(event, NetworkEvent::Request { .. }) {
+                    kept.lock().push(event);
+                }
+            }
+        });
+        Self {
+            network,
+            requests,
+            _dir: dir,
+        }
     }
 }
 
