@@ -14,15 +14,15 @@ use types::*;
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A peer that asks for nothing by itself.
-struct Asker {
-    network: NetworkHandle,
+pub(crate) struct Asker {
+    pub(crate) network: NetworkHandle,
     server: PeerId,
     _events: mpsc::Receiver<NetworkEvent>,
     _dir: tempfile::TempDir,
 }
 
 impl Asker {
-    async fn of(node: &Node) -> Self {
+    pub(crate) async fn of(node: &Node) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut config = NetworkConfig::new(dir.path().to_path_buf());
         config.listen_address = IpAddr::V4(Ipv4Addr::LOCALHOST);
