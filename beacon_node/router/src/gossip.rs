@@ -7,7 +7,7 @@ use beacon_chain::{BeaconChain, ImportError};
 use gossip_validation::{BlockGossipError, SharedError, VerifiedBlock};
 use group_duties::Proposals;
 use intake::Intake;
-use network::{GossipMessage, GossipTopic, MessageId, NetworkHandle, PeerId, Penalty, TopicKind, Verdict};
+use network::{GossipMessage, GossipTopic, MessageId, NetworkHandle, PeerId, TopicKind, Verdict};
 use parking_lot::Mutex;
 use runtime::Sender;
 use ssz::{Decode as _, DecodeError};
@@ -323,12 +323,8 @@ impl<P: Preset> Gossip<P> {
                 tracing::debug!(%slot, %root, %error, "Block waits for its columns");
             }
             Err(error) => {
+                // Blocks are passed on before they are executed, columns before their block: `source` could not know.
                 tracing::warn!(%slot, %root, peer = %source, %error, "Block is not imported");
-                // A peer may follow optimistically, or its execution client know better.
-                if error.is_invalid_block() && !error.is_invalid_payload() {
-                    // The network stopping is no reason to complain.
-                    let _ = self.network.report_peer(source, Penalty::Severe, "invalid block").await;
-                }
             }
         }
     }

@@ -3,6 +3,7 @@
 use crate::serving::Asker;
 use crate::world::{History, LENGTH, Node, VALIDATORS, columns_of, eventually};
 use chain_harness::{Chain, Keys};
+use gossip_validation::{AttestationGossipError, SharedError};
 use intake::Accepted;
 use network::{GossipTopic, NetworkHandle, TopicKind};
 use ssz::Encode as _;
@@ -226,4 +227,46 @@ async fn votes_for_a_block_count_when_it_comes_however_many_columns_have_waited_
         }
     };
     assert!(tokio::time::timeout(Duration::from_secs(20), are_counted).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_passes_on_a_signed_block_is_not_blamed_for_what_its_execution_finds() {
+    let mut history = History::new();
+    history.blocks.pop().unwrap();
+    // Without blobs.
+    let block = history.blocks.pop().unwrap();
+    let slot = block.slot();
+    let old = Node::old(&history, |block| block).await;
+    let node = Node::old(&history, |block| block).await;
+    let chain = chain_before(&history, &node, slot);
+    let BeaconBlock::Dvt(mut wrong) = block.message().cloned() else {
+        panic!("a block of the latest fork")
+    };
+    wrong.state_root = Root::repeat_byte(0xbd);
+    let wrong = chain.sign(&chain.state, wrong.into(), block.signers());
+    let root = wrong.block_root();
+    old.connect(&node).await;
+    publish(&old, slot, TopicKind::BeaconBlock, wrong.as_ssz_bytes()).await;
+    // Votes for it are bad ones from then on.
+    let (vote, _) = votes(&chain, &history, slot, root).remove(0);
+    let is_executed = async {
+        let found_wrong = async || {
+            let judged = node.intake.gossip().verify_attestation(vote.clone(), None).await;
+            matches!(
+                judged,
+                Err(AttestationGossipError::Shared(SharedError::InvalidBlock(_)))
+            )
+        };
+        while !found_wrong().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, is_executed).await.unwrap();
+    let peer = old.network.identity().peer_id;
+    let is_blamed = async {
+        while node.network.peer(peer).await.unwrap().unwrap().score >= 0.0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(1), is_blamed).await.is_err());
 }
