@@ -20,6 +20,7 @@ use parking_lot::Mutex;
 use runtime::{Receiver, Sender, Shutdown};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 use sync::{ParentLookup, RangeSync};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast, mpsc, watch};
 use tokio::time::Instant;
@@ -37,6 +38,9 @@ const MAX_CALLED_VOTE_TASKS: usize = 8;
 const MAX_ANSWERS: usize = 16;
 /// Those to one peer: it takes several that read slowly to take all places.
 const MAX_ANSWERS_PER_PEER: usize = 4;
+/// How long a request waits for one of the places: peers soon give up. Whoever waits has the next place that is free, so
+/// that those who always ask again do not keep all of them.
+const MAX_WAIT_FOR_ANSWER: Duration = Duration::from_secs(8);
 const COMMAND_QUEUE: usize = 256;
 const CATCH_UP_QUEUE: usize = 1024;
 /// Epochs ahead of a fork at which its topics are joined, and after it at which those of the fork before are left.
@@ -307,7 +311,8 @@ impl<P: Preset> RouterTask<P> {
         }
     }
 
-    /// Requests wait for places of their peer, as the spec asks for: the network lets a peer have two of a kind at most.
+    /// Requests wait for places, first of their peer, as the spec asks for: the network lets a peer have two of a kind at
+    /// most.
     fn on_request(&mut self, peer: PeerId, request: Request, responder: Responder) {
         let share = self.shares.of(peer);
         let answers = Arc::clone(&self.answers);
@@ -317,7 +322,7 @@ impl<P: Preset> RouterTask<P> {
             let Ok(_share) = share.acquire_owned().await else {
                 return;
             };
-            let Ok(_place) = answers.try_acquire_owned() else {
+            let Ok(Ok(_place)) = tokio::time::timeout(MAX_WAIT_FOR_ANSWER, answers.acquire_owned()).await else {
                 responder.refuse(network::ResponseCode::RateLimited, "too many requests at the moment");
                 return;
             };

@@ -113,6 +113,35 @@ async fn a_peer_that_does_not_read_its_answers_takes_no_more_than_its_share_of_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn when_all_places_are_taken_who_asks_gets_the_next_that_is_free() {
+    let history = History::new();
+    let node = Node::old(&history, |block| block).await;
+    let other = Asker::of(&node).await;
+    let (mut slow, mut unread) = (Vec::new(), Vec::new());
+    for _ in 0..4 {
+        slow.push(Asker::of(&node).await);
+    }
+    for asker in &slow {
+        for request in all_columns(&history) {
+            for _ in 0..2 {
+                let mut answer = asker.ask(request.clone()).await;
+                first_chunk(&mut answer).await;
+                unread.push(answer);
+            }
+        }
+    }
+    let mut next = other.ask(blocks()).await;
+    // Much less than a chunk may take.
+    let wait = tokio::time::timeout(Duration::from_secs(1), next.next()).await;
+    assert!(wait.is_err(), "it waits for a place: {wait:?}");
+    let mut read = unread.pop().unwrap();
+    while let Some(chunk) = tokio::time::timeout(DEADLINE, read.next()).await.unwrap() {
+        chunk.unwrap();
+    }
+    first_chunk(&mut next).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn few_columns_of_many_slots_are_served_in_order_and_are_nobodys_fault() {
     const COLUMNS: [ColumnIndex; 2] = [3, 77];
     let history = History::new();
