@@ -95,7 +95,15 @@ pub struct GossipMessage {
     /// SSZ bytes within the topic's limit.
     pub data: Vec<u8>,
     /// Counts the bytes as waiting until the message is dropped.
-    pub(crate) _permit: OwnedSemaphorePermit,
+    pub(crate) permits: Option<[OwnedSemaphorePermit; 2]>,
+}
+
+impl GossipMessage {
+    /// Its bytes do not count as waiting any more: whoever keeps it sees to their number.
+    pub fn uncounted(mut self) -> Self {
+        drop(self.permits.take());
+        self
+    }
 }
 
 /// What validation says of a gossip message.

@@ -2,7 +2,7 @@
 
 use crate::config::NetworkConfig;
 use crate::gate::Gate;
-use crate::gossip::{Gossipsub, KnownDigests, ScoreClock, gossipsub};
+use crate::gossip::{Gossipsub, KnownDigests, PayloadLimits, ScoreClock, gossipsub};
 use crate::rpc;
 use libp2p::identity::Keypair;
 use libp2p::metrics::Registry;
@@ -65,6 +65,7 @@ pub(crate) fn build_swarm(
     let identify = identify::Config::new(IDENTIFY_PROTOCOL.to_owned(), keypair.public())
         .with_agent_version(config.agent.clone())
         .with_cache_size(0);
+    let payloads = PayloadLimits::of(&config.spec);
     let mut limits = connection_limits::Behaviour::new(limits(config.target_peers));
     for trusted in &config.trusted_peers {
         limits.bypass_peer_id(trusted);
@@ -72,7 +73,7 @@ pub(crate) fn build_swarm(
     let behaviour = NodeBehaviour {
         gate: Gate::default(),
         limits,
-        gossipsub: gossipsub(clock, known_digests, registry).map_err(|e| error(&e))?,
+        gossipsub: gossipsub(clock, payloads, known_digests, registry).map_err(|e| error(&e))?,
         rpc: rpc::Behaviour::new(response_delay),
         identify: identify::Behaviour::new(identify),
     };

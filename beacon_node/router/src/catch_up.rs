@@ -10,6 +10,7 @@ use network::{
     StatusMessage,
 };
 use runtime::{Receiver, Sender};
+use ssz::Encode as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -155,8 +156,9 @@ impl<P: Preset> CatchUpTask<P> {
                 if slot > reach {
                     return;
                 }
-                let action = self.lookups.on_unknown_parent(peer, block, parent);
-                self.perform_lookup(action).await;
+                let bytes = block.as_ref().map_or(0, |block| block.ssz_bytes_len());
+                let actions = self.lookups.on_unknown_parent(peer, (block, bytes), parent);
+                self.perform_lookups(actions).await;
             }
             CatchUp::Batch(batch, Some(blocks)) => {
                 let slots: Vec<Slot> = blocks.iter().map(|block| block.slot()).collect();
@@ -178,12 +180,14 @@ impl<P: Preset> CatchUpTask<P> {
             } => {
                 let parent = block.parent_root();
                 let is_parent_known = self.chain().contains_block(&parent);
-                let action = self.lookups.on_block(peer, &root, Some(block), parent, is_parent_known);
-                self.perform_lookup(action).await;
+                let bytes = block.ssz_bytes_len();
+                let block = (Some(block), bytes);
+                let actions = self.lookups.on_block(peer, &root, block, parent, is_parent_known);
+                self.perform_lookups(actions).await;
             }
             CatchUp::Found { root, block: None, .. } => {
                 let action = self.lookups.on_not_found(&root, self.peers.keys().copied());
-                self.perform_lookup(action).await;
+                self.perform_lookups(action).await;
             }
         }
     }
@@ -242,10 +246,15 @@ impl<P: Preset> CatchUpTask<P> {
         }
     }
 
-    async fn perform_lookup(&mut self, action: Option<LookupAction<PeerId, Option<Block<P>>>>) {
+    async fn perform_lookups(&mut self, actions: impl IntoIterator<Item = LookupAction<PeerId, Option<Block<P>>>>) {
+        for action in actions {
+            self.perform_lookup(action).await;
+        }
+    }
+
+    async fn perform_lookup(&mut self, action: LookupAction<PeerId, Option<Block<P>>>) {
         match action {
-            None => {}
-            Some(LookupAction::Request { peer, root }) => {
+            LookupAction::Request { peer, root } => {
                 tracing::debug!(%peer, %root, "Block requested");
                 let request = Request::BlocksByRoot(BlocksByRootRequest { roots: vec![root] });
                 let (fetch, sender) = (self.fetch(peer, request), self.sender.clone());
@@ -257,7 +266,7 @@ impl<P: Preset> CatchUpTask<P> {
                     let _ = sender.send(CatchUp::Found { peer, root, block }).await;
                 });
             }
-            Some(LookupAction::Import { blocks }) => {
+            LookupAction::Import { blocks } => {
                 let branch = Branch {
                     intake: Arc::clone(&self.intake),
                     columns: self.columns.clone(),
@@ -270,7 +279,7 @@ impl<P: Preset> CatchUpTask<P> {
                     }
                 });
             }
-            Some(LookupAction::GiveUp { root, reason, peers }) => {
+            LookupAction::GiveUp { root, reason, peers } => {
                 tracing::debug!(%root, ?reason, "Block is not looked up any more");
                 for peer in peers {
                     let _ = match reason {
@@ -281,6 +290,13 @@ impl<P: Preset> CatchUpTask<P> {
                                 .report_peer(peer, Penalty::Mild, "block with an unknown parent that nobody has")
                                 .await
                         }
+                        LookupFailure::TooMany => {
+                            self.network
+                                .report_peer(peer, Penalty::Mild, "too many blocks with unknown parents at once")
+                                .await
+                        }
+                        // That there was no room is not the peer's fault.
+                        LookupFailure::Displaced => Ok(()),
                     };
                 }
             }

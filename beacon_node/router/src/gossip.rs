@@ -2,16 +2,17 @@
 
 use crate::catch_up::CatchUp;
 use crate::forks::DigestEpochs;
-use crate::waiting::{CalledBack, Letter, Waiting};
+use crate::waiting::{Letter, Waiting};
 use beacon_chain::{BeaconChain, ImportError};
 use gossip_validation::{BlockGossipError, SharedError, VerifiedBlock};
 use group_duties::Proposals;
 use intake::Intake;
-use network::{GossipMessage, GossipTopic, MessageId, NetworkHandle, PeerId, Penalty, TopicKind, Verdict};
+use network::{GossipMessage, GossipTopic, MessageId, NetworkHandle, PeerId, TopicKind, Verdict};
 use parking_lot::Mutex;
 use runtime::Sender;
 use ssz::{Decode as _, DecodeError};
 use std::sync::Arc;
+use tokio::sync::Notify;
 use types::{
     AttesterSlashing, DataColumnSidecar, ForkName, ForkVersioned as _, Preset, ProposerSlashing, Root,
     SignedAggregateAndProof, SignedBLSToExecutionChange, SignedBeaconBlock, SignedBeaconBlockHeader,
@@ -27,8 +28,8 @@ pub(crate) struct Gossip<P: Preset> {
     pub(crate) schedule: Vec<DigestEpochs>,
     pub(crate) catch_up: Sender<CatchUp<P>>,
     pub(crate) waiting: Mutex<Waiting<GossipMessage>>,
-    /// Messages that are to be looked at once more.
-    pub(crate) again: Sender<GossipMessage>,
+    /// Some of those that wait were called otherwise than by the event of their block.
+    pub(crate) called: Notify,
 }
 
 impl Letter for GossipMessage {
@@ -41,6 +42,14 @@ impl Letter for GossipMessage {
 
     fn id(&self) -> MessageId {
         self.message_id.clone()
+    }
+
+    fn bytes(&self) -> usize {
+        self.data.len()
+    }
+
+    fn is_vote(&self) -> bool {
+        matches!(self.topic.kind, TopicKind::BeaconAttestation(_))
     }
 }
 
@@ -126,6 +135,23 @@ impl<P: Preset> Gossip<P> {
             let outcome = outcome!(&message.topic, result);
             self.conclude(message, outcome).await;
         }
+    }
+
+    /// Votes that waited for a block.
+    pub(crate) async fn handle_called_votes(&self, messages: Vec<GossipMessage>) {
+        let mut batch = Vec::new();
+        for message in messages {
+            match self.read_attestation(&message) {
+                Some((vote, subnet)) => batch.push((message, vote, subnet)),
+                None => self.ignore(message).await,
+            }
+        }
+        self.handle_attestations(batch).await;
+    }
+
+    /// For want of a place.
+    pub(crate) async fn ignore(&self, message: GossipMessage) {
+        self.conclude(message, Outcome::Verdict(Verdict::Ignore)).await;
     }
 
     /// Any message.
@@ -297,12 +323,8 @@ impl<P: Preset> Gossip<P> {
                 tracing::debug!(%slot, %root, %error, "Block waits for its columns");
             }
             Err(error) => {
+                // Blocks are passed on before they are executed, columns before their block: `source` could not know.
                 tracing::warn!(%slot, %root, peer = %source, %error, "Block is not imported");
-                // A peer may follow optimistically, or its execution client know better.
-                if error.is_invalid_block() && !error.is_invalid_payload() {
-                    // The network stopping is no reason to complain.
-                    let _ = self.network.report_peer(source, Penalty::Severe, "invalid block").await;
-                }
             }
         }
     }
@@ -324,21 +346,16 @@ impl<P: Preset> Gossip<P> {
             Outcome::Verdict(verdict) => self.report(message.message_id, message.source, verdict).await,
             Outcome::WaitFor(root) => {
                 let slot = self.chain().current_slot();
-                let gone = self.waiting.lock().insert(root, slot, message);
-                if let Some(message) = gone {
-                    self.report(message.message_id, message.source, Verdict::Ignore).await;
-                }
+                // It takes nothing any more from what comes in: that would be for a slot and more.
+                let mut dropped = self.waiting.lock().insert(root, slot, message.uncounted());
                 // It may have come between the check and now: then its event does not find the message any more.
                 if self.chain().contains_block(&root) {
-                    let CalledBack { again, hopeless } = self.waiting.lock().call_back(&root, slot);
-                    for message in again {
-                        if let Err(error) = self.again.try_send(message) {
-                            tracing::debug!(%root, %error, "Message is dropped: too many at once");
-                        }
-                    }
-                    for message in hopeless {
-                        self.report(message.message_id, message.source, Verdict::Ignore).await;
-                    }
+                    dropped.extend(self.waiting.lock().call_back(&root, slot));
+                    self.called.notify_one();
+                }
+                for message in dropped {
+                    tracing::debug!(%root, topic = %message.topic, peer = %message.source, "Message does not wait");
+                    self.report(message.message_id, message.source, Verdict::Ignore).await;
                 }
             }
         }

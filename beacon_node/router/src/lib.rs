@@ -9,7 +9,8 @@
 //! clock, API --------------> subnets, fork digests, own status
 //! ```
 //!
-//! A message for a block that is not here yet waits for it, for a slot at most.
+//! A message for a block that is not here yet waits for it, for a slot at most. When the block is here it is looked at as soon
+//! as there is a place, votes first.
 
 mod backfill;
 mod catch_up;

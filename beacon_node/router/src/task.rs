@@ -20,21 +20,29 @@ use parking_lot::Mutex;
 use runtime::{Receiver, Sender, Shutdown};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 use sync::{ParentLookup, RangeSync};
-use tokio::sync::{Semaphore, broadcast, mpsc, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast, mpsc, watch};
 use tokio::time::Instant;
 use types::{Epoch, ForkDigest, Preset, SingleAttestation, Slot};
 
 /// Gossip messages that are looked at at once, beside votes.
 const MAX_GOSSIP_TASKS: usize = 256;
+/// Batches of votes that are looked at at once.
+const MAX_VOTE_TASKS: usize = 256;
+/// Messages that have waited for a block and are looked at at once, and batches of such votes. The next of them go on
+/// waiting until it is their turn.
+const MAX_CALLED_TASKS: usize = 64;
+const MAX_CALLED_VOTE_TASKS: usize = 8;
 /// Answers to peers that are on their way at once.
 const MAX_ANSWERS: usize = 16;
 /// Those to one peer: it takes several that read slowly to take all places.
 const MAX_ANSWERS_PER_PEER: usize = 4;
+/// How long a request waits for one of the places: peers soon give up. Whoever waits has the next place that is free, so
+/// that those who always ask again do not keep all of them.
+const MAX_WAIT_FOR_ANSWER: Duration = Duration::from_secs(8);
 const COMMAND_QUEUE: usize = 256;
 const CATCH_UP_QUEUE: usize = 1024;
-/// Messages that wait to be looked at once more.
-const AGAIN_QUEUE: usize = 256;
 /// Epochs ahead of a fork at which its topics are joined, and after it at which those of the fork before are left.
 const FORK_OVERLAP_EPOCHS: u64 = 2;
 
@@ -133,7 +141,6 @@ impl Router {
         let chain = Arc::clone(intake.chain());
         let schedule = schedule(chain.spec(), chain.genesis_validators_root());
         let (catch_up, catch_up_messages) = runtime::channel("catch_up", CATCH_UP_QUEUE);
-        let (again, again_queue) = runtime::channel("gossip_again", AGAIN_QUEUE);
         let (commands, command_queue) = runtime::channel("router_commands", COMMAND_QUEUE);
         let (status_sender, status) = watch::channel(SyncStatus::default());
         let columns = ColumnSource::new(network.clone(), Arc::new(schedule.clone()));
@@ -169,12 +176,12 @@ impl Router {
                 schedule,
                 catch_up: catch_up.clone(),
                 waiting: Mutex::new(Waiting::default()),
-                again,
+                called: Notify::new(),
             }),
             network: network.clone(),
             chain: Arc::clone(&chain),
             catch_up,
-            gossip_tasks: Arc::new(Semaphore::new(MAX_GOSSIP_TASKS)),
+            places: Places::default(),
             answers: Arc::new(Semaphore::new(MAX_ANSWERS)),
             shares: Shares::default(),
             votes: Vec::new(),
@@ -203,7 +210,7 @@ impl Router {
         });
         tokio::spawn(async move {
             tokio::select! {
-                () = router.run(events, command_queue, again_queue, chain_events) => {}
+                () = router.run(events, command_queue, chain_events) => {}
                 () = until_shutdown(shutdown) => {}
             }
         });
@@ -221,7 +228,7 @@ struct RouterTask<P: Preset> {
     chain: Arc<BeaconChain<P>>,
     catch_up: Sender<CatchUp<P>>,
     subnets: Subnets,
-    gossip_tasks: Arc<Semaphore>,
+    places: Places,
     answers: Arc<Semaphore>,
     shares: Shares,
     /// Votes that wait to be verified together.
@@ -237,7 +244,6 @@ impl<P: Preset> RouterTask<P> {
         mut self,
         mut events: mpsc::Receiver<NetworkEvent>,
         mut commands: Receiver<Command>,
-        mut again: Receiver<GossipMessage>,
         mut chain_events: broadcast::Receiver<ChainEvent>,
     ) {
         let core: Vec<TopicKind> = TopicKind::core().collect();
@@ -248,6 +254,12 @@ impl<P: Preset> RouterTask<P> {
         let clock = self.chain.clock().clone();
         let mut next_slot = std::pin::pin!(next_slot(clock.clone()));
         loop {
+            let (has_called_votes, has_called) = {
+                let waiting = self.gossip.waiting.lock();
+                (waiting.has_called_votes(), waiting.has_called())
+            };
+            let vote_place = Arc::clone(&self.places.called_votes).acquire_owned();
+            let place = Arc::clone(&self.places.called).acquire_owned();
             tokio::select! {
                 event = events.recv() => {
                     let Some(event) = event else { return };
@@ -257,26 +269,18 @@ impl<P: Preset> RouterTask<P> {
                         let Ok(event) = events.try_recv() else { break };
                         self.on_event(event).await;
                     }
-                    self.flush_votes();
+                    self.flush_votes().await;
                 }
+                Ok(place) = vote_place, if has_called_votes => self.handle_called_votes(place),
+                Ok(place) = place, if has_called => self.handle_called(place),
+                // They are found at the next turn.
+                () = self.gossip.called.notified() => {}
                 command = commands.recv() => {
                     let Some(command) = command else { return };
                     self.on_command(command).await;
                 }
-                message = again.recv() => {
-                    // The other end is held by this task.
-                    let Some(message) = message else { return };
-                    self.on_gossip(message);
-                    self.flush_votes();
-                }
                 event = chain_events.recv() => match event {
-                    Ok(ChainEvent::Block { root, .. }) => {
-                        let messages = self.gossip.waiting.lock().take(&root);
-                        for message in messages {
-                            self.on_gossip(message);
-                        }
-                        self.flush_votes();
-                    }
+                    Ok(ChainEvent::Block { root, .. }) => self.gossip.waiting.lock().call(&root),
                     Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
                     Err(broadcast::error::RecvError::Closed) => return,
                 },
@@ -290,7 +294,7 @@ impl<P: Preset> RouterTask<P> {
 
     async fn on_event(&mut self, event: NetworkEvent) {
         match event {
-            NetworkEvent::Gossip(message) => self.on_gossip(message),
+            NetworkEvent::Gossip(message) => self.on_gossip(message).await,
             NetworkEvent::PeerStatus { peer, status } => self.tell_catch_up(CatchUp::PeerStatus(peer, status)),
             NetworkEvent::PeerDisconnected { peer } => self.tell_catch_up(CatchUp::PeerGone(peer)),
             NetworkEvent::PeerConnected { peer, direction } => {
@@ -307,7 +311,8 @@ impl<P: Preset> RouterTask<P> {
         }
     }
 
-    /// Requests wait for places of their peer, as the spec asks for: the network lets a peer have two of a kind at most.
+    /// Requests wait for places, first of their peer, as the spec asks for: the network lets a peer have two of a kind at
+    /// most.
     fn on_request(&mut self, peer: PeerId, request: Request, responder: Responder) {
         let share = self.shares.of(peer);
         let answers = Arc::clone(&self.answers);
@@ -317,7 +322,7 @@ impl<P: Preset> RouterTask<P> {
             let Ok(_share) = share.acquire_owned().await else {
                 return;
             };
-            let Ok(_place) = answers.try_acquire_owned() else {
+            let Ok(Ok(_place)) = tokio::time::timeout(MAX_WAIT_FOR_ANSWER, answers.acquire_owned()).await else {
                 responder.refuse(network::ResponseCode::RateLimited, "too many requests at the moment");
                 return;
             };
@@ -331,36 +336,62 @@ impl<P: Preset> RouterTask<P> {
         }
     }
 
-    fn on_gossip(&mut self, message: GossipMessage) {
+    async fn on_gossip(&mut self, message: GossipMessage) {
         if let Some((vote, subnet)) = self.gossip.read_attestation(&message) {
             self.votes.push((message, vote, subnet));
             return;
         }
-        let Ok(permit) = Arc::clone(&self.gossip_tasks).try_acquire_owned() else {
-            tracing::debug!(topic = %message.topic, "Message is dropped: too many at once");
-            return;
-        };
+        match Arc::clone(&self.places.messages).try_acquire_owned() {
+            Ok(place) => self.handle(message, place),
+            Err(_) => {
+                tracing::debug!(topic = %message.topic, "Message is dropped: too many at once");
+                self.gossip.ignore(message).await;
+            }
+        }
+    }
+
+    fn handle(&self, message: GossipMessage, place: OwnedSemaphorePermit) {
         let gossip = Arc::clone(&self.gossip);
         tokio::spawn(async move {
             gossip.handle(message).await;
-            drop(permit);
+            drop(place);
         });
     }
 
-    fn flush_votes(&mut self) {
+    async fn flush_votes(&mut self) {
         if self.votes.is_empty() {
             return;
         }
         let batch = std::mem::take(&mut self.votes);
-        let Ok(permit) = Arc::clone(&self.gossip_tasks).try_acquire_owned() else {
-            tracing::debug!(count = batch.len(), "Votes are dropped: too many messages at once");
+        let Ok(place) = Arc::clone(&self.places.votes).try_acquire_owned() else {
+            tracing::debug!(count = batch.len(), "Votes are dropped: too many at once");
+            for (message, ..) in batch {
+                self.gossip.ignore(message).await;
+            }
             return;
         };
         let gossip = Arc::clone(&self.gossip);
         tokio::spawn(async move {
             gossip.handle_attestations(batch).await;
-            drop(permit);
+            drop(place);
         });
+    }
+
+    fn handle_called_votes(&self, place: OwnedSemaphorePermit) {
+        let votes = self.gossip.waiting.lock().take_called_votes(MAX_ATTESTATION_BATCH);
+        let gossip = Arc::clone(&self.gossip);
+        tokio::spawn(async move {
+            gossip.handle_called_votes(votes).await;
+            drop(place);
+        });
+    }
+
+    fn handle_called(&self, place: OwnedSemaphorePermit) {
+        // Whatever was called may have been given up since.
+        let message = self.gossip.waiting.lock().take_called();
+        if let Some(message) = message {
+            self.handle(message, place);
+        }
     }
 
     async fn on_command(&mut self, command: Command) {
@@ -424,6 +455,26 @@ impl<P: Preset> RouterTask<P> {
             // Peers compare digests, and the head may not move for long.
             let _ = self.network.set_status(status_message(&self.chain)).await;
             self.context_epoch = Some(epoch);
+        }
+    }
+}
+
+/// Places for what is looked at. What comes in and what has waited take none from each other, nor do votes and the rest.
+#[derive(Debug)]
+struct Places {
+    messages: Arc<Semaphore>,
+    votes: Arc<Semaphore>,
+    called: Arc<Semaphore>,
+    called_votes: Arc<Semaphore>,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self {
+            messages: Arc::new(Semaphore::new(MAX_GOSSIP_TASKS)),
+            votes: Arc::new(Semaphore::new(MAX_VOTE_TASKS)),
+            called: Arc::new(Semaphore::new(MAX_CALLED_TASKS)),
+            called_votes: Arc::new(Semaphore::new(MAX_CALLED_VOTE_TASKS)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Messages for blocks that are not here yet.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::Hash;
 use types::{Root, Slot};
 
@@ -8,249 +8,258 @@ use types::{Root, Slot};
 const MAX_WAITING: usize = 2048;
 /// Messages of one peer that wait at a time.
 const MAX_WAITING_PER_PEER: usize = 512;
+/// Their bytes, which do not count as coming in any more.
+const MAX_BYTES: usize = 32 << 20;
+/// Bytes of one peer: it may be the only one, and hand over all columns of a block with 21 blobs, which have 5.8 MB.
+const MAX_BYTES_PER_PEER: usize = 8 << 20;
+/// A message that is larger does not wait. An aggregate of 500 hash-based votes has 1.3 MB, and few blocks have more.
+///
+/// Spec: dvt/signatures.md#proofs
+const MAX_MESSAGE_BYTES: usize = 2 << 20;
 
-/// What is told apart: who handed a message over, and which message it is.
+/// What is told apart: who handed a message over, which message it is, and what it takes to keep it.
 pub(crate) trait Letter {
     type Peer: Copy + Eq + Hash;
     type Id: Clone + Eq + Hash;
     fn peer(&self) -> Self::Peer;
     fn id(&self) -> Self::Id;
+    fn bytes(&self) -> usize;
+    /// Votes are verified together, and go before all else.
+    fn is_vote(&self) -> bool;
 }
 
 #[derive(Debug)]
 struct Entry<T> {
     slot: Slot,
-    /// Ascending in the order in which messages came.
-    number: u64,
+    /// None once that block has come.
+    waits_for: Option<Root>,
     message: T,
 }
 
-/// Messages by the block that they wait for. No peer takes the places of others: when all are taken, the peer that has
-/// most of them gives one up.
+/// What a peer has here.
+#[derive(Debug, Default)]
+struct Share {
+    numbers: BTreeSet<u64>,
+    bytes: usize,
+}
+
+/// Messages by the block that they wait for, and those whose block has come until somebody has time for them. No peer
+/// takes the places of others: when all places or bytes are taken, the peer that has most of them gives some up.
 #[derive(Debug)]
 pub(crate) struct Waiting<T: Letter> {
-    by_root: HashMap<Root, Vec<Entry<T>>>,
-    by_peer: HashMap<T::Peer, usize>,
+    /// By number, ascending in the order in which they came.
+    entries: BTreeMap<u64, Entry<T>>,
+    by_root: HashMap<Root, BTreeSet<u64>>,
+    by_peer: HashMap<T::Peer, Share>,
+    /// Votes whose block has come. Here and below, what was given up meanwhile is passed over.
+    called_votes: VecDeque<u64>,
+    /// All else whose block has come: each peer has its turn.
+    called: VecDeque<(T::Peer, VecDeque<u64>)>,
     /// Messages that were handed in a second time, with the slot of that.
     called_back: HashMap<T::Id, Slot>,
-    len: usize,
+    bytes: usize,
     next_number: u64,
 }
 
 impl<T: Letter> Default for Waiting<T> {
     fn default() -> Self {
         Self {
+            entries: BTreeMap::new(),
             by_root: HashMap::new(),
             by_peer: HashMap::new(),
+            called_votes: VecDeque::new(),
+            called: VecDeque::new(),
             called_back: HashMap::new(),
-            len: 0,
+            bytes: 0,
             next_number: 0,
         }
     }
 }
 
-/// What is done with messages whose block is here after all.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct CalledBack<T> {
-    /// To be handed in once more.
-    pub(crate) again: Vec<T>,
-    /// Were handed in a second time before: the block does not help them.
-    pub(crate) hopeless: Vec<T>,
-}
-
 impl<T: Letter> Waiting<T> {
-    /// Keeps a message that came in `slot`. Gives the message for which there is no place: this one, or another that
+    /// Keeps a message that came in `slot`. Gives the messages for which there is no place: this one, or others that
     /// made room for it.
-    pub(crate) fn insert(&mut self, root: Root, slot: Slot, message: T) -> Option<T> {
-        let peer = message.peer();
-        let taken = self.by_peer.get(&peer).copied().unwrap_or_default();
-        if taken >= MAX_WAITING_PER_PEER {
-            return Some(message);
+    pub(crate) fn insert(&mut self, root: Root, slot: Slot, message: T) -> Vec<T> {
+        let (peer, bytes) = (message.peer(), message.bytes());
+        let share = self.by_peer.get(&peer);
+        let own_places = share.map_or(0, |share| share.numbers.len()).saturating_add(1);
+        let own_bytes = share.map_or(0, |share| share.bytes).saturating_add(bytes);
+        if bytes > MAX_MESSAGE_BYTES || own_places > MAX_WAITING_PER_PEER || own_bytes > MAX_BYTES_PER_PEER {
+            return vec![message];
         }
-        let mut gone = None;
-        if self.len >= MAX_WAITING {
-            let most = self.by_peer.iter().max_by_key(|(_, count)| **count);
-            // Whoever has fewer places than another has a better claim; otherwise first come, first served.
-            match most.map(|(peer, count)| (*peer, *count)) {
-                Some((greedy, count)) if count > taken.saturating_add(1) => gone = self.evict_newest_of(greedy),
-                _ => return Some(message),
+        // Whoever would have no more than another keeps has a better claim; otherwise first come, first served.
+        let mut crowding = None;
+        if self.entries.len() >= MAX_WAITING {
+            crowding = self.most(|share| share.numbers.len(), own_places.saturating_add(1));
+            if crowding.is_none() {
+                return vec![message];
             }
+        }
+        let mut heavy = None;
+        let lacking = self.bytes.saturating_add(bytes).saturating_sub(MAX_BYTES);
+        if lacking > 0 {
+            heavy = self.most(|share| share.bytes, own_bytes.saturating_add(lacking));
+            if heavy.is_none() {
+                return vec![message];
+            }
+        }
+        let mut gone: Vec<T> = crowding
+            .and_then(|peer| self.evict_newest_of(peer))
+            .into_iter()
+            .collect();
+        // It has more than is lacking.
+        while let Some(peer) = heavy
+            && self.bytes.saturating_add(bytes) > MAX_BYTES
+            && let Some(evicted) = self.evict_newest_of(peer)
+        {
+            gone.push(evicted);
         }
         let number = self.next_number;
         self.next_number = number.wrapping_add(1);
-        self.by_root
-            .entry(root)
-            .or_default()
-            .push(Entry { slot, number, message });
-        *self.by_peer.entry(peer).or_default() += 1;
-        self.len = self.len.saturating_add(1);
+        let share = self.by_peer.entry(peer).or_default();
+        share.numbers.insert(number);
+        share.bytes = own_bytes;
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.by_root.entry(root).or_default().insert(number);
+        let waits_for = Some(root);
+        self.entries.insert(
+            number,
+            Entry {
+                slot,
+                waits_for,
+                message,
+            },
+        );
         gone
     }
 
-    fn evict_newest_of(&mut self, peer: T::Peer) -> Option<T> {
-        let (root, place, _) = self
-            .by_root
-            .iter()
-            .flat_map(|(root, entries)| {
-                let places = entries.iter().enumerate();
-                places.map(move |(place, entry)| (*root, place, entry))
-            })
-            .filter(|(_, _, entry)| entry.message.peer() == peer)
-            .max_by_key(|(_, _, entry)| entry.number)?;
-        let entries = self.by_root.get_mut(&root)?;
-        let entry = entries.remove(place);
-        if entries.is_empty() {
-            self.by_root.remove(&root);
-        }
-        self.leaves(&entry.message);
-        Some(entry.message)
+    /// The peer that has most, if that is `enough`.
+    fn most(&self, what: impl Fn(&Share) -> usize, enough: usize) -> Option<T::Peer> {
+        let shares = self.by_peer.iter().map(|(peer, share)| (*peer, what(share)));
+        let (peer, most) = shares.max_by_key(|(_, count)| *count)?;
+        (most >= enough).then_some(peer)
     }
 
-    /// Frees the place of a message that is no longer kept.
-    fn leaves(&mut self, message: &T) {
-        let peer = message.peer();
-        self.len = self.len.saturating_sub(1);
-        if let Some(count) = self.by_peer.get_mut(&peer) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
+    fn evict_newest_of(&mut self, peer: T::Peer) -> Option<T> {
+        let newest = *self.by_peer.get(&peer)?.numbers.last()?;
+        self.remove(newest)
+    }
+
+    /// Frees the place of a message. The lists of those that were called are not searched for it.
+    fn remove(&mut self, number: u64) -> Option<T> {
+        let Entry { waits_for, message, .. } = self.entries.remove(&number)?;
+        if let Some(root) = waits_for
+            && let Some(numbers) = self.by_root.get_mut(&root)
+        {
+            numbers.remove(&number);
+            if numbers.is_empty() {
+                self.by_root.remove(&root);
+            }
+        }
+        let (peer, bytes) = (message.peer(), message.bytes());
+        self.bytes = self.bytes.saturating_sub(bytes);
+        if let Some(share) = self.by_peer.get_mut(&peer) {
+            share.bytes = share.bytes.saturating_sub(bytes);
+            share.numbers.remove(&number);
+            if share.numbers.is_empty() {
                 self.by_peer.remove(&peer);
             }
         }
+        Some(message)
     }
 
-    /// The messages of a block that has come, in the order in which they came.
-    pub(crate) fn take(&mut self, root: &Root) -> Vec<T> {
-        let entries = self.by_root.remove(root).unwrap_or_default();
-        let messages: Vec<T> = entries.into_iter().map(|entry| entry.message).collect();
-        for message in &messages {
-            self.leaves(message);
+    /// A block has come: its messages are to be looked at. They keep their places until then.
+    pub(crate) fn call(&mut self, root: &Root) {
+        for number in self.by_root.remove(root).unwrap_or_default() {
+            self.call_one(number);
         }
-        messages
     }
 
-    /// The messages of a block that came while one of them was being checked: nobody else would call them. Each is
-    /// called once, in case that it is not this block that it lacks.
-    pub(crate) fn call_back(&mut self, root: &Root, slot: Slot) -> CalledBack<T> {
-        let messages = self.take(root);
-        let (again, hopeless) = messages
-            .into_iter()
-            .partition(|message| self.called_back.insert(message.id(), slot).is_none());
-        CalledBack { again, hopeless }
+    fn call_one(&mut self, number: u64) {
+        let Some(entry) = self.entries.get_mut(&number) else {
+            return;
+        };
+        entry.waits_for = None;
+        if entry.message.is_vote() {
+            self.called_votes.push_back(number);
+            return;
+        }
+        let peer = entry.message.peer();
+        match self.called.iter_mut().find(|(of, _)| *of == peer) {
+            Some((_, numbers)) => numbers.push_back(number),
+            None => self.called.push_back((peer, VecDeque::from([number]))),
+        }
+    }
+
+    /// A block came while one of its messages was being checked: nobody else would call them. Each is called once, in
+    /// case that it is not this block that it lacks. Gives those that were called before: the block does not help them.
+    pub(crate) fn call_back(&mut self, root: &Root, slot: Slot) -> Vec<T> {
+        let mut hopeless = Vec::new();
+        for number in self.by_root.remove(root).unwrap_or_default() {
+            let Some(id) = self.entries.get(&number).map(|entry| entry.message.id()) else {
+                continue;
+            };
+            if self.called_back.insert(id, slot).is_none() {
+                self.call_one(number);
+            } else {
+                hopeless.extend(self.remove(number));
+            }
+        }
+        hopeless
+    }
+
+    pub(crate) fn has_called_votes(&self) -> bool {
+        !self.called_votes.is_empty()
+    }
+
+    /// So many of the votes whose block has come, in the order in which they came.
+    pub(crate) fn take_called_votes(&mut self, count: usize) -> Vec<T> {
+        let mut votes = Vec::new();
+        while votes.len() < count
+            && let Some(number) = self.called_votes.pop_front()
+        {
+            votes.extend(self.remove(number));
+        }
+        votes
+    }
+
+    pub(crate) fn has_called(&self) -> bool {
+        !self.called.is_empty()
+    }
+
+    /// The next of the other messages whose block has come: the oldest of the peer whose turn it is.
+    pub(crate) fn take_called(&mut self) -> Option<T> {
+        while let Some((peer, mut numbers)) = self.called.pop_front() {
+            let mut message = None;
+            while message.is_none()
+                && let Some(number) = numbers.pop_front()
+            {
+                message = self.remove(number);
+            }
+            if !numbers.is_empty() {
+                self.called.push_back((peer, numbers));
+            }
+            if message.is_some() {
+                return message;
+            }
+        }
+        None
     }
 
     /// Drops what came before `slot`.
     pub(crate) fn prune(&mut self, slot: Slot) {
-        let mut dropped = Vec::new();
-        for entries in self.by_root.values_mut() {
-            dropped.extend(entries.extract_if(.., |entry| entry.slot < slot));
+        let entries = self.entries.iter();
+        let old: Vec<u64> = entries
+            .filter(|(_, entry)| entry.slot < slot)
+            .map(|(number, _)| *number)
+            .collect();
+        for number in old {
+            self.remove(number);
         }
-        for entry in dropped {
-            self.leaves(&entry.message);
-        }
-        self.by_root.retain(|_, entries| !entries.is_empty());
         self.called_back.retain(|_, called| *called >= slot);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A peer and the number of a message.
-    type Message = (u8, usize);
-
-    impl Letter for Message {
-        type Peer = u8;
-        type Id = Message;
-        fn peer(&self) -> u8 {
-            self.0
-        }
-        fn id(&self) -> Message {
-            *self
-        }
-    }
-
-    const SLOT: Slot = Slot::new(5);
-
-    fn places(waiting: &Waiting<Message>) -> usize {
-        let places = waiting.by_root.values().map(Vec::len).sum();
-        assert_eq!(waiting.len, places);
-        assert_eq!(waiting.by_peer.values().sum::<usize>(), places);
-        places
-    }
-
-    #[test]
-    fn messages_wait_for_their_block_and_not_for_ever() {
-        let mut waiting = Waiting::default();
-        let (a, b) = (Root::repeat_byte(1), Root::repeat_byte(2));
-        for (root, slot, message) in [(a, 5, (1, 1)), (a, 6, (2, 2)), (b, 5, (1, 3))] {
-            assert_eq!(waiting.insert(root, Slot::new(slot), message), None);
-        }
-        assert_eq!(waiting.take(&a), [(1, 1), (2, 2)]);
-        assert_eq!(waiting.take(&a), []);
-        assert_eq!(places(&waiting), 1);
-        waiting.prune(Slot::new(6));
-        assert_eq!((waiting.take(&b), places(&waiting)), (Vec::new(), 0));
-    }
-
-    #[test]
-    fn a_message_whose_block_came_meanwhile_is_called_back_once() {
-        let mut waiting = Waiting::default();
-        let root = Root::repeat_byte(1);
-        let called = |again: &[Message], hopeless: &[Message]| CalledBack {
-            again: again.to_vec(),
-            hopeless: hopeless.to_vec(),
-        };
-        waiting.insert(root, SLOT, (1, 1));
-        assert_eq!(waiting.call_back(&root, SLOT), called(&[(1, 1)], &[]));
-        assert_eq!(places(&waiting), 0);
-        // It lacks something else, and another one does not.
-        waiting.insert(root, SLOT, (1, 1));
-        waiting.insert(root, SLOT, (1, 2));
-        assert_eq!(waiting.call_back(&root, SLOT), called(&[(1, 2)], &[(1, 1)]));
-        waiting.prune(Slot::new(6));
-        assert!(waiting.called_back.is_empty());
-    }
-
-    #[test]
-    fn one_peer_cannot_take_all_places() {
-        let mut waiting = Waiting::default();
-        for number in 0..MAX_WAITING {
-            let gone = waiting.insert(Root::ZERO, SLOT, (1, number));
-            let expected = (number >= MAX_WAITING_PER_PEER).then_some((1, number));
-            assert_eq!(gone, expected);
-        }
-        assert_eq!(waiting.insert(Root::ZERO, SLOT, (2, 0)), None);
-        assert_eq!(places(&waiting), MAX_WAITING_PER_PEER + 1);
-        waiting.prune(Slot::new(6));
-        assert_eq!(waiting.insert(Root::ZERO, Slot::new(6), (1, 0)), None);
-    }
-
-    #[test]
-    fn when_all_places_are_taken_who_has_most_gives_up_its_newest() {
-        let mut waiting = Waiting::default();
-        let root = |number: usize| Root::left_padding_from(&number.to_be_bytes());
-        let peers = (MAX_WAITING / MAX_WAITING_PER_PEER) as u8;
-        for number in 0..MAX_WAITING_PER_PEER {
-            for peer in 0..peers {
-                assert_eq!(waiting.insert(root(number), SLOT, (peer, number)), None);
-            }
-        }
-        assert_eq!(places(&waiting), MAX_WAITING);
-        // A newcomer gets as many places as the others keep, and not more.
-        let newcomer = peers;
-        let mut refused = 0;
-        for number in 0..MAX_WAITING_PER_PEER {
-            match waiting.insert(root(number), SLOT, (newcomer, number)) {
-                Some((peer, _)) if peer == newcomer => refused += 1,
-                Some((_, newest)) => assert!(newest >= MAX_WAITING / usize::from(peers + 1)),
-                None => panic!("all places are taken"),
-            }
-            assert_eq!(places(&waiting), MAX_WAITING);
-        }
-        let share = MAX_WAITING / usize::from(peers + 1);
-        assert_eq!(waiting.by_peer[&newcomer], share);
-        assert_eq!(refused, MAX_WAITING_PER_PEER - share);
-        assert!(waiting.by_peer.values().all(|count| *count >= share));
-    }
-}
+#[path = "waiting_tests.rs"]
+mod tests;

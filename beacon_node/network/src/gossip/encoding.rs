@@ -1,6 +1,6 @@
 //! Payloads of gossip messages: raw snappy with a size limit before anything is allocated, and message ids.
 
-use super::{GossipTopic, TopicKind};
+use super::{GossipTopic, PayloadLimits};
 use libp2p::gossipsub::{DataTransform, Message, RawMessage, TopicHash};
 use sha2::{Digest, Sha256};
 use std::io;
@@ -93,17 +93,19 @@ fn id(domain: [u8; 4], topic: &str, data: &[u8]) -> [u8; MESSAGE_ID_LENGTH] {
 }
 
 /// The step between wire and message inside gossipsub. A message that fails it counts as invalid for its sender.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct SnappyTransform;
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SnappyTransform(pub(crate) PayloadLimits);
 
-fn limit_of(topic: &TopicHash) -> io::Result<usize> {
-    let topic: GossipTopic = topic.as_str().parse().map_err(io::Error::other)?;
-    Ok(TopicKind::max_payload_len(topic.kind))
+impl SnappyTransform {
+    fn limit_of(self, topic: &TopicHash) -> io::Result<usize> {
+        let topic: GossipTopic = topic.as_str().parse().map_err(io::Error::other)?;
+        Ok(self.0.max_payload_len(topic.kind))
+    }
 }
 
 impl DataTransform for SnappyTransform {
     fn inbound_transform(&self, raw: RawMessage) -> io::Result<Message> {
-        let limit = limit_of(&raw.topic)?;
+        let limit = self.limit_of(&raw.topic)?;
         let data = decompress(&raw.data, limit).map_err(io::Error::other)?;
         Ok(Message {
             source: raw.source,
@@ -114,7 +116,7 @@ impl DataTransform for SnappyTransform {
     }
 
     fn outbound_transform(&self, topic: &TopicHash, data: Vec<u8>) -> io::Result<Vec<u8>> {
-        compress(&data, limit_of(topic)?).map_err(io::Error::other)
+        compress(&data, self.limit_of(topic)?).map_err(io::Error::other)
     }
 }
 
@@ -122,8 +124,13 @@ impl DataTransform for SnappyTransform {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use types::ChainSpec;
 
     const TOPIC: &str = "/eth2/446a7232/voluntary_exit/ssz_snappy";
+
+    fn transform() -> SnappyTransform {
+        SnappyTransform(PayloadLimits::of(&ChainSpec::mainnet()))
+    }
 
     fn raw(data: Vec<u8>) -> RawMessage {
         RawMessage {
@@ -167,23 +174,23 @@ mod tests {
         let lie = vec![0x80, 0x80, 0x40, 0, 0];
         assert!(matches!(decompress(&lie, 1 << 20), Err(SnappyError::Malformed(_))));
         let long = compress(&vec![0; (1 << 20) + 1], 1 << 24).unwrap();
-        assert!(SnappyTransform.inbound_transform(raw(long)).is_err());
+        assert!(transform().inbound_transform(raw(long)).is_err());
     }
 
     #[test]
     fn garbage_and_unknown_topics_fail_the_transform() {
-        assert!(SnappyTransform.inbound_transform(raw(vec![0xff; 40])).is_err());
+        assert!(transform().inbound_transform(raw(vec![0xff; 40])).is_err());
         let mut message = raw(compress(b"exit", 100).unwrap());
         message.topic = TopicHash::from_raw("/eth2/446a7232/nothing/ssz_snappy");
-        assert!(SnappyTransform.inbound_transform(message).is_err());
+        assert!(transform().inbound_transform(message).is_err());
     }
 
     proptest! {
         #[test]
         fn compression_round_trips(data in proptest::collection::vec(any::<u8>(), 0..5000)) {
-            let compressed = SnappyTransform.outbound_transform(&TopicHash::from_raw(TOPIC), data.clone()).unwrap();
+            let compressed = transform().outbound_transform(&TopicHash::from_raw(TOPIC), data.clone()).unwrap();
             prop_assert!(compressed.len() <= max_compressed_len(data.len()));
-            prop_assert_eq!(SnappyTransform.inbound_transform(raw(compressed)).unwrap().data, data);
+            prop_assert_eq!(transform().inbound_transform(raw(compressed)).unwrap().data, data);
         }
 
         #[test]

@@ -1,6 +1,6 @@
 //! The gossipsub behaviour with the parameters of the spec.
 
-use super::{GossipTopic, ScoreClock, SnappyTransform, max_message_size, message_id};
+use super::{GossipTopic, PayloadLimits, ScoreClock, SnappyTransform, max_message_size, message_id};
 use libp2p::gossipsub::{
     Behaviour, ConfigBuilder, IdentTopic, MaxCountSubscriptionFilter, MessageAuthenticity, MessageId, MetricsConfig,
     TopicHash, TopicSubscriptionFilter, ValidationMode,
@@ -41,6 +41,7 @@ pub(crate) fn ident_topic(topic: &GossipTopic) -> IdentTopic {
 /// Builds the behaviour. Spec: phase0/p2p-interface.md#the-gossip-domain-gossipsub
 pub(crate) fn gossipsub(
     clock: ScoreClock,
+    limits: PayloadLimits,
     known_digests: KnownDigests,
     registry: &mut Registry,
 ) -> Result<Gossipsub, String> {
@@ -78,7 +79,7 @@ pub(crate) fn gossipsub(
         MessageAuthenticity::Anonymous,
         config,
         filter,
-        SnappyTransform,
+        SnappyTransform(limits),
     )?
     .with_metrics(
         registry.sub_registry_with_prefix("gossipsub"),
@@ -96,6 +97,7 @@ pub(crate) fn gossipsub(
 mod tests {
     use super::*;
     use crate::gossip::TopicKind;
+    use types::ChainSpec;
 
     #[test]
     fn the_behaviour_accepts_its_settings() {
@@ -104,7 +106,8 @@ mod tests {
             slots_per_epoch: 8,
         };
         let mut registry = Registry::default();
-        assert!(gossipsub(clock, KnownDigests::default(), &mut registry).is_ok());
+        let limits = PayloadLimits::of(&ChainSpec::mainnet());
+        assert!(gossipsub(clock, limits, KnownDigests::default(), &mut registry).is_ok());
     }
 
     #[test]

@@ -14,3 +14,4 @@ pub use topics::{GossipTopic, TopicError, TopicKind};
 pub(crate) use encoding::SnappyTransform;
 pub(crate) use mesh::{Gossipsub, KnownDigests, gossipsub, ident_topic};
 pub(crate) use scoring::{GRAYLIST_THRESHOLD, ScoreClock};
+pub(crate) use topics::PayloadLimits;

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::str::FromStr;
-use types::ForkDigest;
+use typenum::Unsigned as _;
 use types::constants::MAX_SCHEME_PROOF_BYTES;
+use types::{ChainSpec, ForkDigest, Mainnet, MaxGroupSize, Preset};
 
 /// Spec: phase0/p2p-interface.md#configuration
 pub(super) const ATTESTATION_SUBNET_COUNT: u64 = 64;
@@ -11,6 +12,17 @@ pub(super) const ATTESTATION_SUBNET_COUNT: u64 = 64;
 pub(super) const SYNC_COMMITTEE_SUBNET_COUNT: u64 = 4;
 /// Spec: fulu/p2p-interface.md#configuration
 pub(super) const DATA_COLUMN_SIDECAR_SUBNET_COUNT: u64 = 128;
+
+/// Bytes of a hash-based signature; those of other schemes have fewer.
+///
+/// Spec: dvt/signatures.md#proofs
+const MAX_SIGNATURE_LEN: usize = 2536;
+/// Keys of one validator, each of which signs once.
+const MAX_SIGNERS: usize = MaxGroupSize::USIZE;
+/// What a message has beside signatures, cells and transactions: none comes near it.
+const BESIDE_SIGNATURES: usize = 4096;
+/// Of a commitment or proof in the place of each cell.
+const KZG_LEN: usize = 48;
 
 const PREFIX: &str = "eth2";
 const ENCODING: &str = "ssz_snappy";
@@ -112,18 +124,6 @@ impl TopicKind {
         }
     }
 
-    /// Bound on the uncompressed payload, in bytes. Objects without transactions, blobs or many signers fit a
-    /// megabyte with room for hash-based signatures; the others have the limit of the network.
-    pub fn max_payload_len(self) -> usize {
-        match self {
-            Self::BeaconBlock | Self::GroupBlockProposal | Self::DataColumnSidecar(_) | Self::AttesterSlashing => {
-                super::MAX_PAYLOAD_SIZE
-            }
-            Self::BeaconAggregateAndProof => MAX_SCHEME_PROOF_BYTES as usize + (1 << 20),
-            _ => 1 << 20,
-        }
-    }
-
     fn parse(name: &str) -> Option<Self> {
         if let Some(kind) = Self::GLOBAL.into_iter().find(|kind| kind.family() == name) {
             return Some(kind);
@@ -156,6 +156,55 @@ impl fmt::Display for TopicKind {
                 write!(f, "{}_{id}", self.family())
             }
             _ => f.write_str(self.family()),
+        }
+    }
+}
+
+/// How large messages may be. What is larger is valid in no state, and fills queues.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PayloadLimits {
+    /// The most that a block of any epoch may have.
+    max_blobs: usize,
+}
+
+/// What so many signers sign, each with a key of its own.
+const fn signed_by(signers: usize) -> usize {
+    BESIDE_SIGNATURES + signers * MAX_SIGNATURE_LEN
+}
+
+impl PayloadLimits {
+    pub(crate) fn of(spec: &ChainSpec) -> Self {
+        let scheduled = spec.blob_schedule.iter().map(|entry| entry.max_blobs_per_block);
+        let max_blobs = scheduled.fold(spec.max_blobs_per_block_electra, u64::max);
+        Self {
+            max_blobs: usize::try_from(max_blobs).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// Bound on the uncompressed payload, in bytes.
+    pub(crate) fn max_payload_len(self, kind: TopicKind) -> usize {
+        match kind {
+            TopicKind::BeaconBlock | TopicKind::GroupBlockProposal | TopicKind::AttesterSlashing => {
+                super::MAX_PAYLOAD_SIZE
+            }
+            TopicKind::BeaconAggregateAndProof => MAX_SCHEME_PROOF_BYTES as usize + (1 << 20),
+            // The header may be signed by a whole group. The length of a cell is the same in all presets.
+            TopicKind::DataColumnSidecar(_) => {
+                let of_blob = <Mainnet as Preset>::BytesPerCell::USIZE + 2 * KZG_LEN;
+                let limit = self
+                    .max_blobs
+                    .saturating_mul(of_blob)
+                    .saturating_add(signed_by(MAX_SIGNERS));
+                limit.min(super::MAX_PAYLOAD_SIZE)
+            }
+            // Two headers; the proofs of new keys, and those of the old ones.
+            TopicKind::ProposerSlashing | TopicKind::KeySetChange => signed_by(2 * MAX_SIGNERS),
+            TopicKind::VoluntaryExit => signed_by(MAX_SIGNERS),
+            TopicKind::BeaconAttestation(_) | TopicKind::GroupBlockSignature => signed_by(1),
+            TopicKind::SyncCommittee(_)
+            | TopicKind::SyncCommitteeContributionAndProof
+            | TopicKind::BlsToExecutionChange => signed_by(0),
+            TopicKind::LightClientFinalityUpdate | TopicKind::LightClientOptimisticUpdate => 1 << 20,
         }
     }
 }
@@ -213,8 +262,12 @@ impl FromStr for GossipTopic {
 
 #[cfg(test)]
 mod tests {
+    use super::super::MAX_PAYLOAD_SIZE;
     use super::*;
     use proptest::prelude::*;
+    use ssz::Encode as _;
+    use ssz_types::FixedVector;
+    use types::*;
 
     const DIGEST: ForkDigest = ForkDigest::new([0x44, 0x6a, 0x72, 0x32]);
 
@@ -262,6 +315,115 @@ mod tests {
         ] {
             assert!(text.parse::<GossipTopic>().is_err(), "{text}");
         }
+    }
+
+    /// What the keys of a whole group add if none of them is a BLS key.
+    fn proofs(signers: usize) -> SchemeProofs {
+        let data = vec![7; signers * MAX_SIGNATURE_LEN].try_into().unwrap();
+        vec![SchemeProof { scheme: 1, data }].try_into().unwrap()
+    }
+
+    fn header() -> SignedBeaconBlockHeaderDvt {
+        SignedBeaconBlockHeaderDvt {
+            message: BeaconBlockHeader::default(),
+            signature: SignatureBytes::default(),
+            signers: Signers::default(),
+            proofs: proofs(MAX_SIGNERS),
+        }
+    }
+
+    fn column(blobs: usize) -> DataColumnSidecarDvt<Mainnet> {
+        DataColumnSidecarDvt {
+            index: 0,
+            column: vec![Cell::<Mainnet>::default(); blobs].try_into().unwrap(),
+            kzg_commitments: vec![KzgCommitment::default(); blobs].try_into().unwrap(),
+            kzg_proofs: vec![KzgProof::default(); blobs].try_into().unwrap(),
+            signed_block_header: header(),
+            kzg_commitments_inclusion_proof: FixedVector::default(),
+        }
+    }
+
+    #[test]
+    fn the_largest_column_of_the_schedule_fits_and_one_filled_with_proofs_does_not() {
+        let mut spec = ChainSpec::mainnet();
+        let limit = |spec: &ChainSpec| PayloadLimits::of(spec).max_payload_len(TopicKind::DataColumnSidecar(3));
+        for blobs in [21, 72] {
+            spec.blob_schedule.push(BlobParameters {
+                epoch: Epoch::new(1_000_000),
+                max_blobs_per_block: blobs,
+            });
+            let blobs = blobs as usize;
+            let largest = column(blobs);
+            assert!(largest.ssz_bytes_len() <= limit(&spec));
+            assert!(column(blobs + 2).ssz_bytes_len() > limit(&spec));
+            let mut filled = column(1);
+            filled.signed_block_header.proofs = proofs(128);
+            assert!(filled.ssz_bytes_len() > limit(&spec));
+        }
+        spec.blob_schedule.clear();
+        assert!(column(spec.max_blobs_per_block_electra as usize).ssz_bytes_len() <= limit(&spec));
+        spec.max_blobs_per_block_electra = u64::MAX;
+        assert_eq!(limit(&spec), MAX_PAYLOAD_SIZE);
+    }
+
+    #[test]
+    fn what_a_whole_group_signs_with_hash_based_keys_fits_its_topic() {
+        let limits = PayloadLimits::of(&ChainSpec::mainnet());
+        let fits = |kind, bytes: usize| bytes <= limits.max_payload_len(kind);
+        let slashing = ProposerSlashingDvt {
+            signed_header_1: header(),
+            signed_header_2: header(),
+        };
+        assert!(fits(TopicKind::ProposerSlashing, slashing.ssz_bytes_len()));
+        let exit = SignedVoluntaryExitDvt {
+            message: VoluntaryExit {
+                epoch: Epoch::new(0),
+                validator_index: ValidatorIndex::new(0),
+            },
+            signature: SignatureBytes::default(),
+            signers: Signers::default(),
+            proofs: proofs(MAX_SIGNERS),
+        };
+        assert!(fits(TopicKind::VoluntaryExit, exit.ssz_bytes_len()));
+        let key = VirtualKey {
+            scheme: 1,
+            pubkey: vec![7; 64].try_into().unwrap(),
+        };
+        let key_proof = KeyProof {
+            slot: Slot::new(0),
+            proof: proofs(1)[0].clone(),
+        };
+        let change = SignedKeySetChange {
+            message: KeySetChange {
+                validator_index: ValidatorIndex::new(0),
+                sequence: 0,
+                slot: Slot::new(0),
+                threshold: 1,
+                keys: vec![key; MAX_SIGNERS].try_into().unwrap(),
+            },
+            key_proofs: vec![key_proof; MAX_SIGNERS].try_into().unwrap(),
+            signers: Signers::default(),
+            signature: SignatureBytes::default(),
+            proofs: proofs(MAX_SIGNERS),
+        };
+        assert!(fits(TopicKind::KeySetChange, change.ssz_bytes_len()));
+        let mut single = header();
+        single.proofs = proofs(1);
+        assert!(fits(TopicKind::GroupBlockSignature, single.ssz_bytes_len()));
+        let vote = SingleAttestationDvt {
+            committee_index: 0,
+            attester_index: SignerIndex::new(0),
+            data: AttestationData {
+                slot: Slot::new(0),
+                index: 0,
+                beacon_block_root: Root::ZERO,
+                source: Checkpoint::default(),
+                target: Checkpoint::default(),
+            },
+            signature: SignatureBytes::default(),
+            proofs: proofs(1),
+        };
+        assert!(fits(TopicKind::BeaconAttestation(0), vote.ssz_bytes_len()));
     }
 
     proptest! {

@@ -11,6 +11,8 @@ pub use score::Penalty;
 pub use table::{ConnectionDirection, PeerState, PeerSummary};
 
 pub(crate) use custody::CustodyRules;
+#[cfg(test)]
+pub(crate) use score::Score;
 pub(crate) use score::Standing;
 pub(crate) use selection::Prospect;
 pub(crate) use subnets::{Subnet, SubnetSet};

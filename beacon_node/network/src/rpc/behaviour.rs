@@ -6,6 +6,7 @@ use super::messages::Request;
 use super::places::Places;
 use super::protocol::{MAX_CONCURRENT_REQUESTS, ProtocolKind, ResponseCode};
 use super::rate_limit::{RateLimiter, Verdict};
+use super::slow_readers::SlowReaders;
 use super::stream::{RequestError, Responder, ResponseSink};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -46,6 +47,8 @@ pub(crate) enum Event {
         peer: PeerId,
         kind: ProtocolKind,
         how: Abandoned,
+        /// Which time it is, if it is an answer that is not read.
+        times: u32,
     },
     RateLimited {
         peer: PeerId,
@@ -79,6 +82,7 @@ pub(crate) struct Behaviour {
     in_flight: HashMap<u64, InFlight>,
     next_id: u64,
     limiter: RateLimiter,
+    slow_readers: SlowReaders,
     withheld: FuturesUnordered<BoxFuture<'static, (PeerId, Request, Responder)>>,
     events: VecDeque<ToSwarm<Event, OutboundRequest>>,
     response_delay: Arc<AtomicU64>,
@@ -91,6 +95,7 @@ impl Behaviour {
             in_flight: HashMap::new(),
             next_id: 0,
             limiter: RateLimiter::default(),
+            slow_readers: SlowReaders::default(),
             withheld: FuturesUnordered::new(),
             events: VecDeque::new(),
             response_delay,
@@ -260,7 +265,13 @@ impl NetworkBehaviour for Behaviour {
         match event {
             HandlerEvent::Request { request, responder } => self.on_request(peer, request, responder),
             HandlerEvent::Violation { kind, error } => self.emit(Event::Violation { peer, kind, error }),
-            HandlerEvent::Abandoned { kind, how } => self.emit(Event::Abandoned { peer, kind, how }),
+            HandlerEvent::Abandoned { kind, how } => {
+                let times = match how {
+                    Abandoned::AnswerNotRead => self.slow_readers.note(peer, Instant::now()),
+                    Abandoned::RequestCutShort | Abandoned::RequestOverdue => 1,
+                };
+                self.emit(Event::Abandoned { peer, kind, how, times });
+            }
             HandlerEvent::TooManyStreams { kind } => {
                 self.emit(Event::RateLimited {
                     peer,

@@ -12,6 +12,7 @@ mod messages;
 mod places;
 mod protocol;
 mod rate_limit;
+mod slow_readers;
 mod stream;
 
 pub use codec::DecodeError;
@@ -29,4 +30,6 @@ pub use stream::{RequestError, Responder, ResponderClosed, ResponseStream};
 
 pub(crate) use behaviour::{Behaviour, Event};
 pub(crate) use messages::Columns;
+#[cfg(test)]
+pub(crate) use slow_readers::SlowReaders;
 pub(crate) use stream::{ResponseSink, response_channel};

@@ -20,6 +20,10 @@ const ANSWER_TIME_PER_BLOCK: Duration = Duration::from_secs(1);
 const ANSWER_TIME_PER_COLUMN: Duration = Duration::from_millis(100);
 /// However much was asked for: an answer may be shorter than that.
 const MAX_ANSWER_TIME: Duration = Duration::from_secs(600);
+/// How far a reader may fall behind the rate below. As long as one chunk may take.
+const READING_SLACK: Duration = Duration::from_secs(10);
+/// How fast answers have to be read, in bytes per second: a column each second. Links of nodes are ten times as fast.
+const MIN_READING_RATE: u64 = 50_000;
 /// `List[byte, 256]` of an error response.
 pub(crate) const MAX_ERROR_MESSAGE_LEN: usize = 256;
 
@@ -127,6 +131,15 @@ impl ProtocolKind {
         let time = ANSWER_TIME.saturating_add(per_chunk.saturating_mul(chunks));
         time.min(MAX_ANSWER_TIME)
     }
+}
+
+/// How long a peer may take in all to read so many bytes of an answer. What the node needs to find them does not count.
+pub(crate) fn reading_time(bytes: u64) -> Duration {
+    let ms = bytes
+        .saturating_mul(1000)
+        .checked_div(MIN_READING_RATE)
+        .unwrap_or(u64::MAX);
+    READING_SLACK.saturating_add(Duration::from_millis(ms))
 }
 
 /// A versioned protocol.
@@ -307,6 +320,16 @@ mod tests {
         for chunks in [MAX_REQUEST_DATA_COLUMN_SIDECARS, u64::MAX] {
             assert_eq!(seconds(ProtocolKind::DataColumnsByRange, chunks), 600);
         }
+    }
+
+    #[test]
+    fn an_answer_has_to_be_read_at_a_rate_whatever_its_chunks_may_take() {
+        assert_eq!(reading_time(0), READING_SLACK);
+        assert_eq!(reading_time(MIN_READING_RATE), READING_SLACK + Duration::from_secs(1));
+        // Columns, each of which is read just in time: the second comes too late, and not the sixtieth.
+        let each = ProtocolKind::DataColumnsByRange.chunk_timeout();
+        assert!(reading_time(2 * 45_600) < 2 * each);
+        assert!(reading_time(u64::MAX) > Duration::from_secs(1 << 32), "no overflow");
     }
 
     #[test]

@@ -27,6 +27,15 @@ fn pause_after(reason: GoodbyeReason) -> Duration {
     }
 }
 
+/// What it costs to leave an exchange, which keeps others from theirs, for the so many-th time.
+fn penalty_for_leaving(times: u32) -> Penalty {
+    match times {
+        0 | 1 => Penalty::Mild,
+        2 => Penalty::Moderate,
+        _ => Penalty::Severe,
+    }
+}
+
 impl Service {
     pub(super) fn on_swarm_event(&mut self, event: SwarmEvent<NodeBehaviourEvent>) {
         match event {
@@ -164,10 +173,10 @@ impl Service {
                 self.count_rpc_error(peer, "invalid", "incoming");
                 self.penalise(peer, Penalty::Severe, "invalid_request", "rpc");
             }
-            rpc::Event::Abandoned { peer, kind, how } => {
-                tracing::debug!(%peer, protocol = kind.name(), ?how, "request is given up");
+            rpc::Event::Abandoned { peer, kind, how, times } => {
+                tracing::debug!(%peer, protocol = kind.name(), ?how, times, "request is given up");
                 self.count_rpc_error(peer, how.name(), "incoming");
-                self.penalise(peer, Penalty::Mild, how.name(), "rpc");
+                self.penalise(peer, penalty_for_leaving(times), how.name(), "rpc");
             }
             rpc::Event::RateLimited { peer, kind, refused } => {
                 let outcome = if refused { "refused" } else { "withheld" };
@@ -259,5 +268,35 @@ impl Service {
             .rpc_errors
             .with_label_values(&[client, error, direction])
             .inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peers::{Score, Standing};
+    use crate::rpc::SlowReaders;
+
+    /// After how many rounds a peer is sent away that lets so many answers at once lapse, each time.
+    fn rounds(answers: usize) -> u32 {
+        let (mut now, peer) = (Instant::now(), PeerId::random());
+        let (mut score, mut readers) = (Score::new(now), SlowReaders::default());
+        for round in 1..100 {
+            // As long as one that is not read is waited for, and some.
+            now += Duration::from_secs(12);
+            for _ in 0..answers {
+                let times = readers.note(peer, now);
+                if score.penalise(penalty_for_leaving(times), now) != Standing::Healthy {
+                    return round;
+                }
+            }
+        }
+        100
+    }
+
+    #[test]
+    fn who_never_reads_its_answers_is_soon_sent_away_and_nobody_for_one_failure_of_its_link() {
+        assert_eq!([1, 2, 4].map(rounds), [4, 3, 2]);
+        assert!(rounds(8) > 1);
     }
 }

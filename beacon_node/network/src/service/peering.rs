@@ -255,6 +255,7 @@ impl Service {
         self.find_peers(now);
         self.prune(waiting, now);
         if self.heartbeats.is_multiple_of(METRICS_EVERY) {
+            self.events.prune();
             self.update_metrics();
         }
     }

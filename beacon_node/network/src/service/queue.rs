@@ -1,14 +1,14 @@
 //! The bounded way to the router. Gossip and requests may be lost, with a count; what changes the peer list may not.
 
 use crate::api::{GossipMessage, NetworkEvent, ResponseEvent, ResponsePart};
-use crate::gossip::GossipTopic;
+use crate::gossip::{GossipTopic, MAX_PAYLOAD_SIZE};
 use crate::metrics::NetworkMetrics;
 use crate::rpc::ResponseChunk;
 use libp2p::PeerId;
 use libp2p::gossipsub::MessageId;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// Beyond it statuses are dropped.
 const MAX_BACKLOG: usize = 1024;
@@ -19,6 +19,8 @@ pub(super) struct EventQueue {
     backlog: VecDeque<NetworkEvent>,
     gossip_bytes: Arc<Semaphore>,
     gossip_capacity: usize,
+    /// What each peer may take of that: half of it, so that one alone does not make this node deaf.
+    gossip_shares: HashMap<PeerId, Arc<Semaphore>>,
     response_bytes: Arc<Semaphore>,
     response_capacity: usize,
     metrics: NetworkMetrics,
@@ -64,6 +66,7 @@ impl EventQueue {
             backlog: VecDeque::new(),
             gossip_bytes: Arc::new(Semaphore::new(gossip_capacity)),
             gossip_capacity,
+            gossip_shares: HashMap::new(),
             response_bytes: Arc::new(Semaphore::new(response_capacity)),
             response_capacity,
             metrics,
@@ -92,15 +95,14 @@ impl EventQueue {
 
     /// Queues gossip if there is room for it in number and bytes. `false`: dropped.
     pub(super) fn gossip(&mut self, topic: GossipTopic, source: PeerId, message_id: MessageId, data: Vec<u8>) -> bool {
-        let bytes = u32::try_from(data.len()).unwrap_or(u32::MAX);
-        let queued = match self.gossip_bytes.clone().try_acquire_many_owned(bytes) {
-            Ok(permit) if self.backlog.is_empty() => {
+        let queued = match self.gossip_place(source, data.len()) {
+            Some(permits) if self.backlog.is_empty() => {
                 let message = GossipMessage {
                     topic,
                     source,
                     message_id,
                     data,
-                    _permit: permit,
+                    permits: Some(permits),
                 };
                 self.sender.try_send(NetworkEvent::Gossip(message)).is_ok()
             }
@@ -110,6 +112,18 @@ impl EventQueue {
             self.metrics.dropped.with_label_values(&[topic.kind.family()]).inc();
         }
         queued
+    }
+
+    /// Room for a message: of all, and of its peer.
+    fn gossip_place(&mut self, source: PeerId, bytes: usize) -> Option<[OwnedSemaphorePermit; 2]> {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        // The largest message passes.
+        let share = (self.gossip_capacity / 2).max(self.gossip_capacity.min(MAX_PAYLOAD_SIZE));
+        let of_peer = self.gossip_shares.entry(source);
+        let of_peer = Arc::clone(of_peer.or_insert_with(|| Arc::new(Semaphore::new(share))));
+        let of_peer = of_peer.try_acquire_many_owned(bytes).ok()?;
+        let of_all = Arc::clone(&self.gossip_bytes).try_acquire_many_owned(bytes).ok()?;
+        Some([of_peer, of_all])
     }
 
     /// Queues an event that may be lost; gives it back if there is no room.
@@ -139,6 +153,11 @@ impl EventQueue {
         }
     }
 
+    /// Forgets the shares of peers of which nothing waits.
+    pub(super) fn prune(&mut self) {
+        self.gossip_shares.retain(|_, share| Arc::strong_count(share) > 1);
+    }
+
     pub(super) fn update_metrics(&self) {
         let waiting = self.sender.max_capacity() - self.sender.capacity() + self.backlog.len();
         self.metrics.event_queue.set(waiting as i64);
@@ -160,8 +179,7 @@ mod tests {
     }
 
     fn gossip(queue: &mut EventQueue, bytes: usize) -> bool {
-        let topic = GossipTopic::new(ForkDigest::ZERO, TopicKind::BeaconBlock);
-        queue.gossip(topic, PeerId::random(), MessageId::from(vec![1]), vec![0; bytes])
+        gossip_of(queue, PeerId::random(), bytes)
     }
 
     #[tokio::test]
@@ -172,6 +190,44 @@ mod tests {
         assert_eq!(queue.metrics.dropped.with_label_values(&["beacon_block"]).get(), 1);
         drop(receiver.recv().await);
         assert!(gossip(&mut queue, 60));
+    }
+
+    fn gossip_of(queue: &mut EventQueue, peer: PeerId, bytes: usize) -> bool {
+        let topic = GossipTopic::new(ForkDigest::ZERO, TopicKind::BeaconBlock);
+        queue.gossip(topic, peer, MessageId::from(vec![1]), vec![0; bytes])
+    }
+
+    #[tokio::test]
+    async fn a_message_that_is_kept_elsewhere_takes_no_room_from_others() {
+        let (mut queue, mut receiver) = queue(10, 100);
+        let peer = PeerId::random();
+        assert!(gossip_of(&mut queue, peer, 100));
+        let Some(NetworkEvent::Gossip(message)) = receiver.recv().await else {
+            panic!("it was queued");
+        };
+        assert!(!gossip_of(&mut queue, peer, 1), "it is being looked at");
+        let kept = message.uncounted();
+        assert!(gossip_of(&mut queue, peer, 100));
+        assert_eq!(kept.data.len(), 100);
+    }
+
+    #[tokio::test]
+    async fn no_peer_takes_all_room_for_gossip() {
+        const CAPACITY: usize = 4 * MAX_PAYLOAD_SIZE;
+        let (mut queue, mut receiver) = queue(10, CAPACITY);
+        let [greedy, other] = [PeerId::random(), PeerId::random()];
+        assert!(gossip_of(&mut queue, greedy, MAX_PAYLOAD_SIZE));
+        assert!(gossip_of(&mut queue, greedy, MAX_PAYLOAD_SIZE));
+        assert!(!gossip_of(&mut queue, greedy, 1));
+        assert!(gossip_of(&mut queue, other, MAX_PAYLOAD_SIZE));
+        queue.prune();
+        assert!(!gossip_of(&mut queue, greedy, 1), "its messages wait");
+        while let Ok(event) = receiver.try_recv() {
+            drop(event);
+        }
+        queue.prune();
+        assert!(queue.gossip_shares.is_empty());
+        assert!(gossip_of(&mut queue, greedy, 1));
     }
 
     #[tokio::test]

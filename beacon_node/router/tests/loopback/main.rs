@@ -8,4 +8,5 @@ mod old_blocks;
 mod peers;
 mod serving;
 mod topics;
+mod waiting;
 mod world;

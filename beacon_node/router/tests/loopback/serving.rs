@@ -14,15 +14,15 @@ use types::*;
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A peer that asks for nothing by itself.
-struct Asker {
-    network: NetworkHandle,
+pub(crate) struct Asker {
+    pub(crate) network: NetworkHandle,
     server: PeerId,
     _events: mpsc::Receiver<NetworkEvent>,
     _dir: tempfile::TempDir,
 }
 
 impl Asker {
-    async fn of(node: &Node) -> Self {
+    pub(crate) async fn of(node: &Node) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut config = NetworkConfig::new(dir.path().to_path_buf());
         config.listen_address = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -110,6 +110,35 @@ async fn a_peer_that_does_not_read_its_answers_takes_no_more_than_its_share_of_t
         chunk.unwrap();
     }
     first_chunk(&mut fifth).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_all_places_are_taken_who_asks_gets_the_next_that_is_free() {
+    let history = History::new();
+    let node = Node::old(&history, |block| block).await;
+    let other = Asker::of(&node).await;
+    let (mut slow, mut unread) = (Vec::new(), Vec::new());
+    for _ in 0..4 {
+        slow.push(Asker::of(&node).await);
+    }
+    for asker in &slow {
+        for request in all_columns(&history) {
+            for _ in 0..2 {
+                let mut answer = asker.ask(request.clone()).await;
+                first_chunk(&mut answer).await;
+                unread.push(answer);
+            }
+        }
+    }
+    let mut next = other.ask(blocks()).await;
+    // Much less than a chunk may take.
+    let wait = tokio::time::timeout(Duration::from_secs(1), next.next()).await;
+    assert!(wait.is_err(), "it waits for a place: {wait:?}");
+    let mut read = unread.pop().unwrap();
+    while let Some(chunk) = tokio::time::timeout(DEADLINE, read.next()).await.unwrap() {
+        chunk.unwrap();
+    }
+    first_chunk(&mut next).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

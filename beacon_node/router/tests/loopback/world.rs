@@ -35,7 +35,7 @@ const BLOB_EVERY: u64 = 3;
 const RETENTION_EPOCHS: u64 = 4;
 /// More blobs are allowed from this epoch on, behind the end of the chain: with another digest.
 pub(crate) const NEXT_DIGEST_EPOCH: u64 = 7;
-const VALIDATORS: u64 = 17;
+pub(crate) const VALIDATORS: u64 = 17;
 pub(crate) const ALL_GROUPS: u64 = 128;
 
 /// A chain with blocks of a group and of solo validators.
