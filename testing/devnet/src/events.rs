@@ -251,16 +251,27 @@ fn check_nodes(action: &Action, layout: &Layout) -> Result<(), String> {
         if nodes.is_empty() {
             return Err(format!("{field} is empty, expected at least one node"));
         }
-        for node in nodes {
-            if *node == 0 || *node > layout.nodes {
-                return Err(format!(
-                    "{field}: there is no node {node}, expected 1 to {}",
-                    layout.nodes
-                ));
-            }
-            if !seen.insert(*node) {
-                return Err(format!("{field}: node {node} is named twice, expected once"));
-            }
+        check_named_once(field, nodes, &mut seen, layout)?;
+    }
+    Ok(())
+}
+
+/// Nodes that are there, and that are not among those that were seen before.
+pub(crate) fn check_named_once(
+    field: &str,
+    nodes: &[NodeNumber],
+    seen: &mut BTreeSet<NodeNumber>,
+    layout: &Layout,
+) -> Result<(), String> {
+    for node in nodes {
+        if *node == 0 || *node > layout.nodes {
+            return Err(format!(
+                "{field}: there is no node {node}, expected 1 to {}",
+                layout.nodes
+            ));
+        }
+        if !seen.insert(*node) {
+            return Err(format!("{field}: node {node} is named twice, expected once"));
         }
     }
     Ok(())

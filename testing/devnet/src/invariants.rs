@@ -144,8 +144,12 @@ pub(crate) enum Check {
     },
 }
 
-/// What holds for a devnet in which nothing is broken on purpose.
-pub(crate) fn healthy() -> Vec<Check> {
+/// Megabytes that a validator client takes at most, and beside that for each blob of a block that it proposes.
+const VALIDATOR_CLIENT_MB: u64 = 60;
+const VALIDATOR_CLIENT_MB_PER_BLOB: u64 = 12;
+
+/// What holds for a devnet in which nothing is broken on purpose, and blocks have so many blobs.
+pub(crate) fn healthy(blobs: usize) -> Vec<Check> {
     vec![
         Check::OneChain {},
         Check::FinalityLag { epochs: 3 },
@@ -161,7 +165,7 @@ pub(crate) fn healthy() -> Vec<Check> {
         Check::NoDoubleSignature { voters: Vec::new() },
         Check::Memory {
             beacon_node_mb: 250,
-            validator_client_mb: 60,
+            validator_client_mb: VALIDATOR_CLIENT_MB + VALIDATOR_CLIENT_MB_PER_BLOB * blobs as u64,
             execution_client_mb: None,
         },
     ]

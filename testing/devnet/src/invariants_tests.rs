@@ -133,7 +133,7 @@ fn in_epoch(record: &mut Record, epoch: u64, validator: u64) -> &mut ValidatorEp
 #[test]
 fn nothing_is_broken_in_a_healthy_devnet() {
     let record = healthy_record();
-    for check in healthy() {
+    for check in healthy(0) {
         assert_eq!(reasons(&check, &record), Vec::<String>::new(), "{}", check.name());
     }
 }
@@ -316,6 +316,17 @@ fn another_head_is_listed_and_an_unexplained_difference_is_a_violation() {
         (other, vec![5]),
     ]);
     assert_eq!(reasons(&Check::RewardsLikeControl {}, &record).len(), 1);
+}
+
+#[test]
+fn a_vote_for_the_genesis_cannot_be_in_time_if_the_first_slot_is_empty() {
+    let mut record = healthy_record();
+    record.slots.get_mut(&1).unwrap().block = None;
+    let validator = in_epoch(&mut record, 0, 0);
+    (validator.head, validator.duty_slot, validator.head_root) = (0, Some(0), None);
+    let (differences, violations) = rewards_like_control(&record);
+    assert!(violations.is_empty(), "{violations:?}");
+    assert!(differences[0].reason.contains("slot 1 is empty"), "{differences:?}");
 }
 
 #[test]

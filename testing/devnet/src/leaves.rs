@@ -104,7 +104,7 @@ impl Message {
 
     /// Votes of whatever number, merged.
     pub(crate) fn of_votes(votes: &Attestation<Minimal>, seats: &Seats) -> Vec<Self> {
-        let by = match seats.knows(votes.data().slot.as_u64()) {
+        let by = match seats.knows(&votes.data().target) {
             true => By::Signers(seats.signers(votes)),
             false => By::Unknown,
         };

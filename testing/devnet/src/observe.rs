@@ -10,8 +10,8 @@ use crate::record::{
 };
 use crate::votes::{Seats, vote_of};
 use beacon_api::{
-    ApiError, BeaconClient, BlockId, Event, EventTopic, GroupBlockEvent, GroupEntry, GroupKeySet, StateId, ValidatorId,
-    ValidatorsRequest,
+    ApiError, BeaconClient, BlockId, Committee, Event, EventTopic, GroupBlockEvent, GroupEntry, GroupKeySet, StateId,
+    ValidatorId, ValidatorsRequest,
 };
 use futures::future::join_all;
 use futures::{StreamExt as _, pin_mut};
@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
-use types::{Minimal, Root, SignerIndex, Signers, ValidatorIndex};
+use types::{Attestation, Checkpoint, Minimal, Root, SignerIndex, Signers, ValidatorIndex};
 
 /// What is followed at every node.
 const TOPICS: &[EventTopic] = &[EventTopic::GroupBlock];
@@ -146,7 +146,7 @@ impl Observer {
     pub(crate) async fn observe(&mut self, slot: u64, nodes: &Nodes) -> bool {
         self.take_events();
         self.sample_nodes(slot, nodes).await;
-        let Some(api) = self.followed(nodes) else {
+        let Some(api) = self.followed(nodes).await else {
             return false;
         };
         self.read_slots(&api, slot).await;
@@ -159,7 +159,7 @@ impl Observer {
         if let Err(error) = self.read_live(&api).await {
             tracing::warn!(node = self.live.followed, %error, "Could not read the groups of the head");
         }
-        self.look_for_offences(&api, slot, nodes).await;
+        self.look_for_offences(slot, nodes).await;
         if let Some(observer) = &self.blobs
             && let Some(mut seen) = self.record.blobs.take()
         {
@@ -184,18 +184,25 @@ impl Observer {
         self.next_epoch > before
     }
 
-    /// The node whose view is shown: the last one that is up to date, which no scenario but its own stops.
-    fn followed(&mut self, nodes: &Nodes) -> Option<BeaconClient> {
-        let ready = |node: &&NodeNumber| nodes.settled.contains(node);
-        let node = nodes
+    /// The node whose view is shown: of those that most agree with, the last one.
+    async fn followed(&mut self, nodes: &Nodes) -> Option<BeaconClient> {
+        let settled: Vec<NodeNumber> = nodes
             .running
             .iter()
-            .filter(ready)
-            .max()
-            .or_else(|| nodes.running.iter().max())?;
-        self.live.followed = *node;
+            .copied()
+            .filter(|node| nodes.settled.contains(node))
+            .collect();
+        let candidates = if settled.is_empty() { &nodes.running } else { &settled };
+        let asked = candidates.iter().filter_map(|node| {
+            let api = self.apis.get(node)?.with_timeout(Duration::from_secs(2));
+            Some(async move { (*node, api.block_root(BlockId::Head).await) })
+        });
+        let heads = join_all(asked).await.into_iter();
+        let heads = heads.filter_map(|(node, root)| Some((node, root.ok()??.data)));
+        let node = most_agreed(heads).or_else(|| candidates.iter().max().copied())?;
+        self.live.followed = node;
         self.live.running = nodes.running.len();
-        self.apis.get(node).cloned()
+        self.apis.get(&node).cloned()
     }
 
     pub(crate) fn take_events(&mut self) {
@@ -276,9 +283,26 @@ impl Observer {
         }
     }
 
+    /// The first slot whose block may be another than what is recorded: some slots back, or as far as the chain is another.
+    async fn first_to_read(&self, api: &BeaconClient) -> u64 {
+        let mut first = self.record.last_slot().saturating_sub(LOOK_BACK).max(1);
+        while first > 1 {
+            let recorded = self.record.slots.get(&(first - 1));
+            let recorded = recorded.and_then(|entry| Some(entry.block.as_ref()?.root));
+            let Ok(root) = api.block_root(BlockId::Slot(as_slot(first - 1))).await else {
+                break;
+            };
+            // An empty slot says nothing about those before it.
+            if recorded.is_some() && root.map(|root| root.data) == recorded {
+                break;
+            }
+            first -= 1;
+        }
+        first
+    }
+
     async fn read_slots(&mut self, api: &BeaconClient, slot: u64) {
-        let last = self.record.last_slot();
-        let from = last.saturating_sub(LOOK_BACK).max(1);
+        let from = self.first_to_read(api).await;
         for read in from..=slot {
             let header = match api.header(BlockId::Slot(as_slot(read))).await {
                 Ok(header) => header,
@@ -319,20 +343,30 @@ impl Observer {
         }
     }
 
-    /// Looks at every node's votes, headers and slashings: nodes that saw different messages of one signer give it away.
-    async fn look_for_offences(&mut self, api: &BeaconClient, slot: u64, nodes: &Nodes) {
-        let slots = slot.saturating_sub(1)..=slot;
-        for slot in slots.clone() {
-            if !self.seats.knows(slot) {
-                let epoch = as_epoch(self.record.epoch_of(slot));
-                match api.committees(StateId::Head, Some(epoch), None, None).await {
-                    Ok(committees) => self.seats.add(committees.data),
-                    Err(error) => tracing::warn!(%epoch, %error, "Could not read committees"),
+    /// Learns from a node whose votes name a target who sits in the committees of that branch.
+    async fn learn_seats(&mut self, api: &BeaconClient, votes: &[Attestation<Minimal>]) {
+        let targets: BTreeSet<Checkpoint> = votes.iter().map(|vote| vote.data().target).collect();
+        for target in targets
+            .into_iter()
+            .filter(|target| !self.seats.knows(target))
+            .collect::<Vec<_>>()
+        {
+            match committees_of(api, target).await {
+                Ok(Some(committees)) => self.seats.add(target, committees),
+                Ok(None) => {
+                    tracing::warn!(root = %target.root, "A node holds votes for a target that it does not know")
                 }
+                // So when no block came for an epoch: the state of the target cannot tell. Such votes are not looked at.
+                Err(error) => tracing::warn!(epoch = %target.epoch, %error, "Could not read committees"),
             }
         }
-        self.seats
-            .forget_before(slot.saturating_sub(2 * self.record.slots_per_epoch));
+    }
+
+    /// Looks at every node's votes, headers and slashings: nodes that saw different messages of one signer give it away.
+    async fn look_for_offences(&mut self, slot: u64, nodes: &Nodes) {
+        let slots = slot.saturating_sub(1)..=slot;
+        let epoch = self.record.epoch_of(slot);
+        self.seats.forget_before(epoch.saturating_sub(2));
         let asked = nodes.running.iter().filter_map(|node| {
             let api = self.apis.get(node)?;
             let slots = slots.clone();
@@ -349,7 +383,11 @@ impl Observer {
             })
         });
         for (node, votes, headers, proposers, attesters) in join_all(asked).await {
-            for attestation in votes.into_iter().flatten().flat_map(|votes| votes.data) {
+            let votes: Vec<_> = votes.into_iter().flatten().flat_map(|votes| votes.data).collect();
+            if let Some(api) = self.apis.get(&node).cloned() {
+                self.learn_seats(&api, &votes).await;
+            }
+            for attestation in votes {
                 for signer in self.seats.signers(&attestation) {
                     self.record.add_vote(signer, vote_of(&attestation));
                 }
@@ -574,6 +612,28 @@ async fn follow(
     }
 }
 
+/// The last of the nodes that have the head that most have; of several such heads that of the last node.
+fn most_agreed(heads: impl IntoIterator<Item = (NodeNumber, Root)>) -> Option<NodeNumber> {
+    let mut by_head: BTreeMap<Root, BTreeSet<NodeNumber>> = BTreeMap::new();
+    for (node, root) in heads {
+        by_head.entry(root).or_default().insert(node);
+    }
+    let most = by_head
+        .into_values()
+        .max_by_key(|nodes| (nodes.len(), nodes.last().copied()))?;
+    most.last().copied()
+}
+
+/// The committees of a target's epoch on its branch, which the target's block decides. `None`: the node has no such block.
+async fn committees_of(api: &BeaconClient, target: Checkpoint) -> Result<Option<Vec<Committee>>, ApiError> {
+    let Some(block) = api.header(BlockId::Root(target.root)).await? else {
+        return Ok(None);
+    };
+    let state = StateId::Root(block.data.header.message().state_root);
+    let committees = api.committees(state, Some(target.epoch), None, None).await?;
+    Ok(Some(committees.data))
+}
+
 fn positions(signers: &Signers) -> Vec<u8> {
     (0u8..)
         .zip(signers.iter())
@@ -597,5 +657,26 @@ fn group_epoch(group: &GroupEntry, epoch: u64, previous: bool) -> GroupEpoch {
         source: positions(&votes.source),
         target: positions(&votes.target),
         head: positions(&votes.head),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_view_that_most_nodes_share_is_followed() {
+        let heads = |heads: &[(NodeNumber, u8)]| {
+            let heads = heads.iter().map(|(node, head)| (*node, Root::repeat_byte(*head)));
+            most_agreed(heads)
+        };
+        assert_eq!(heads(&[]), None);
+        assert_eq!(heads(&[(1, 9), (2, 9), (3, 9), (4, 9)]), Some(4));
+        assert_eq!(
+            heads(&[(1, 5), (2, 5), (3, 5), (4, 9)]),
+            Some(3),
+            "the last one is alone"
+        );
+        assert_eq!(heads(&[(1, 9), (2, 9), (3, 5), (4, 5)]), Some(4));
     }
 }

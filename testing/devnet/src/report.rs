@@ -33,6 +33,8 @@ pub(crate) struct Summary {
     /// Of group blocks, by leader rank.
     pub(crate) group_blocks_by_rank: BTreeMap<u64, usize>,
     pub(crate) threshold_ms: Distribution,
+    /// If blocks have any.
+    pub(crate) blobs: Option<BlobCount>,
     /// Epochs in which the first group and its control were paid differently because one saw another head.
     pub(crate) reward_differences: Vec<Difference>,
     pub(crate) largest_beacon_node_mb: u64,
@@ -56,6 +58,40 @@ pub(crate) struct Distribution {
     pub(crate) median: Option<u64>,
     pub(crate) p95: Option<u64>,
     pub(crate) max: Option<u64>,
+}
+
+/// Blobs of the chain.
+#[derive(Debug, Serialize)]
+pub(crate) struct BlobCount {
+    pub(crate) blobs: usize,
+    pub(crate) blocks: usize,
+    /// Blocks whose columns nodes have recovered, each counted at each node.
+    pub(crate) recovered: u64,
+}
+
+impl BlobCount {
+    fn of(record: &Record) -> Option<Self> {
+        let seen = record.blobs.as_ref()?;
+        let blocks = record.slots.values().filter_map(|slot| slot.block.as_ref());
+        let of_blocks: Vec<usize> = blocks
+            .filter_map(|block| seen.of_blocks.get(&block.root).copied())
+            .filter(|blobs| *blobs > 0)
+            .collect();
+        let counted = seen.recoveries.values().filter_map(|counts| counts.values().max());
+        Some(Self {
+            blobs: of_blocks.iter().sum(),
+            blocks: of_blocks.len(),
+            recovered: counted.sum(),
+        })
+    }
+
+    fn text(&self) -> String {
+        let recovered = match self.recovered {
+            0 => String::new(),
+            count => format!("; columns recovered from half of them: of {count} blocks"),
+        };
+        format!("blobs: {} in {} blocks{recovered}", self.blobs, self.blocks)
+    }
 }
 
 impl Summary {
@@ -87,6 +123,7 @@ impl Summary {
                 p95: percentile(&times, 95),
                 max: percentile(&times, 100),
             },
+            blobs: BlobCount::of(record),
             reward_differences: rewards_like_control(record).0,
             largest_beacon_node_mb: largest("bn"),
             largest_validator_client_mb: largest("vc"),
@@ -103,12 +140,9 @@ impl Summary {
     /// For people.
     pub(crate) fn text(&self) -> String {
         let mut lines: Vec<String> = self.books.iter().cloned().collect();
-        lines.extend([
-            format!("outcome: {}", self.outcome),
-            self.chain(),
-            self.group_blocks(),
-            self.memory(),
-        ]);
+        lines.extend([format!("outcome: {}", self.outcome), self.chain(), self.group_blocks()]);
+        lines.extend(self.blobs.as_ref().map(BlobCount::text));
+        lines.push(self.memory());
         lines.extend(self.machine());
         for difference in &self.reward_differences {
             lines.push(format!(
@@ -225,6 +259,7 @@ pub(crate) fn write(path: &Path, report: &Report<'_>) -> Result<(), DevnetError>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blobs_seen::BlobsSeen;
     use crate::record::{Assembly, BlockRecord, SlotRecord, Times};
     use types::Root;
 
@@ -276,6 +311,38 @@ mod tests {
         assert!(
             text.contains("group blocks: 1 of rank 1; threshold reached after 90 ms at best, 90 median"),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn blobs_of_the_chain_are_counted_and_those_of_other_blocks_are_not() {
+        let root = Root::repeat_byte;
+        let block = |byte| BlockRecord {
+            root: root(byte),
+            proposer: 0,
+            signers: Vec::new(),
+            assembly: None,
+        };
+        let mut record = Record::default();
+        for byte in 1..=3u8 {
+            let due = None;
+            let block = Some(block(byte));
+            record.slots.insert(u64::from(byte), SlotRecord { due, block });
+        }
+        let said = |record: &Record| Summary::new(record, String::new()).text();
+        assert!(!said(&record).contains("blobs"));
+        let mut seen = BlobsSeen {
+            of_blocks: BTreeMap::from([(root(1), 0), (root(2), 3), (root(3), 2), (root(4), 3)]),
+            ..BlobsSeen::default()
+        };
+        record.blobs = Some(seen.clone());
+        assert!(said(&record).contains("\nblobs: 5 in 2 blocks\n"), "{}", said(&record));
+        seen.recoveries = BTreeMap::from([(4, BTreeMap::from([(5, 1), (6, 2)])), (5, BTreeMap::from([(6, 1)]))]);
+        record.blobs = Some(seen);
+        assert!(
+            said(&record).contains("recovered from half of them: of 3 blocks"),
+            "{}",
+            said(&record)
         );
     }
 

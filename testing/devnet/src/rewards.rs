@@ -56,6 +56,13 @@ pub(crate) fn rewards_like_control(record: &Record) -> (Vec<Difference>, Vec<Str
 /// Why a validator without fault is not paid for the head.
 fn why_no_head(record: &Record, validator: &ValidatorEpoch, threshold: u64) -> Option<String> {
     let slot = validator.duty_slot?;
+    let next = record.slots.get(&(slot + 1))?;
+    if next.block.is_none() {
+        return Some(format!(
+            "voted at slot {slot}, and slot {} is empty: no vote of it could be in time",
+            slot + 1
+        ));
+    }
     let head = validator.head_root?;
     let for_head = validator.head_votes.get(&head).map_or(0, Vec::len) as u64;
     let others: u64 = validator
@@ -64,17 +71,11 @@ fn why_no_head(record: &Record, validator: &ValidatorEpoch, threshold: u64) -> O
         .filter(|(root, _)| **root != head)
         .map(|(_, signers)| signers.len() as u64)
         .sum();
-    if others > 0 && for_head < threshold {
-        return Some(format!(
+    let saw_another = others > 0 && for_head < threshold;
+    saw_another.then(|| {
+        format!(
             "saw another head at slot {slot} ({others} of {} votes)",
             for_head + others
-        ));
-    }
-    let next = record.slots.get(&(slot + 1))?;
-    next.block.is_none().then(|| {
-        format!(
-            "voted at slot {slot}, and slot {} is empty: no vote of it could be in time",
-            slot + 1
         )
     })
 }

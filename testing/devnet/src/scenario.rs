@@ -8,7 +8,7 @@ use crate::layout::{Layout, NodeNumber, Start};
 use crate::length::RunLength;
 use serde::Deserialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use types::{ChainSpec, Epoch, Minimal, Slot};
 
@@ -61,7 +61,7 @@ impl Default for Scenario {
             supernodes: Vec::new(),
             epochs: None,
             events: Vec::new(),
-            checks: healthy(),
+            checks: healthy(0),
         }
     }
 }
@@ -78,7 +78,10 @@ impl Scenario {
 
     /// Nothing is broken, and blocks have blobs.
     pub(crate) fn with_blobs(count: usize) -> Self {
-        let mut scenario = Self::default();
+        let mut scenario = Self {
+            checks: healthy(count),
+            ..Self::default()
+        };
         scenario.checks.push(Check::BlobsPerBlock {
             count,
             percent: 95,
@@ -137,12 +140,7 @@ impl Scenario {
     }
 
     fn check_blobs(&self, spec: &ChainSpec, layout: &Layout, length: RunLength) -> Result<(), String> {
-        if let Some(node) = self.supernodes.iter().find(|node| !(1..=layout.nodes).contains(*node)) {
-            return Err(format!(
-                "supernodes: there is no node {node}, expected 1 to {}",
-                layout.nodes
-            ));
-        }
+        events::check_named_once("supernodes", &self.supernodes, &mut BTreeSet::new(), layout)?;
         let most = most_blobs(spec, length);
         if self.blobs > most {
             return Err(format!(
@@ -162,12 +160,30 @@ impl Scenario {
                 None => Ok(()),
             };
         }
+        for check in &self.checks {
+            self.can_be_seen_of_blobs(check)
+                .map_err(|reason| format!("check {}: {reason}", check.name()))?;
+        }
         match self.checks.iter().find(|check| check.needs_books()) {
             Some(check) => Err(format!(
                 "check {} explains balances, and fees of blobs are not among what explains them: expected blobs of 0",
                 check.name()
             )),
             None => Ok(()),
+        }
+    }
+
+    /// Refuses what no run of the scenario can show.
+    fn can_be_seen_of_blobs(&self, check: &Check) -> Result<(), String> {
+        match check {
+            Check::BlobsPerBlock { count, .. } if *count as u64 > self.blobs => Err(format!(
+                "count is {count}, and blocks get {} blobs: expected no more",
+                self.blobs
+            )),
+            Check::Recovered { node, .. } if !self.supernodes.contains(node) => Err(format!(
+                "node {node} may keep fewer than half of all columns, of which none is recovered: expected one of supernodes"
+            )),
+            _ => Ok(()),
         }
     }
 }
@@ -436,6 +452,18 @@ mod tests {
             (
                 "blobs: 1\nchecks: [{check: balances_add_up}]",
                 "check balances_add_up explains balances, and fees of blobs are not among",
+            ),
+            (
+                "blobs: 1\nchecks: [{check: blobs_per_block, count: 2, percent: 50}]",
+                "check blobs_per_block: count is 2, and blocks get 1 blobs",
+            ),
+            (
+                "blobs: 1\nsupernodes: [5]\nchecks: [{check: recovered, node: 4, from_slot: 1, to_slot: 2}]",
+                "check recovered: node 4 may keep fewer than half of all columns",
+            ),
+            (
+                "blobs: 1\nsupernodes: [5, 5]\nchecks: []",
+                "supernodes: node 5 is named twice",
             ),
             (
                 "blobs: 1\nchecks: [{check: available, nodes: [10]}]",
